@@ -42,7 +42,14 @@ class ReplyMessage(msgspec.Struct, forbid_unknown_fields=True):
     error: str | None = None
 
 
-_encode = msgspec.json.Encoder().encode
+def _plain(value: Any) -> Any:
+    # msgspec knows dict only, of all mappings.
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"cannot send a {type(value).__name__}")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
