@@ -1,0 +1,1 @@
+"""The host's side of scripts/lab. The guest's side is in scripts/guest."""

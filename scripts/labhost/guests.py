@@ -1,0 +1,275 @@
+"""Starts the guests and relays for them until COMMAND has ended; runs in the namespaces (labhost.namespaces)."""
+
+import contextlib
+import fcntl
+import os
+import resource
+import selectors
+import shlex
+import socket
+import subprocess
+import sys
+import termios
+import time
+import tty
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from labhost import network, qemu, uml
+from labhost.ending import GUEST_DIED, TIMED_OUT, LabError, say
+from labhost.namespaces import Json
+
+BOOT_LIMIT = 60.0  # seconds until COMMAND starts; boots take 2 to 10
+EMULATED_BOOT_LIMIT = 400.0
+CHUNK = 1 << 16
+ESCAPE = b"\x1d"  # Ctrl-], three times: the guest gets every other key, so a hung one could not be left
+
+
+@dataclass
+class Guest:
+    number: int
+    process: subprocess.Popen[bytes]
+    control: bytes = b""
+    console: bytearray = field(default_factory=bytearray)
+    booted: bool = False
+    dead: bool = False
+
+
+def inside(task: Json) -> int:
+    return Session(task).run()
+
+
+class Session:
+    """One run of the lab."""
+
+    def __init__(self, task: Json) -> None:
+        self._task = task
+        self._root = Path(cast(str, task["root"]))
+        self._hosts = cast(int, task["hosts"])
+        self._memory = cast(int, task["memory"])
+        self._timeout = cast(float | None, task["timeout"])
+        self._terminal = cast(bool, task["terminal"])
+        self._emulated = task["kernel"] is not None
+        self._log = Path(cast(str, task["log"])).open("wb", buffering=0)  # noqa: SIM115 -- open to the end
+        self._selector = selectors.DefaultSelector()
+        self._guests: list[Guest] = []
+        self._status: int | None = None
+        self._escapes = 0
+
+    def run(self) -> int:
+        # A panic ends in abort(); nobody wants two gigabytes of core.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        self._mount()
+        self._write_task()
+        self._start()
+        if self._terminal:
+            tty.setraw(0)
+        return self._relay()
+
+    # Before the guests
+
+    def _mount(self) -> None:
+        root = self._root
+        memory = self._hosts * (self._memory + 64) + 64
+        _mount("--bind", str(root), str(root))
+        _mount("--rbind", "/dev", str(root / "dev"))
+        try:
+            _mount("-t", "proc", "proc", str(root / "proc"))
+        except LabError:
+            _mount("--rbind", "/proc", str(root / "proc"))  # where a new one is forbidden
+        _mount("-t", "tmpfs", "-o", f"mode=1777,size={memory}m", "lab", str(root / "tmp"))
+        _mount("-t", "tmpfs", "-o", "mode=755", "lab", str(root / "lab/run"))
+        _mount("--bind", cast(str, self._task["guest_scripts"]), str(root / "lab/guest"))
+        if self._emulated:
+            qemu.mount_modules(root, Path(cast(str, self._task["kernel"])))
+        for index, folder in enumerate(self._mounts()):
+            place = root / "lab/run/mount" / str(index)
+            place.mkdir(parents=True)
+            _mount("--rbind", folder, str(place))
+
+    def _mounts(self) -> list[str]:
+        """Parents come before children."""
+        return sorted({cast(str, self._task["checkout"]), *cast(list[str], self._task["shares"])})
+
+    def _write_task(self) -> None:
+        task, mounts = self._task, self._mounts()
+        rows, columns = 24, 80
+        if self._terminal:
+            columns, rows = os.get_terminal_size(0)
+        shares = cast(list[str], task["shares"])
+        words: dict[str, str | int | list[str]] = {
+            "LAB_COMMAND": cast(list[str], task["command"]),
+            "LAB_FOLDER": cast(str, task["folder"]),
+            "LAB_CHECKOUT": cast(str, task["checkout"]),
+            "LAB_MOUNTS": mounts,
+            "LAB_WRITABLE": ["1" if path in shares else "0" for path in mounts],
+            "LAB_ENVIRONMENT": cast(list[str], task["environment"]),
+            "LAB_SYSTEMD": int(cast(bool, task["systemd"])),
+            "LAB_HOSTS": self._hosts,
+            "LAB_NETWORK": qemu.NETWORK_DEVICE if self._emulated else uml.NETWORK_DEVICE,
+            "LAB_TERMINAL": int(self._terminal),
+            "LAB_ROWS": rows,
+            "LAB_COLUMNS": columns,
+            "LAB_MERGE": int(_same_file(1, 2)),
+        }
+        lines = [f"{name}={_shell(value)}\n" for name, value in words.items()]
+        (self._root / "lab/run/task").write_text("".join(lines))
+
+    def _start(self) -> None:
+        links = network.join(self._hosts)
+        for number in range(1, self._hosts + 1):
+            link = links[number - 1] if links else None
+            self._guests.append(self._start_one(number, link))
+        for link in links:
+            link.close()
+
+    def _start_one(self, number: int, link: socket.socket | None) -> Guest:
+        console_in, console_out = os.pipe()
+        output_in, output_out = os.pipe()
+        error_in, error_out = os.pipe()
+        control_in, control_out = os.pipe()
+        keys_in, keys_out = os.pipe()
+        screen_in, screen_out = os.pipe()
+        wiring = uml.Wiring(
+            console=console_out,
+            output=output_out,
+            error=error_out,
+            control=control_out,
+            terminal_in=keys_in,
+            terminal_out=screen_out,
+            network=link.fileno() if link else None,
+        )
+        if self._emulated:
+            kernel = Path(cast(str, self._task["kernel"]))
+            process = qemu.start(self._root, kernel, number, self._memory, wiring)
+        else:
+            process = uml.start(self._root, number, self._memory, wiring)
+        guest = Guest(number, process)
+        for end in (console_out, output_out, error_out, control_out, keys_in, screen_out):
+            os.close(end)
+        read = selectors.EVENT_READ
+        self._selector.register(console_in, read, lambda data: self._on_console(guest, data))
+        self._selector.register(output_in, read, lambda data: _write(1, data))
+        self._selector.register(error_in, read, lambda data: _write(2, data))
+        self._selector.register(control_in, read, lambda data: self._on_control(guest, data))
+        self._selector.register(screen_in, read, lambda data: _write(1, data))
+        if number == 1 and self._terminal:
+            self._selector.register(0, read, lambda data: self._on_key(keys_out, data))
+        return guest
+
+    # While they run
+
+    def _relay(self) -> int:
+        begun = time.monotonic()
+        boot_limit = EMULATED_BOOT_LIMIT if self._emulated else BOOT_LIMIT
+        if self._hosts > 1:
+            boot_limit *= self._hosts
+        first = self._guests[0]
+        while self._status is None:
+            now = time.monotonic() - begun
+            if not first.booted and now > boot_limit:
+                raise self._death(f"the guest did not reach COMMAND within {boot_limit:.0f} seconds")
+            if self._timeout is not None and now > self._timeout:
+                self._show_console(first)
+                raise LabError(f"ended after --timeout {self._timeout:g} seconds", TIMED_OUT)
+            self._pass_on(0.2)
+            for guest in self._guests:
+                if not guest.dead and guest.process.poll() is not None:
+                    guest.dead = True
+                    self._pass_on_rest()
+                    if self._status is None:
+                        self._bury(guest)
+        self._pass_on_rest()
+        return self._status
+
+    def _pass_on(self, wait: float) -> bool:
+        ready = self._selector.select(wait)
+        for key, _ in ready:
+            try:
+                data = os.read(key.fd, CHUNK)
+            except OSError:  # a terminal that went away
+                data = b""
+            if data:
+                key.data(data)
+            else:
+                self._selector.unregister(key.fd)
+        return bool(ready)
+
+    def _pass_on_rest(self) -> None:
+        if self._terminal:
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(0)
+        while self._selector.get_map() and self._pass_on(0):
+            pass
+
+    def _on_console(self, guest: Guest, data: bytes) -> None:
+        guest.console += data
+        del guest.console[:-CHUNK]
+        self._log.write(data)
+
+    def _on_control(self, guest: Guest, data: bytes) -> None:
+        *lines, guest.control = (guest.control + data).split(b"\n")
+        for line in lines:
+            word, _, rest = line.decode(errors="replace").strip().partition(" ")
+            if word == "booted":
+                guest.booted = True
+            elif word == "exit":
+                self._status = int(rest)
+            elif word == "failed":
+                raise self._death(rest)
+
+    def _on_key(self, keys: int, data: bytes) -> None:
+        self._escapes = self._escapes + data.count(ESCAPE) if data.strip(ESCAPE) == b"" else 0
+        if self._escapes >= 3:
+            raise LabError("left with Ctrl-] three times\r", 130)
+        os.write(keys, data)
+
+    def _bury(self, guest: Guest) -> None:
+        panic = b"Kernel panic" in guest.console
+        what = "panicked" if panic else f"ended by itself (status {guest.process.returncode})"
+        if guest.number != 1 and self._guests[0].booted:
+            # A test of what happens when a host dies may mean it.
+            say(f"host{guest.number} {what}")
+            return
+        raise self._death(f"the kernel of host{guest.number} {what}" if panic else f"host{guest.number} {what}")
+
+    def _death(self, message: str) -> LabError:
+        for guest in self._guests:
+            self._show_console(guest)
+        return LabError(f"{message}; all that its kernel said is in {self._log.name}", GUEST_DIED)
+
+    def _show_console(self, guest: Guest) -> None:
+        lines = guest.console.decode(errors="replace").splitlines()[-25:]
+        if lines:
+            shown = "\n".join(f"  | {line}" for line in lines)
+            say(f"the last words of host{guest.number}'s kernel:\n{shown}")
+
+
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"mount {' '.join(arguments)}: {done.stderr.strip()}", GUEST_DIED)
+
+
+def _same_file(one: int, other: int) -> bool:
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:
+        return False
+
+
+def _shell(value: str | int | list[str]) -> str:
+    if isinstance(value, list):
+        return "(" + " ".join(shlex.quote(word) for word in value) + ")"
+    return shlex.quote(str(value))
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BrokenPipeError:
+            # As a command would end whose reader has gone (`scripts/lab -- pytest | head`).
+            raise LabError("nobody reads the output any more", 141) from None

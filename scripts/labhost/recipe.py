@@ -1,0 +1,84 @@
+"""What the guest's root file system is made of, and the name that follows from it."""
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SUITE = "trixie"
+# Builds of user-mode-linux before 7.2 die on processors with AMX ("ptrace set fp regs failed"), so trixie's is too old.
+KERNEL_SUITE = "sid"
+KERNEL_PACKAGE = "user-mode-linux"
+# The kernel for --qemu is the suite's stock one.
+STOCK_KERNEL_PACKAGE = "linux-image-amd64"
+
+PACKAGES = (
+    "ca-certificates",
+    "dbus",  # one of targetcli's calls wants a system bus
+    "dmsetup",
+    "e2fsprogs",
+    "fio",
+    "gdisk",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libiscsi-bin",
+    "lvm2",
+    "multipath-tools",
+    "ncurses-base",
+    "open-iscsi",
+    "openssh-client",  # on-host
+    "openssh-server",
+    "parted",
+    "procps",
+    "psmisc",
+    "python3",
+    "python3-venv",
+    "sg3-utils",
+    "strace",
+    "systemd",
+    "systemd-sysv",
+    "targetcli-fb",
+    "thin-provisioning-tools",
+    "tmux",
+    "udev",
+    "util-linux",
+    "xfsprogs",
+)
+EXTRAS = ("daemon", "test")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    suite: str
+    kernel_suite: str
+    kernel_package: str
+    packages: tuple[str, ...]
+    dependencies: tuple[str, ...]
+    scripts: tuple[tuple[str, str], ...]
+    builder: str
+
+    @property
+    def name(self) -> str:
+        text = json.dumps(asdict(self), sort_keys=True)
+        return "rootfs-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read(checkout: Path) -> Recipe:
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    extras = project.get("optional-dependencies", {})
+    dependencies = [*project.get("dependencies", [])]
+    for extra in EXTRAS:
+        dependencies += extras.get(extra, [])
+    return Recipe(
+        suite=SUITE,
+        kernel_suite=KERNEL_SUITE,
+        kernel_package=KERNEL_PACKAGE,
+        packages=PACKAGES,
+        dependencies=tuple(dependencies),
+        scripts=tuple(sorted(project.get("scripts", {}).items())),
+        # A change of how it is built is a change of what is built.
+        builder=hashlib.sha256((Path(__file__).parent / "rootfs.py").read_bytes()).hexdigest(),
+    )
