@@ -1,0 +1,164 @@
+"""The daemon: reads the configuration, puts the parts together and runs until it is told to stop."""
+
+import argparse
+import asyncio
+import grp
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdsprovd import __version__, addresses, config, notify
+from vdsprovd.cache import Cache
+from vdsprovd.config import EX_CONFIG, Config, ConfigError
+from vdsprovd.hardware import Hardware, HardwareError, Pool
+from vdsprovd.hardware.pools.files import FilesPool
+from vdsprovd.hardware.simulator import SimulatedPool, Simulator
+from vdsprovd.inventory import Lun
+from vdsprovd.provider import interfaces, recovery
+from vdsprovd.provider.context import Context
+from vdsprovd.server import Gate, group_roles, make_service
+from vdsprovd.store import Store, StoreError
+from vdsprovd.varlink import activation
+
+log = logging.getLogger("vdsprovd")
+
+DEFAULT_CONFIG = Path("/etc/vdsprovd/vdsprovd.toml")
+SIMULATED_SPACE = 100 << 30
+EX_UNAVAILABLE = 69
+
+SIMULATED_CONFIG = {
+    "subsystem": [
+        {
+            "name": "array0",
+            "iqn-prefix": "iqn.2026-11.org.example",
+            "portals": ["127.0.0.1:3260"],
+            "pool": [{"name": "files0", "kind": "files", "path": "/simulated"}],
+        }
+    ]
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon; gives the exit status: 0 after an orderly stop, 78 for a configuration that cannot be used, 69
+    when the store or the kernel's target cannot be used."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(levelname)s %(message)s"
+        if os.environ.get("JOURNAL_STREAM")
+        else "%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        if options.simulate and options.config is None:
+            configuration = config.check(SIMULATED_CONFIG, "--simulate")
+        else:
+            configuration = config.load(options.config or DEFAULT_CONFIG)
+        return asyncio.run(_run(configuration, options))
+    except (ConfigError, recovery.StartError) as error:
+        print(f"vdsprovd: {error}", file=sys.stderr)
+        return EX_CONFIG
+    except (StoreError, HardwareError, OSError) as error:
+        print(f"vdsprovd: {error}", file=sys.stderr)
+        return EX_UNAVAILABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vdsprovd",
+        description="Serve the kernel's iSCSI target with the objects, rules and codes of a VDS provider.",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"the configuration (default: {DEFAULT_CONFIG})")
+    parser.add_argument("--simulate", action="store_true", help="serve the same API from memory, with no privileges")
+    parser.add_argument("--socket", metavar="PATH", help="listen here instead of where the configuration says")
+    parser.add_argument("--check", action="store_true", help="only check the configuration")
+    parser.add_argument("--verbose", action="store_true", help="log more")
+    parser.add_argument("--version", action="version", version=f"vdsprovd {__version__}")
+    return parser
+
+
+async def _run(configuration: Config, options: argparse.Namespace) -> int:
+    if not options.simulate:
+        _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
+    if options.check:
+        return 0
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+
+    store = Store(None if options.simulate else Path(configuration.provider.state))
+    try:
+        stored = store.load()
+        inventory, put, drop = recovery.assemble(configuration, stored)
+        store.finish(None, put=put, drop=drop)
+        hardware = _hardware(configuration, simulate=options.simulate)
+        cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
+        context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
+        gate = Gate(os.geteuid(), group_roles(configuration.roles))
+        service = make_service(interfaces.describe(context), gate)
+        listener = _listener(configuration, options.socket, simulate=options.simulate)
+        await service.serve(listener)
+        try:
+            await recovery.start(context, stored)
+            gate.ready = True
+            notify.ready(f"serving {listener.getsockname()}")
+            log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
+            async with addresses.watch(lambda: recovery.readdress(context)):
+                await stop.wait()
+            log.info("stopping; exports go on without us")
+            notify.stopping()
+        finally:
+            await service.close()
+            await context.close()
+    finally:
+        store.close()
+    return 0
+
+
+def _check_pools(configuration: Config, source: str) -> None:
+    for number, sub_system in enumerate(configuration.subsystem):
+        for place, pool in enumerate(sub_system.pool):
+            if not Path(pool.path).is_dir():
+                raise ConfigError(f"{source}: subsystem[{number}].pool[{place}].path: there is no folder {pool.path}")
+
+
+def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
+    pools: dict[tuple[str, str], Pool] = {
+        (sub_system.name, pool.name): SimulatedPool(SIMULATED_SPACE)
+        if simulate
+        else FilesPool(Path(pool.path), sparse=pool.sparse)
+        for sub_system in configuration.subsystem
+        for pool in sub_system.pool
+    }
+    if simulate:
+        return Simulator(pools)
+    # rtslib takes a tenth of a second to load and needs a kernel with LIO; the simulator needs neither.
+    from vdsprovd.hardware.lio import Lio  # noqa: PLC0415
+
+    return Lio(pools)
+
+
+def _listener(configuration: Config, path: str | None, *, simulate: bool) -> socket.socket:
+    """systemd's socket, or one of our own: 0660, root's and the configured group's."""
+    inherited = activation.systemd_sockets()
+    if path is None and (found := inherited.get("varlink")):
+        return found
+    gid = -1
+    if not simulate:
+        try:
+            gid = grp.getgrnam(configuration.provider.group).gr_gid
+        except KeyError:
+            log.warning("there is no group %s; only root can connect", configuration.provider.group)
+    where = Path(path or configuration.provider.socket)
+    if path is None:
+        where.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return activation.bind(where, 0o660, gid)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

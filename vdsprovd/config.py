@@ -1,0 +1,129 @@
+"""The configuration file: TOML, checked whole before anything starts."""
+
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+EX_CONFIG = 78
+"""The exit status for a configuration that cannot be used (sysexits.h)."""
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A table whose keys are kebab-case; an unknown key is an error."""
+
+
+class ProviderConfig(_Table, frozen=True):
+    """The table [provider]."""
+
+    socket: str = "/run/vdsprovd/org.vdsprov"
+    state: str = "/var/lib/vdsprovd"
+    group: str = "vdsprov"
+
+
+class RolesConfig(_Table, frozen=True):
+    """The table [roles]: which groups have which role. Root has every role."""
+
+    viewer: tuple[str, ...] = ()
+    operator: tuple[str, ...] = ()
+    admin: tuple[str, ...] = ("vdsprov",)
+
+
+class PoolConfig(_Table, frozen=True):
+    """A table [[subsystem.pool]]."""
+
+    name: _Name
+    kind: Literal["files"]
+    path: str
+    sparse: bool = False
+
+
+class SubSystemConfig(_Table, frozen=True):
+    """A table [[subsystem]]."""
+
+    name: _Name
+    iqn_prefix: str
+    pool: tuple[PoolConfig, ...] = ()
+    portals: tuple[str, ...] | None = None
+    require_chap: bool = True
+    import_target: bool = True
+
+
+class Config(_Table, frozen=True):
+    """The whole file."""
+
+    provider: ProviderConfig = ProviderConfig()
+    roles: RolesConfig = RolesConfig()
+    subsystem: tuple[SubSystemConfig, ...] = ()
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names the file and the line or key."""
+
+
+def load(path: Path) -> Config:
+    """Read and check the file. Raises `ConfigError`."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return check(table, str(path))
+
+
+def check(table: object, source: str) -> Config:
+    """Check a decoded file; `source` names it in errors. Raises `ConfigError`."""
+    try:
+        config = msgspec.convert(table, Config)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$")
+        key = where.strip("`").lstrip(".")
+        raise ConfigError(f"{source}: {f'{key}: ' if key else ''}{text}") from error
+    if not config.subsystem:
+        raise ConfigError(f"{source}: subsystem: there is none; add a table [[subsystem]]")
+    names = [entry.name for entry in config.subsystem]
+    for number, entry in enumerate(config.subsystem):
+        key = f"{source}: subsystem[{number}]"
+        if names.count(entry.name) > 1:
+            raise ConfigError(f"{key}.name: {entry.name!r} is used twice")
+        if not IQN_PREFIX.fullmatch(entry.iqn_prefix):
+            raise ConfigError(f"{key}.iqn-prefix: {entry.iqn_prefix!r} does not look like iqn.2026-11.org.example")
+        for place, portal in enumerate(entry.portals or ()):
+            try:
+                parse_portal(portal)
+            except ValueError as error:
+                raise ConfigError(f"{key}.portals[{place}]: {error}") from error
+        pools = [pool.name for pool in entry.pool]
+        for place, pool in enumerate(entry.pool):
+            if pools.count(pool.name) > 1:
+                raise ConfigError(f"{key}.pool[{place}].name: {pool.name!r} is used twice")
+            if not pool.path.startswith("/"):
+                raise ConfigError(f"{key}.pool[{place}].path: {pool.path!r} does not begin with /")
+    return config
+
+
+IQN_PREFIX = re.compile(r"iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+
+
+def parse_portal(text: str) -> tuple[str, int]:
+    """An address and a TCP port from "10.77.0.1:3260", "[fd00::1]:3260", or either without a port (then 3260).
+
+    Raises ValueError with a message for people.
+    """
+    found = re.fullmatch(r"(?:\[([^]]+)\]|([^:]+))(?::(\d{1,5}))?", text)
+    if found:
+        address, port = found[1] or found[2], int(found[3] or 3260)
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            pass
+        else:
+            if 0 < port < 65536:
+                return str(parsed), port
+    raise ValueError(f"{text!r} is no portal; write 10.77.0.1:3260 or [fd00::1]:3260")

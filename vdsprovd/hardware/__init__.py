@@ -1,0 +1,286 @@
+"""The port: everything below the VDS rules, as one small protocol with two adapters, LIO and a simulator.
+
+The state of the iSCSI target is a set of *facts*: flat, immutable, each about one kernel object. What is wanted is such
+a set, what is there is another, and `steps` turns their difference into an order of work that the kernel accepts. A
+command, its undoing, boot, recovery after a crash and Refresh all take that one path.
+
+Laws: a fact's `key` names the object, its other fields are the object's settings. Adapters are strict: adding what is
+there or relying on what is not raises `Mismatch`, because it proves that the caller's picture of the host is wrong.
+Adapters block; they are called from worker threads.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import ClassVar, Protocol
+
+import msgspec
+
+
+class Secret(str):
+    """A CHAP secret: a string that does not show itself in logs and tracebacks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The CHAP names and secrets of one initiator at one portal group; None where none is set."""
+
+    user: str | None = None
+    secret: Secret | None = None
+    mutual_user: str | None = None
+    mutual_secret: Secret | None = None
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One kernel object as it is or shall be. `rank` orders kinds: an object needs only objects of lower rank."""
+
+    rank: ClassVar[int]
+    identity: ClassVar[int]  # how many of the fields, from the first, name the object
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What names the object; two facts with one key are the same object with different settings."""
+        fields = self.__struct_fields__[: self.identity]
+        return (type(self), *(getattr(self, field) for field in fields))
+
+
+class Disk(Fact, frozen=True):
+    """A storage object: the LUN's bytes behind a SCSI disk whose unit serial number is the LUN's id."""
+
+    lun: str
+    number: int
+    path: str
+    size: int
+    rank: ClassVar[int] = 0
+    identity: ClassVar[int] = 1
+
+
+class TargetNode(Fact, frozen=True):
+    """An iSCSI target, named by its IQN."""
+
+    target: str
+    rank: ClassVar[int] = 1
+    identity: ClassVar[int] = 1
+
+
+class Group(Fact, frozen=True):
+    """A target portal group; `alias` is the target's name for people, which initiators see at login."""
+
+    target: str
+    tag: int
+    enabled: bool
+    authentication: bool
+    alias: str
+    rank: ClassVar[int] = 2
+    identity: ClassVar[int] = 2
+
+
+class Unit(Fact, frozen=True):
+    """A logical unit of a portal group: the disk of LUN `lun`, whose number is `number`, under the number `index`."""
+
+    target: str
+    tag: int
+    index: int
+    lun: str
+    number: int
+    rank: ClassVar[int] = 3
+    identity: ClassVar[int] = 3
+
+
+class Acl(Fact, frozen=True):
+    """An initiator that may log in to a portal group."""
+
+    target: str
+    tag: int
+    initiator: str
+    credentials: Credentials
+    rank: ClassVar[int] = 4
+    identity: ClassVar[int] = 3
+
+
+class Grant(Fact, frozen=True):
+    """An initiator's access, under the number `index`, to the logical unit `unit` of a portal group."""
+
+    target: str
+    tag: int
+    initiator: str
+    index: int
+    unit: int
+    rank: ClassVar[int] = 5
+    identity: ClassVar[int] = 4
+
+
+class Listener(Fact, frozen=True):
+    """An address and port at which a portal group is reachable; the last to come and the first to go."""
+
+    target: str
+    tag: int
+    address: str
+    port: int
+    rank: ClassVar[int] = 6
+    identity: ClassVar[int] = 4
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One operation: add (`before` is None), remove (`after` is None), or change settings."""
+
+    before: Fact | None
+    after: Fact | None
+
+    @property
+    def inverse(self) -> "Step":
+        """The step that undoes this one."""
+        return Step(self.after, self.before)
+
+
+def steps(before: Iterable[Fact], after: Iterable[Fact]) -> list[Step]:
+    """What leads from one set of facts to another, in an order that the kernel accepts: removals from the outside in,
+    then changes and additions from the inside out."""
+    old = {fact.key: fact for fact in before}
+    new = {fact.key: fact for fact in after}
+    removed = [Step(fact, None) for key, fact in old.items() if key not in new]
+    removed.sort(key=lambda step: -step.before.rank if step.before else 0)
+    there = [Step(old.get(key), fact) for key, fact in new.items() if old.get(key) != fact]
+    there.sort(key=lambda step: step.after.rank if step.after else 0)
+    return removed + there
+
+
+def realize(hardware: "Hardware", wanted: Sequence[Step]) -> None:
+    """Take the steps in order; when one fails, undo those taken, the last first, and raise what failed.
+
+    Raises `HardwareError`. Undoing goes on past a step that cannot be undone, so that as little as possible stays.
+    """
+    taken: list[Step] = []
+    try:
+        for step in wanted:
+            hardware.take(step)
+            taken.append(step)
+    except HardwareError as error:
+        for step in reversed(taken):
+            try:
+                hardware.take(step.inverse)
+            except HardwareError as second:
+                error.add_note(f"and could not be undone: {second}")
+        raise
+
+
+class HardwareError(Exception):
+    """Something below the VDS rules went wrong; the message says what was tried and what the system answered."""
+
+
+class Mismatch(HardwareError):
+    """The host is not what the caller took it for: an object is missing, or there already, or another one."""
+
+
+class Refused(HardwareError):
+    """The kernel refused a step, for a reason that is no mismatch."""
+
+
+class NoSpace(HardwareError):
+    """The pool cannot hold what was asked for."""
+
+
+class VolumeFailed(HardwareError):
+    """Reading or writing a LUN's bytes failed."""
+
+
+class Cancelled(HardwareError):
+    """The caller asked for the work to stop; nothing of it is left."""
+
+
+class Condition(Enum):
+    """How a volume is."""
+
+    GOOD = "good"
+    MISSING = "missing"
+    FAILED = "failed"
+
+
+class VolumeState(msgspec.Struct, frozen=True):
+    """A volume as found: its condition, for people the reason when it is not good, and its size in bytes."""
+
+    condition: Condition
+    reason: str = ""
+    size: int = 0
+
+
+class Space(msgspec.Struct, frozen=True):
+    """A pool's capacity in bytes: physical size, and what new LUNs can still take."""
+
+    total: int
+    free: int
+
+
+Progress = Callable[[int], None]
+"""Called with 0 to 99 as long work proceeds; raises `Cancelled` when the work shall stop."""
+
+
+class Pool(Protocol):
+    """Where LUNs' bytes live. A volume is named by its LUN's id."""
+
+    granule: int
+    """Sizes are multiples of this many bytes."""
+    sparse: bool
+    """Whether the pool promises more bytes than it holds."""
+
+    def space(self) -> Space:
+        """The pool's capacity. Raises `VolumeFailed` when the pool cannot be read."""
+
+    def path(self, lun: str) -> str:
+        """Where the LUN's volume is, or would be."""
+
+    def create(self, lun: str, size: int, progress: Progress) -> None:
+        """Make a volume that reads as zeros; on failure nothing is left. Raises `NoSpace`, `VolumeFailed`,
+        `Cancelled`, `Mismatch` when it exists."""
+
+    def resize(self, lun: str, size: int, progress: Progress) -> None:
+        """Grow (new bytes read as zeros) or cut at the end; on failure the old size stays. Raises as `create`."""
+
+    def delete(self, lun: str) -> None:
+        """Wipe the first and last MiB and free the volume. Raises `VolumeFailed`; a missing volume is no error."""
+
+    def probe(self, lun: str) -> VolumeState:
+        """Look whether the volume is there and can be read. Never raises."""
+
+    def volumes(self) -> Collection[str]:
+        """The ids of the LUNs that have a volume here. Raises `VolumeFailed`."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What an initiator reads about a disk in INQUIRY and the serial number page."""
+
+    vendor: str
+    product: str
+    revision: str
+    serial: str
+
+
+class Hardware(Protocol):
+    """One host's iSCSI target and the pools behind it."""
+
+    pools: Mapping[tuple[str, str], Pool]
+    """By (subsystem name, pool name), as configured."""
+
+    def read(self) -> Collection[Fact]:
+        """Every fact of the host, foreign ones included. Raises `HardwareError` when the scan breaks off."""
+
+    def take(self, step: Step) -> None:
+        """Take one step. Raises `Mismatch` or `Refused`."""
+
+    def has_target(self, target: str) -> bool:
+        """Whether there is a target of that name, whoever made it."""
+
+    def sessions(self, target: str) -> Collection[str]:
+        """Names of the initiators that are logged in to the target. Raises `Mismatch` when there is no such target."""
+
+    def identity(self, disk: Disk) -> Identity:
+        """What initiators read of the disk. Raises `Mismatch` when it is not there."""
+
+    def addresses(self) -> Collection[str]:
+        """Every address of the host, as text without brackets."""
+
+    def local_initiators(self) -> Collection[str]:
+        """The iSCSI names of this host's own initiators."""

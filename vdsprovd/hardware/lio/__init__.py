@@ -1,0 +1,223 @@
+"""The port on the kernel's iSCSI target: rtslib for what it creates well, configfs for the rest."""
+
+import threading
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import ifaddr
+from rtslib_fb.fabric import FabricModule
+from rtslib_fb.root import RTSRoot
+from rtslib_fb.target import TPG, NetworkPortal, Target
+from rtslib_fb.tcm import FileIOStorageObject
+
+from vdsprovd.hardware import (
+    Acl,
+    Credentials,
+    Disk,
+    Fact,
+    Grant,
+    Group,
+    Identity,
+    Listener,
+    Mismatch,
+    Pool,
+    Refused,
+    Step,
+    TargetNode,
+    Unit,
+)
+from vdsprovd.hardware.lio import configfs, reader
+
+PRODUCT = "vdsprovd"
+INITIATOR_NAME = Path("/etc/iscsi/initiatorname.iscsi")
+
+# Closed by default: no generated ACLs, no discovery by initiators without an ACL, nothing writable without one.
+_GROUP_ATTRIBUTES = {"generate_node_acls": "0", "demo_mode_discovery": "0", "demo_mode_write_protect": "1"}
+
+
+class Lio:
+    """The host's LIO. Making one loads the kernel modules. Raises `Refused` when the kernel has no iSCSI target."""
+
+    def __init__(self, pools: Mapping[tuple[str, str], Pool]) -> None:
+        self.pools = pools
+        # rtslib is not thread-safe. What goes straight to configfs needs no lock.
+        self._rtslib = threading.Lock()
+        # A kernel that finds its database folder missing complains in its log and keeps no persistent reservations.
+        Path("/etc/target").mkdir(mode=0o700, exist_ok=True)
+        with configfs.door("use the kernel's iSCSI target"):
+            RTSRoot()
+            self._iscsi = FabricModule("iscsi")
+            if not self._iscsi.exists:
+                self._iscsi._check_self()  # makes the folder, which loads the module
+
+    def read(self) -> Collection[Fact]:
+        with configfs.door("read the kernel's target configuration"):
+            return list(reader.facts())
+
+    def take(self, step: Step) -> None:
+        match step:
+            case Step(before=None, after=Fact() as fact):
+                with configfs.door(f"add {fact}"):
+                    self._add(fact)
+            case Step(before=Fact() as fact, after=None):
+                with configfs.door(f"remove {fact}"):
+                    self._remove(fact)
+            case Step(before=Fact() as before, after=Fact() as after):
+                with configfs.door(f"change {before} to {after}"):
+                    self._change(before, after)
+
+    def _add(self, fact: Fact) -> None:
+        match fact:
+            case Disk():
+                self._add_disk(fact)
+            case TargetNode(target):
+                if (configfs.ISCSI / target).exists():
+                    raise Mismatch(f"cannot add target {target}: it is in the kernel already")
+                with self._rtslib:
+                    Target(self._iscsi, target, "create")
+            case Group():
+                self._add_group(fact)
+            case Unit(target, tag, index, lun, number):
+                configfs.link(configfs.group(target, tag) / "lun" / f"lun_{index}", configfs.hba(number) / lun)
+            case Acl(target, tag, initiator, credentials):
+                path = configfs.group(target, tag) / "acls" / initiator
+                # One that somebody else made is adopted: its settings are overwritten, its other grants stay.
+                path.mkdir(exist_ok=True)
+                _write_credentials(path, None, credentials)
+            case Grant(target, tag, initiator, index, unit):
+                base = configfs.group(target, tag)
+                folder = base / "acls" / initiator / f"lun_{index}"
+                configfs.link(folder, base / "lun" / f"lun_{unit}")
+                configfs.write(folder / "write_protect", "0")
+            case Listener(target, tag, address, port):
+                path = configfs.listener(target, tag, address, port)
+                if path.exists():
+                    raise Mismatch(f"cannot add portal {path.name} to {target}: it is in the kernel already")
+                with self._rtslib:
+                    NetworkPortal(self._group(target, tag), path.name.rpartition(":")[0], port, "create")
+
+    def _add_disk(self, disk: Disk) -> None:
+        folder = configfs.hba(disk.number)
+        if folder.exists():
+            if configfs.folders(folder):
+                raise Mismatch(f"cannot add the disk of LUN {disk.lun}: {folder} is in use")
+            # A crash between its two mkdirs leaves an empty HBA folder, which rtslib takes for a storage object.
+            folder.rmdir()
+        with self._rtslib:
+            FileIOStorageObject(
+                disk.lun, disk.path, disk.size, wwn=disk.lun, write_back=False, index=configfs.FIRST_HBA + disk.number
+            )
+        wwn = folder / disk.lun / "wwn"
+        if (wwn / "product_id").exists():
+            configfs.write(wwn / "product_id", PRODUCT)
+
+    def _add_group(self, group: Group) -> None:
+        path = configfs.group(group.target, group.tag)
+        if path.exists():
+            raise Mismatch(f"cannot add portal group {group.tag} to {group.target}: it is in the kernel already")
+        with self._rtslib:
+            made = TPG(Target(self._iscsi, group.target, "lookup"), group.tag, "create")
+        try:
+            for name, value in _GROUP_ATTRIBUTES.items():
+                configfs.write(path / "attrib" / name, value)
+            _write_group(path, group)
+            if group.enabled:
+                made.enable = True
+        except BaseException:
+            path.rmdir()
+            raise
+
+    def _group(self, target: str, tag: int) -> TPG:
+        return TPG(Target(self._iscsi, target, "lookup"), tag, "lookup")
+
+    def _remove(self, fact: Fact) -> None:
+        match fact:
+            case Disk(lun, number):
+                folder = configfs.hba(number)
+                (folder / lun).rmdir()
+                folder.rmdir()
+            case TargetNode(target):
+                (configfs.ISCSI / target).rmdir()
+            case Group(target, tag):
+                path = configfs.group(target, tag)
+                configfs.write(path / "enable", "0")
+                path.rmdir()
+            case Unit(target, tag, index):
+                configfs.unlink(configfs.group(target, tag) / "lun" / f"lun_{index}")
+            case Acl(target, tag, initiator):
+                (configfs.group(target, tag) / "acls" / initiator).rmdir()
+            case Grant(target, tag, initiator, index):
+                configfs.unlink(configfs.group(target, tag) / "acls" / initiator / f"lun_{index}")
+            case Listener(target, tag, address, port):
+                configfs.listener(target, tag, address, port).rmdir()
+
+    def _change(self, before: Fact, after: Fact) -> None:
+        match before, after:
+            case Disk(path=old_path), Disk(path=new_path) if old_path == new_path:
+                # The one way to resize a file-backed disk under live sessions; initiators see it after a rescan.
+                configfs.write(configfs.hba(after.number) / after.lun / "control", f"fd_dev_size={after.size}")
+            case Group(), Group():
+                path = configfs.group(after.target, after.tag)
+                _write_group(path, after)
+                if before.enabled != after.enabled:
+                    configfs.write(path / "enable", str(int(after.enabled)))
+            case Acl(), Acl(target, tag, initiator, credentials):
+                path = configfs.group(target, tag) / "acls" / initiator
+                _write_credentials(path, before.credentials, credentials)
+            case _:
+                # What has no settings of its own (a link that leads elsewhere, an object left half made) is made anew.
+                self._remove(before)
+                self._add(after)
+
+    def has_target(self, target: str) -> bool:
+        return (configfs.ISCSI / target).exists()
+
+    def sessions(self, target: str) -> Collection[str]:
+        found = set()
+        with configfs.door(f"read the sessions of {target}"):
+            path = configfs.ISCSI / target
+            if not path.exists():
+                raise Mismatch(f"target {target} is not in the kernel")
+            for group in configfs.folders(path):
+                if not group.startswith("tpgt_"):
+                    continue
+                for initiator in configfs.folders(path / group / "acls"):
+                    if not configfs.read(path / group / "acls" / initiator / "info").startswith("No active"):
+                        found.add(initiator)
+                found.update(configfs.read(path / group / "dynamic_sessions").replace("\0", "\n").split())
+        return sorted(found)
+
+    def identity(self, disk: Disk) -> Identity:
+        with configfs.door(f"read the identity of LUN {disk.lun}"):
+            wwn = configfs.hba(disk.number) / disk.lun / "wwn"
+            serial = configfs.read(wwn / "vpd_unit_serial")
+            vendor, product, revision = (
+                configfs.read(wwn / name) if (wwn / name).exists() else ""
+                for name in ("vendor_id", "product_id", "revision")
+            )
+        return Identity(*(value.rpartition(": ")[2].strip() for value in (vendor, product, revision, serial)))
+
+    def addresses(self) -> Collection[str]:
+        ips = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
+        return [ip if isinstance(ip, str) else ip[0] for ip in ips]
+
+    def local_initiators(self) -> Collection[str]:
+        try:
+            lines = INITIATOR_NAME.read_text().splitlines()
+        except OSError:
+            return ()
+        return [line.partition("=")[2].strip() for line in lines if line.startswith("InitiatorName=")]
+
+
+def _write_group(path: Path, group: Group) -> None:
+    configfs.write(path / "attrib/authentication", str(int(group.authentication)))
+    # Parameters, unlike attributes and secrets, lose their last character: the kernel takes it for a newline.
+    configfs.write(path / "param/TargetAlias", group.alias + "\n")
+
+
+def _write_credentials(acl: Path, before: Credentials | None, after: Credentials) -> None:
+    for name, field in reader.AUTHENTICATION.items():
+        value: str | None = getattr(after, field)
+        if before is None or getattr(before, field) != value:
+            # NULL is the kernel's word for "not set".
+            configfs.write(acl / "auth" / name, "NULL" if value is None else value)

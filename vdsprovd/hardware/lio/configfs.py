@@ -1,0 +1,112 @@
+"""LIO's configfs tree: where objects are, plain reading and writing, and errors translated at the door.
+
+rtslib creates what it creates well; what it does by searching whole trees (logical units, mapped LUNs, every deletion)
+is a directory or a link of ours, at the cost of that one operation.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rtslib_fb.utils import RTSLibError
+
+from vdsprovd.hardware import HardwareError, Mismatch, Refused
+
+ROOT = Path("/sys/kernel/config/target")
+ISCSI = ROOT / "iscsi"
+CORE = ROOT / "core"
+
+# rtslib and targetcli take the lowest free number for a storage object's HBA folder; ours stay out of their way.
+FIRST_HBA = 1_000_000
+
+_MISMATCHES = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
+
+
+def hba(number: int) -> Path:
+    """The HBA folder that holds the storage object of the LUN of that number."""
+    return CORE / f"fileio_{FIRST_HBA + number}"
+
+
+def group(target: str, tag: int) -> Path:
+    """A target portal group's folder."""
+    return ISCSI / target / f"tpgt_{tag}"
+
+
+def listener(target: str, tag: int, address: str, port: int) -> Path:
+    """A network portal's folder."""
+    host = f"[{address}]" if ":" in address else address
+    return group(target, tag) / "np" / f"{host}:{port}"
+
+
+@contextmanager
+def door(what: str) -> Iterator[None]:
+    """Let `HardwareError`s through and translate what the kernel and rtslib raise; `what` completes "cannot ..."."""
+    try:
+        yield
+    except HardwareError:
+        raise
+    except RTSLibError as error:
+        # The errno survives only as the context of the exception that rtslib wraps in a text.
+        cause = error.__context__
+        raise _translated(what, cause if isinstance(cause, OSError) else None, str(error)) from error
+    except OSError as error:
+        raise _translated(what, error, error.strerror or str(error)) from error
+
+
+def _translated(what: str, cause: OSError | None, text: str) -> HardwareError:
+    if cause is not None and cause.errno in _MISMATCHES:
+        return Mismatch(f"cannot {what}: {cause.strerror}: {cause.filename}")
+    return Refused(f"cannot {what}: {text}")
+
+
+def read(path: Path | str) -> str:
+    """An attribute's text without the newline at its end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 65536).decode(errors="replace").rstrip("\n\0")
+    finally:
+        os.close(descriptor)
+
+
+def write(path: Path, value: str) -> None:
+    """Write an attribute, without a newline: the kernel would make it part of a CHAP secret."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)
+
+
+def link(folder: Path, to: Path) -> None:
+    """Make a folder that holds one link, or leave nothing."""
+    folder.mkdir()
+    try:
+        (folder / "vdsprovd").symlink_to(to)
+    except OSError:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def unlink(folder: Path) -> None:
+    """Remove a folder and the link in it, whatever its name; a folder without a link (half made) goes too."""
+    for name in linked(folder):
+        (folder / name).unlink()
+    folder.rmdir()
+
+
+def linked(folder: Path | str) -> list[str]:
+    """The names of the links in a folder."""
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if entry.is_symlink()]
+
+
+def folders(folder: Path | str) -> list[str]:
+    """The names of the folders in a folder, sorted; none when it does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,109 @@
+"""Every fact in LIO's configfs, read once each. Objects of others are read too; one that is odd breaks nothing else."""
+
+import logging
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from vdsprovd.hardware import Acl, Credentials, Disk, Fact, Grant, Group, Listener, Secret, TargetNode, Unit
+from vdsprovd.hardware.lio import configfs
+
+log = logging.getLogger(__name__)
+
+_INFO = re.compile(r"File: (?P<path>.*?)\s+Size: (?P<size>\d+)\s+Mode:")
+_ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
+_UNSET = ("", "NULL")
+
+AUTHENTICATION = {
+    "userid": "user",
+    "password": "secret",
+    "userid_mutual": "mutual_user",
+    "password_mutual": "mutual_secret",
+}
+"""The attributes of an ACL's authentication, and the fields of `Credentials` that they hold."""
+
+
+def facts() -> Iterator[Fact]:
+    """Every fact of the host. Raises OSError when a folder or an attribute vanishes during the scan."""
+    yield from _disks()
+    for target in configfs.folders(configfs.ISCSI):
+        # The folder also holds the fabric's own, such as discovery_auth.
+        if not target.startswith(("iqn.", "eui.", "naa.")):
+            continue
+        yield TargetNode(target)
+        for name in configfs.folders(configfs.ISCSI / target):
+            if name.startswith("tpgt_"):
+                yield from _group(target, int(name.removeprefix("tpgt_")))
+
+
+def _disks() -> Iterator[Disk]:
+    for hba in configfs.folders(configfs.CORE):
+        number = _disk_number(hba)
+        if number < 0:
+            continue
+        for name in configfs.folders(configfs.CORE / hba):
+            if _is_uuid(name):
+                yield _disk(name, number)
+
+
+def _disk(lun: str, number: int) -> Disk:
+    found = _INFO.search(configfs.read(configfs.hba(number) / lun / "info"))
+    # A storage object that a crash left half made has no file yet: no path tells so.
+    return Disk(lun, number, found["path"] if found else "", int(found["size"]) if found else 0)
+
+
+def _is_uuid(name: str) -> bool:
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def _group(target: str, tag: int) -> Iterator[Fact]:
+    path = configfs.group(target, tag)
+    yield Group(
+        target,
+        tag,
+        enabled=configfs.read(path / "enable") == "1",
+        authentication=configfs.read(path / "attrib/authentication") == "1",
+        alias=configfs.read(path / "param/TargetAlias"),
+    )
+    for name in configfs.folders(path / "lun"):
+        disk = _linked(path / "lun" / name)
+        yield Unit(target, tag, _number(name), disk.name, _disk_number(disk.parent.name))
+    for initiator in configfs.folders(path / "acls"):
+        acl = path / "acls" / initiator
+        yield Acl(target, tag, initiator, _credentials(acl / "auth"))
+        for name in configfs.folders(acl):
+            if name.startswith("lun_"):
+                unit = _linked(acl / name).name
+                yield Grant(target, tag, initiator, _number(name), _number(unit) if unit else -1)
+    for name in configfs.folders(path / "np"):
+        if found := _ADDRESS.fullmatch(name):
+            yield Listener(target, tag, found["address"], int(found["port"]))
+        else:
+            log.warning("ignoring the portal %s of %s: its name is no address", name, target)
+
+
+def _number(folder: str) -> int:
+    return int(folder.removeprefix("lun_"))
+
+
+def _disk_number(hba: str) -> int:
+    """The LUN's number from the name of its HBA folder, negative for a folder of somebody else's."""
+    number = hba.removeprefix("fileio_")
+    return int(number) - configfs.FIRST_HBA if number.isdecimal() else -1
+
+
+def _linked(folder: Path) -> Path:
+    """Where the folder's link leads, an empty path when it has none (half made)."""
+    for name in configfs.linked(folder):
+        return Path(os.readlink(folder / name))
+    return Path()
+
+
+def _credentials(auth: Path) -> Credentials:
+    values = {field: configfs.read(auth / name) for name, field in AUTHENTICATION.items()}
+    return Credentials(**{field: Secret(value) for field, value in values.items() if value not in _UNSET})

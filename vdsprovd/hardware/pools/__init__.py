@@ -1,0 +1,1 @@
+"""Where LUNs' bytes live."""

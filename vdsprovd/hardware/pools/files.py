@@ -1,0 +1,175 @@
+"""A pool of files in a folder: one file a LUN, named by the LUN's id and nothing that a caller chose."""
+
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vdsprovd.hardware import (
+    Condition,
+    HardwareError,
+    Mismatch,
+    NoSpace,
+    Progress,
+    Refused,
+    Space,
+    VolumeFailed,
+    VolumeState,
+)
+
+MIB = 1 << 20
+CHUNK = 64 * MIB
+"""Preallocation reports progress, and can be cancelled, after each of these."""
+
+_SUFFIX = ".lun"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class FilesPool:
+    """The folder must exist; `sparse` pools promise more than they hold, others preallocate every byte."""
+
+    granule = 4096
+
+    def __init__(self, folder: Path, *, sparse: bool = False) -> None:
+        self.folder = folder
+        self.sparse = sparse
+
+    def space(self) -> Space:
+        with _door(f"read the free space of {self.folder}"):
+            found = os.statvfs(self.folder)
+        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+
+    def path(self, lun: str) -> str:
+        # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming a path trick.
+        return str(self.folder / f"{uuid.UUID(lun)}{_SUFFIX}")
+
+    def create(self, lun: str, size: int, progress: Progress) -> None:
+        path = self.path(lun)
+        with _door(f"create {path}"):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                self._grow(descriptor, 0, size, progress)
+                os.fsync(descriptor)
+                _sync_folder(self.folder)
+            except BaseException:
+                with suppress(OSError):
+                    Path(path).unlink()
+                raise
+            finally:
+                os.close(descriptor)
+
+    def resize(self, lun: str, size: int, progress: Progress) -> None:
+        with self._open(lun, f"resize LUN {lun}", os.O_RDWR) as descriptor:
+            before = os.fstat(descriptor).st_size
+            try:
+                if size > before:
+                    self._grow(descriptor, before, size, progress)
+                else:
+                    os.ftruncate(descriptor, size)
+                os.fsync(descriptor)
+            except BaseException:
+                if size > before:
+                    with suppress(OSError):
+                        os.ftruncate(descriptor, before)
+                raise
+
+    def _grow(self, descriptor: int, before: int, size: int, progress: Progress) -> None:
+        if size - before > self.space().free and not self.sparse:
+            raise NoSpace(f"{size - before} bytes are wanted and {self.space().free} are free in {self.folder}")
+        if self.sparse:
+            os.ftruncate(descriptor, size)
+            return
+        for offset in range(before, size, CHUNK):
+            progress((offset - before) * 100 // (size - before))
+            os.posix_fallocate(descriptor, offset, min(CHUNK, size - offset))
+
+    def delete(self, lun: str) -> None:
+        try:
+            with self._open(lun, f"wipe LUN {lun}", os.O_WRONLY) as descriptor:
+                _wipe_ends(descriptor, os.fstat(descriptor).st_size)
+        except Mismatch:
+            return
+        with _door(f"delete {self.path(lun)}"):
+            Path(self.path(lun)).unlink(missing_ok=True)
+            _sync_folder(self.folder)
+
+    def probe(self, lun: str) -> VolumeState:
+        try:
+            with self._open(lun, f"read LUN {lun}", os.O_RDONLY) as descriptor:
+                size = os.fstat(descriptor).st_size
+                _read_through(descriptor, 0)
+                _read_through(descriptor, max(0, size - self.granule) // self.granule * self.granule)
+        except Mismatch as error:
+            return VolumeState(Condition.MISSING, str(error))
+        except HardwareError as error:
+            return VolumeState(Condition.FAILED, str(error))
+        return VolumeState(Condition.GOOD, size=size)
+
+    def volumes(self) -> Collection[str]:
+        with _door(f"list {self.folder}"):
+            return [name.removesuffix(_SUFFIX) for name in os.listdir(self.folder) if name.endswith(_SUFFIX)]
+
+    @contextmanager
+    def _open(self, lun: str, what: str, flags: int) -> Iterator[int]:
+        with _door(what):
+            descriptor = os.open(self.path(lun), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise VolumeFailed(f"cannot {what}: {self.path(lun)} is not a file")
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def _door(what: str) -> Iterator[None]:
+    """Translate OSErrors; `what` completes "cannot ..."."""
+    try:
+        yield
+    except OSError as error:
+        text = f"cannot {what}: {error.strerror or error}"
+        if error.errno in _FULL:
+            raise NoSpace(text) from error
+        if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
+            raise Mismatch(text) from error
+        if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):
+            raise VolumeFailed(text) from error
+        raise Refused(text) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _wipe_ends(descriptor: int, size: int) -> None:
+    """Zero the first and the last MiB, where partition tables and file systems keep their signatures."""
+    zeros = bytes(MIB)
+    os.pwrite(descriptor, zeros[: min(MIB, size)], 0)
+    tail = max(0, size - MIB)
+    os.pwrite(descriptor, zeros[: size - tail], tail)
+    os.fsync(descriptor)
+
+
+def _read_through(descriptor: int, offset: int) -> None:
+    """Read a block from the device itself where the file system can: a failed disk hides behind the page cache."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    with suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
+    with mmap.mmap(-1, 4096) as block:
+        try:
+            os.preadv(descriptor, [block], offset)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a device with larger sectors takes no direct reads of this size
+                raise
+            os.pread(descriptor, 1, offset)
+        finally:
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)

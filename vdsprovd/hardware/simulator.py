@@ -1,0 +1,181 @@
+"""The port in memory: as strict as the kernel about order and presence, and otherwise dumb. No VDS rule lives here.
+
+Faults are for tests: `fail` makes the next matching step raise, `facts` may be altered behind the daemon's back.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+
+from vdsprovd.hardware import (
+    Acl,
+    Condition,
+    Disk,
+    Fact,
+    Grant,
+    Group,
+    HardwareError,
+    Identity,
+    Listener,
+    Mismatch,
+    NoSpace,
+    Pool,
+    Progress,
+    Refused,
+    Space,
+    Step,
+    TargetNode,
+    Unit,
+    VolumeState,
+)
+
+
+class SimulatedPool:
+    """A pool of sizes without bytes. `broken` maps a LUN's id to the state that its volume shall show."""
+
+    granule = 4096
+    sparse = False
+
+    def __init__(self, total: int, delay: float = 0.0) -> None:
+        self.total = total
+        self.delay = delay
+        self.sizes: dict[str, int] = {}
+        self.broken: dict[str, VolumeState] = {}
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def space(self) -> Space:
+        return Space(self.total, self.total - self._used)
+
+    def path(self, lun: str) -> str:
+        return f"/simulated/{lun}"
+
+    def create(self, lun: str, size: int, progress: Progress) -> None:
+        if lun in self.sizes:
+            raise Mismatch(f"cannot create volume {lun}: it exists")
+        self._set(lun, size, progress)
+
+    def resize(self, lun: str, size: int, progress: Progress) -> None:
+        if lun not in self.sizes:
+            raise Mismatch(f"cannot resize volume {lun}: it does not exist")
+        self._set(lun, size, progress)
+
+    def _set(self, lun: str, size: int, progress: Progress) -> None:
+        with self._lock:
+            growth = size - self.sizes.get(lun, 0)
+            if growth > self.total - self._used:
+                raise NoSpace(f"{growth} bytes are wanted and {self.total - self._used} are free")
+            self._used += growth
+        try:
+            for percent in range(0, 100, 20):
+                progress(percent)
+                time.sleep(self.delay / 5)
+        except HardwareError:
+            with self._lock:
+                self._used -= growth
+            raise
+        self.sizes[lun] = size
+
+    def delete(self, lun: str) -> None:
+        with self._lock:
+            self._used -= self.sizes.pop(lun, 0)
+
+    def probe(self, lun: str) -> VolumeState:
+        if lun in self.broken:
+            return self.broken[lun]
+        if lun not in self.sizes:
+            return VolumeState(Condition.MISSING, "the volume does not exist")
+        return VolumeState(Condition.GOOD, size=self.sizes[lun])
+
+    def volumes(self) -> Collection[str]:
+        return list(self.sizes)
+
+
+class Simulator:
+    """A host without a kernel target."""
+
+    def __init__(
+        self,
+        pools: Mapping[tuple[str, str], Pool],
+        addresses: Collection[str] = ("127.0.0.1",),
+        initiators: Collection[str] = ("iqn.2026-11.org.example:simulated",),
+    ) -> None:
+        self.pools = pools
+        self.facts: dict[tuple[object, ...], Fact] = {}
+        self._users: Counter[tuple[object, ...]] = Counter()
+        self.connected: dict[str, set[str]] = {}
+        self.fault: Callable[[Step], None] | None = None
+        self.scan_fault: HardwareError | None = None
+        self.delay = 0.0
+        self._addresses = addresses
+        self._initiators = initiators
+        self._lock = threading.Lock()
+
+    def read(self) -> Collection[Fact]:
+        if self.scan_fault:
+            raise self.scan_fault
+        with self._lock:
+            return list(self.facts.values())
+
+    def take(self, step: Step) -> None:
+        if self.fault:
+            self.fault(step)
+        if self.delay:
+            time.sleep(self.delay)
+        with self._lock:
+            match step:
+                case Step(before=None, after=Fact() as fact):
+                    if fact.key in self.facts:
+                        raise Mismatch(f"cannot add {fact}: it is there already")
+                    for key in needs(fact):
+                        if key not in self.facts:
+                            raise Mismatch(f"cannot add {fact}: {key} is not there")
+                    self._users.update(needs(fact))
+                    self.facts[fact.key] = fact
+                case Step(before=Fact() as fact, after=None):
+                    if fact.key not in self.facts:
+                        raise Mismatch(f"cannot remove {fact}: it is not there")
+                    if self._users[fact.key]:
+                        raise Refused(f"cannot remove {fact}: {self._users[fact.key]} objects use it")
+                    del self.facts[fact.key]
+                    del self._users[fact.key]
+                    self._users.subtract(needs(fact))
+                case Step(before=Fact() as old, after=Fact() as new):
+                    if old.key not in self.facts:
+                        raise Mismatch(f"cannot change {old}: it is not there")
+                    self.facts[new.key] = new
+
+    def has_target(self, target: str) -> bool:
+        return TargetNode(target).key in self.facts
+
+    def sessions(self, target: str) -> Collection[str]:
+        if TargetNode(target).key not in self.facts:
+            raise Mismatch(f"target {target} is not there")
+        return sorted(self.connected.get(target, ()))
+
+    def identity(self, disk: Disk) -> Identity:
+        if disk.key not in self.facts:
+            raise Mismatch(f"the disk of LUN {disk.lun} is not there")
+        return Identity("LIO-ORG", "vdsprovd", "4.0", disk.lun)
+
+    def addresses(self) -> Collection[str]:
+        return self._addresses
+
+    def local_initiators(self) -> Collection[str]:
+        return self._initiators
+
+
+def needs(fact: Fact) -> list[tuple[object, ...]]:
+    """The keys of the objects without which this one cannot be."""
+    match fact:
+        case Group(target=target):
+            return [(TargetNode, target)]
+        case Unit(target=target, tag=tag, lun=lun):
+            return [(Group, target, tag), (Disk, lun)]
+        case Acl(target=target, tag=tag) | Listener(target=target, tag=tag):
+            return [(Group, target, tag)]
+        case Grant(target=target, tag=tag, initiator=initiator, unit=index):
+            return [(Acl, target, tag, initiator), (Unit, target, tag, index)]
+        case _:
+            return []

@@ -1,0 +1,258 @@
+"""How a typed function becomes a method of the API.
+
+The signature is the API: its first parameter, typed as an object of the inventory, is the object's `id` on the wire; the
+others are the method's parameters, the return type its reply, the docstring its help. A stream (an async generator)
+also gets the `call`, to see whether its caller wants more than one reply. `@method` adds the role that a caller needs and the VDS codes that the method documents. The codes are its preconditions: a method that documents
+VDS_E_ANOTHER_CALL_IN_PROGRESS is refused while its object is being worked on, one that does not is let through, and so
+on. They are checked in one place, `_check`, in this order: deleted, cache corrupt, status failed, another call.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, ClassVar, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from vdsprovd import varlink
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.inventory import Entity, Inventory, Lun, SubSystem
+from vdsprovd.model import LunStatus, Struct, SubSystemStatus
+from vdsprovd.operations import Operation, another_call
+from vdsprovd.provider.context import Context
+from vdsprovd.varlink.call import Call
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PREFIX = "org.vdsprov"
+
+
+class Role(IntEnum):
+    """What a caller may do; each role includes the ones before it."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+
+class Failure(Struct, frozen=True):
+    """The parameters of every error: the HRESULT, its C symbol, what a person can do, and the object it is about."""
+
+    hresult: int
+    symbol: str
+    message: str
+    object: str | None = None
+
+
+class Nothing(Struct, frozen=True):
+    """A reply without parameters."""
+
+
+class AsyncReply(Struct, frozen=True):
+    """`async` is the id of the org.vdsprov.Async object to wait for."""
+
+    async_: str = msgspec.field(name="async")
+
+
+class SuccessReply(Struct, frozen=True):
+    """`hresult` is 0, or the success code of the method that has one, such as VDS_S_NAME_TRUNCATED."""
+
+    hresult: int
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What `@method` says about a function."""
+
+    role: Role
+    codes: frozenset[Hresult]
+    exclusive: bool
+    more: varlink.More
+
+
+class Interface:
+    """A VDS interface; its methods are the functions marked with `@method`."""
+
+    com: ClassVar[str] = ""
+    """The COM interface's name, empty for what is ours alone."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @property
+    def inventory(self) -> Inventory:
+        """The newest inventory."""
+        return self.context.cache.inventory
+
+    @classmethod
+    def wire_name(cls) -> str:
+        """The interface's name on the wire."""
+        return f"{PREFIX}.{cls.__name__}"
+
+    def describe(self) -> varlink.Interface:
+        """The interface as the wire layer wants it."""
+        return varlink.Interface(
+            self.wire_name(),
+            methods=tuple(
+                _method(self, function) for function in vars(type(self)).values() if hasattr(function, "rules")
+            ),
+            doc=_doc(type(self), f"{self.com}: " if self.com else ""),
+        )
+
+
+def method(
+    role: Role, *codes: Hresult, exclusive: bool = False, more: varlink.More = varlink.More.NEVER
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Make a function of an `Interface` a method of the API.
+
+    `exclusive` holds its object while the function (a coroutine function) runs. `more` is Varlink's flag.
+    """
+
+    def mark(function: Callable[P, T]) -> Callable[P, T]:
+        function.rules = Rules(role, frozenset(codes), exclusive, more)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def wire_error(error: VdsError) -> varlink.VarlinkError:
+    """The error as it goes over the wire: org.vdsprov.NoImportTarget and its parameters."""
+    return varlink.VarlinkError(
+        f"{PREFIX}.{error.code.error_name}", Failure(int(error.code), error.code.name, error.message, error.object)
+    )
+
+
+def errors() -> varlink.Interface:
+    """The interface that declares every error."""
+    return varlink.Interface(
+        PREFIX,
+        errors=tuple(
+            varlink.Error(code.error_name, Failure, f"{code.name} {code:#010x}") for code in Hresult if code.failed
+        ),
+        doc="The errors of every interface of vdsprovd. Each carries the HRESULT of the VDS call that it stands for.",
+    )
+
+
+def _doc(thing: Any, prefix: str = "") -> str:
+    return prefix + (inspect.getdoc(thing) or "")
+
+
+def _method(interface: Interface, function: Any) -> varlink.Method:
+    rules: Rules = function.rules
+    hints = get_type_hints(function, include_extras=True)
+    returns = hints.pop("return")
+    names = [name for name in inspect.signature(function).parameters if name not in ("self", "call")]
+    kind = hints[names[0]] if names and hints[names[0]] in get_args(Entity) else None
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("id", str)] if kind else []
+    for name in names[1:] if kind else names:
+        default = inspect.signature(function).parameters[name].default
+        fields.append((name, hints[name]) if default is inspect.Parameter.empty else (name, hints[name], default))
+    name = "".join(word.capitalize() for word in function.__name__.split("_"))
+    parameters = msgspec.defstruct(
+        f"{type(interface).__name__}{name}Parameters", fields, frozen=True, rename="camel", forbid_unknown_fields=True
+    )
+    if get_origin(returns) is AsyncIterator:
+        (yielded,) = get_args(returns)
+        returns = next((kind for kind in get_args(yielded) if kind is not varlink.Last), yielded)
+    reply = {type(None): Nothing, Operation: AsyncReply}.get(returns, returns)
+    return varlink.Method(
+        name,
+        parameters,
+        reply,
+        _handler(interface.context, getattr(interface, function.__name__), rules, kind),
+        more=rules.more,
+        doc=_doc(function),
+        metadata=rules,
+    )
+
+
+def _handler(context: Context, function: Any, rules: Rules, kind: type[Any] | None) -> Callable[..., Any]:
+    def arguments(parameters: msgspec.Struct, *, held: bool = False) -> Sequence[Any]:
+        """The function's arguments: the object that the id names, and the other parameters as they came."""
+        values = msgspec.structs.astuple(parameters)
+        if kind is None:
+            _check(context, rules, None, None, held=held)
+            return values
+        return (_check(context, rules, kind, values[0], held=held), *values[1:])
+
+    def answer(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
+        try:
+            return _reply(function(*arguments(parameters)))
+        except VdsError as error:
+            raise wire_error(error) from error
+
+    async def perform(parameters: msgspec.Struct) -> msgspec.Struct:
+        args = arguments(parameters)
+        if rules.role is Role.VIEWER or kind is None:
+            return _reply(await function(*args))
+        holds = context.operations.holds
+        async with AsyncExitStack() as stack:
+            # Reenumerate and Refresh claim the provider: they see no half-made change, and nothing changes under them.
+            await stack.enter_async_context(holds.wait(shared=[context.provider_id]))
+            if rules.exclusive and Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS in rules.codes:
+                stack.enter_context(holds.hold([args[0].id]))
+            elif rules.exclusive:
+                await stack.enter_async_context(holds.wait([args[0].id]))
+            return _reply(await function(*arguments(parameters, held=rules.exclusive)))
+
+    async def run(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
+        try:
+            # A client that goes away does not stop what it started: half a change would be the worst outcome.
+            return await asyncio.shield(context.operations.spawn(perform(parameters)))
+        except VdsError as error:
+            raise wire_error(error) from error
+
+    async def stream(call: Call, parameters: msgspec.Struct) -> AsyncIterator[Any]:
+        try:
+            async for reply in function(*arguments(parameters), call=call):
+                yield reply
+        except VdsError as error:
+            raise wire_error(error) from error
+
+    if inspect.isasyncgenfunction(function):
+        return stream
+    return run if inspect.iscoroutinefunction(function) else answer
+
+
+def _reply(result: Any) -> msgspec.Struct:
+    if result is None:
+        return Nothing()
+    if isinstance(result, Operation):
+        return AsyncReply(result.id)
+    return result  # type: ignore[no-any-return]  # what a function returns was declared by its annotation
+
+
+def _check(context: Context, rules: Rules, kind: type[Any] | None, id: str | None, *, held: bool = False) -> Any:
+    """The object that the call is about, or the error of the first precondition that fails."""
+    cache = context.cache
+    entity = None
+    if kind is not None and id is not None:
+        entity = cache.inventory.get(kind, id)
+        if entity is None:
+            if cache.was_deleted(id):
+                raise VdsError(Hresult.VDS_E_OBJECT_DELETED, f"{id} was deleted", id)
+            raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no such object as {id!r}", id)
+    if cache.corruption and Hresult.VDS_E_PROVIDER_CACHE_CORRUPT in rules.codes:
+        raise context.corrupt()
+    if Hresult.VDS_E_OBJECT_STATUS_FAILED in rules.codes and (reason := _failed(context, entity)):
+        raise VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, reason, id or context.provider_id)
+    if Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS in rules.codes and not held:
+        subject = id or context.provider_id
+        if context.operations.holds.busy(subject):
+            raise another_call(subject)
+    return entity
+
+
+def _failed(context: Context, entity: Entity | None) -> str:
+    match entity:
+        case None:
+            return context.failure
+        case Lun(status=LunStatus.FAILED, reason=reason, id=id):
+            return f"LUN {id} has failed: {reason}"
+        case SubSystem(status=SubSystemStatus.FAILED, name=name):
+            return f"subsystem {name} has failed: none of its pools can be read"
+    return ""

@@ -1,0 +1,73 @@
+"""An asynchronous operation: IVdsAsync."""
+
+from collections.abc import AsyncIterator
+
+from vdsprovd.hresult import Hresult
+from vdsprovd.model import AsyncOutputType, Struct
+from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.varlink import Last, More
+from vdsprovd.varlink.call import Call
+
+
+class WaitReply(Struct, frozen=True, omit_defaults=True):
+    """While the operation runs, only `percentCompleted`; at its end also its result, and what it made, if anything."""
+
+    percent_completed: int
+    hresult: int | None = None
+    type: AsyncOutputType | None = None
+    object: str | None = None
+    message: str | None = None
+
+
+class QueryStatusReply(Struct, frozen=True):
+    """`hresult` is VDS_E_OPERATION_PENDING while the operation runs, then its result."""
+
+    hresult: int
+    percent_completed: int
+
+
+class Async(Interface):
+    """An asynchronous operation, by the id that the method which started it returned as `async`.
+
+    The operation's failure is data: `hresult` in the reply. An error means that the call about the operation failed.
+    """
+
+    com = "IVdsAsync"
+
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_NOT_FOUND, more=More.SUPPORTED)
+    async def wait(self, id: str, *, call: Call) -> AsyncIterator[WaitReply | Last]:
+        """Wait until the operation is over; `hresult` is then its result, `object` the id of what it made.
+
+        Called with `more`, it reports `percentCompleted` as it changes, until then. (IVdsAsync::Wait)
+        """
+        operation = self.context.operations.find(id)
+        while not operation.finished:
+            if call.more:
+                yield WaitReply(operation.percent)
+            await operation.changed()
+        yield Last(
+            WaitReply(
+                operation.percent,
+                operation.result,
+                operation.type,
+                operation.object,
+                operation.message or None,
+            )
+        )
+
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_NOT_FOUND)
+    def query_status(self, id: str) -> QueryStatusReply:
+        """The operation's state without waiting. (IVdsAsync::QueryStatus)"""
+        operation = self.context.operations.find(id)
+        return QueryStatusReply(operation.result, operation.percent)
+
+    @method(
+        Role.OPERATOR,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.VDS_E_OPERATION_CANCELED,
+        Hresult.VDS_E_CANCEL_TOO_LATE,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+    )
+    def cancel(self, id: str) -> None:
+        """Ask the operation to stop and undo itself; Wait then reports VDS_E_OPERATION_CANCELED. (IVdsAsync::Cancel)"""
+        self.context.operations.find(id).cancel()

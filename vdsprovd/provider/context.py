@@ -1,0 +1,173 @@
+"""What every VDS object works with: cache, store, hardware and operations, and the one way to change the host."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from typing import ParamSpec, TypeVar
+
+import msgspec
+
+from vdsprovd.cache import Cache
+from vdsprovd.config import Config
+from vdsprovd.hardware import (
+    Cancelled,
+    Condition,
+    Fact,
+    Hardware,
+    HardwareError,
+    Mismatch,
+    NoSpace,
+    Pool,
+    VolumeFailed,
+    realize,
+    steps,
+)
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.inventory import Entity, Lun, StoragePool, SubSystem
+from vdsprovd.operations import Operations
+from vdsprovd.store import Store
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WORKERS = 8
+"""Threads for what blocks: the kernel, pools, the store."""
+
+
+class Context:
+    """The provider's parts. Belongs to the event loop's thread, but for what `work` runs."""
+
+    def __init__(
+        self, config: Config, store: Store, hardware: Hardware, cache: Cache, provider_id: str, computer: str
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.hardware = hardware
+        self.cache = cache
+        self.provider_id = provider_id
+        self.computer = computer
+        """This host's name, the default computer of import targets."""
+        self.operations = Operations()
+        self.failure = ""
+        """Why the provider is in status failed (its store cannot be written), empty while it is not."""
+        self.local: Collection[str] = ()
+        """The iSCSI names of this host's initiators."""
+        self._last_lun_number = 0
+        self._workers = ThreadPoolExecutor(WORKERS, "vdsprovd")
+
+    async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what blocks in a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, lambda: function(*args, **kwargs))
+
+    def pool(self, id: str) -> Pool:
+        """The storage pool of that id, where the bytes are."""
+        pool = self.cache.inventory.known(StoragePool, id)
+        sub_system = self.cache.inventory.known(SubSystem, pool.sub_system_id)
+        return self.hardware.pools[sub_system.name, pool.name]
+
+    async def measured(self, pool_id: str) -> StoragePool:
+        """The storage pool with its capacity as it is now; a pool that cannot be read has a fault."""
+        entry = self.cache.inventory.known(StoragePool, pool_id)
+        try:
+            space = await self.work(self.pool(pool_id).space)
+        except HardwareError as error:
+            return msgspec.structs.replace(entry, total=0, free=0, fault=str(error))
+        return msgspec.structs.replace(entry, total=space.total, free=space.free, fault="")
+
+    def next_lun_number(self) -> int:
+        """A number that no LUN has."""
+        if not self._last_lun_number:
+            self._last_lun_number = max((lun.number for lun in self.cache.inventory.all(Lun)), default=0)
+        self._last_lun_number += 1
+        return self._last_lun_number
+
+    def reshaping(self, target_ids: Iterable[str]) -> AbstractAsyncContextManager[None]:
+        """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""
+        return self.operations.holds.wait([f"contents of {id}" for id in target_ids])
+
+    async def change(
+        self,
+        before: Iterable[Fact] = (),
+        after: Iterable[Fact] = (),
+        *,
+        put: Sequence[Entity] = (),
+        drop: Sequence[Entity] = (),
+        also: Sequence[str] = (),
+        claims: Collection[str] = (),
+    ) -> None:
+        """Lead the host from one set of facts to another, keep the outcome, and tell who listens.
+
+        The intent is durable before the first step and the outcome after the last; when the kernel refuses a step,
+        those taken are undone and nothing changed. `claims` are the ids and iSCSI names that are the provider's own
+        even if a crash keeps the outcome from being written. Raises `VdsError`.
+        """
+        wanted = steps(before, after)
+
+        def execute() -> None:
+            number = self.store.begin("change", claims=sorted(claims)) if wanted else None
+            try:
+                realize(self.hardware, wanted)
+            except HardwareError:
+                self.store.finish(number)
+                raise
+            self.store.finish(number, put, drop)
+
+        await self.guarded(self.work(execute))
+        self.cache.apply(put, [entity.id for entity in drop], also)
+
+    async def set_import_target(self, computer: str, sub_system_id: str, iscsi_name: str | None) -> None:
+        """Keep, or with None forget, the import target of a computer at a subsystem."""
+        await self.guarded(self.work(self.store.set_import_target, computer, sub_system_id, iscsi_name))
+        self.cache.set_import_target(computer, sub_system_id, iscsi_name)
+
+    async def guarded(self, work: Awaitable[T], subject: str | None = None) -> T:
+        """Await the work; what it raises becomes a `VdsError` about the subject, and leaves its mark on the cache."""
+        try:
+            return await work
+        except Exception as error:
+            raise self.translate(error, subject) from error
+
+    def translate(self, error: Exception, subject: str | None = None) -> VdsError:
+        """The error for the client, by VDS code; proof of corruption and failed volumes are taken note of."""
+        match error:
+            case VdsError():
+                return error
+            case Mismatch():
+                self.cache.corrupt(str(error))
+                return self.corrupt()
+            case NoSpace():
+                return VdsError(Hresult.VDS_E_NOT_ENOUGH_SPACE, str(error), subject)
+            case Cancelled():
+                return VdsError(Hresult.VDS_E_OPERATION_CANCELED, str(error), subject)
+            case VolumeFailed():
+                if subject and (lun := self.cache.inventory.get(Lun, subject)):
+                    failed = msgspec.structs.replace(lun, condition=Condition.FAILED, reason=str(error))
+                    self.cache.apply([failed])
+                return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, str(error), subject)
+            case HardwareError():
+                return VdsError(Hresult.VDS_E_PROVIDER_FAILURE, str(error), subject)
+            case sqlite3.Error():
+                self.failure = f"the store cannot be used: {error}"
+                log.error("%s", self.failure)
+                return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, self.failure, self.provider_id)
+            case _:
+                log.error("a bug in vdsprovd", exc_info=error)
+                return VdsError(Hresult.E_UNEXPECTED, "vdsprovd failed unexpectedly; its log says more", subject)
+
+    def corrupt(self) -> VdsError:
+        """The error that a method answers while the cache is corrupt."""
+        return VdsError(
+            Hresult.VDS_E_PROVIDER_CACHE_CORRUPT,
+            f"the provider's cache is corrupt: {self.cache.corruption}; "
+            "call HwProvider.Reenumerate, then HwProvider.Refresh (vdsprovctl recover)",
+        )
+
+    async def close(self) -> None:
+        """Let what is under way end, within bounds, and free the threads."""
+        await self.operations.drain(timeout=20)
+        self._workers.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,126 @@
+"""What the kernel shall hold for what the inventory says.
+
+A host reaches a LUN when it is in the LUN's mask *and* the LUN is associated with a target *and* the target has a portal
+in a group; here that rule becomes facts. Masking is per portal group and initiator in LIO, per LUN in VDS: the LUN's
+list is the truth.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from vdsprovd.hardware import Acl, Credentials, Disk, Fact, Grant, Group, Listener, TargetNode, Unit
+from vdsprovd.inventory import Inventory, Lun, Portal, PortalGroup, SubSystem, Target
+from vdsprovd.model import SubSystemStatus
+
+EVERYBODY = "*"
+
+
+def of_everything(inventory: Inventory, local: Collection[str]) -> Iterator[Fact]:
+    """All the facts of an inventory. `local` are the names of this host's initiators."""
+    for lun in inventory.all(Lun):
+        if lun.exported:
+            yield disk(lun)
+    for target in inventory.all(Target):
+        yield TargetNode(target.iscsi_name)
+        for group in inventory.groups_at(target.id):
+            yield from of_group(inventory, target, group, local)
+
+
+def of_lun(
+    inventory: Inventory, lun: Lun, local: Collection[str], targets: Iterable[str], initiators: Collection[str]
+) -> Iterator[Fact]:
+    """The LUN's disk, logical units and grants, and the ACLs at the targets (ids) for the initiators given.
+
+    To compare a LUN before and after a change, give the targets and initiators of both sides to both.
+    """
+    if lun.exported:
+        yield disk(lun)
+    for association in lun.associations:
+        target = inventory.known(Target, association.target_id)
+        for group in inventory.groups_at(target.id):
+            yield from _unit(lun, association.index, target, group, local)
+    for target_id in targets:
+        target = inventory.known(Target, target_id)
+        for group in inventory.groups_at(target_id):
+            yield from acls(inventory, target, group, local, initiators)
+
+
+def of_group(inventory: Inventory, target: Target, group: PortalGroup, local: Collection[str]) -> Iterator[Fact]:
+    """A portal group and everything in it."""
+    yield group_itself(inventory, target, group)
+    for index, lun_id in inventory.luns_of_target.get(target.id, {}).items():
+        yield from _unit(inventory.known(Lun, lun_id), index, target, group, local)
+    yield from acls(inventory, target, group, local)
+    for portal_id in group.portal_ids:
+        yield from listener(inventory.known(Portal, portal_id), target, group)
+
+
+def group_itself(inventory: Inventory, target: Target, group: PortalGroup) -> Group:
+    """The portal group alone."""
+    sub_system = inventory.known(SubSystem, target.sub_system_id)
+    return Group(
+        target.iscsi_name,
+        group.tag,
+        enabled=sub_system.status is not SubSystemStatus.OFFLINE,
+        authentication=target.authentication,
+        alias=target.friendly_name or target.iscsi_name,
+    )
+
+
+def acls(
+    inventory: Inventory,
+    target: Target,
+    group: PortalGroup,
+    local: Collection[str],
+    initiators: Iterable[str] | None = None,
+) -> Iterator[Acl]:
+    """The ACLs that a portal group shall have, or those of them that are for the initiators given."""
+    uses = inventory.uses_at(target.id)
+    everybody = local if EVERYBODY in uses else ()
+    if initiators is None:
+        initiators = {*uses, *everybody, *target.secrets, *target.mutual_secrets} - {EVERYBODY, ""}
+    for initiator in initiators:
+        if (
+            initiator in uses
+            or initiator in everybody
+            or initiator in target.secrets
+            or initiator in target.mutual_secrets
+        ):
+            yield Acl(target.iscsi_name, group.tag, initiator, credentials(target, initiator))
+
+
+def credentials(target: Target, initiator: str) -> Credentials:
+    """With what the initiator logs in to the target: the CHAP name is the initiator's name, or for mutual CHAP the
+    target's, as Microsoft's initiator and VDS have it."""
+    secret = target.secrets.get(initiator) or target.secrets.get("")
+    mutual = target.mutual_secrets.get(initiator)
+    return Credentials(
+        user=initiator if secret else None,
+        secret=secret,
+        mutual_user=target.iscsi_name if mutual else None,
+        mutual_secret=mutual,
+    )
+
+
+def listener(portal: Portal, target: Target, group: PortalGroup) -> Iterator[Listener]:
+    """The portal in the group, unless it was set offline."""
+    if portal.online:
+        yield Listener(target.iscsi_name, group.tag, portal.address, portal.port)
+
+
+def disk(lun: Lun) -> Disk:
+    """The LUN's storage object."""
+    return Disk(lun.id, lun.number, lun.path, lun.size)
+
+
+def expanded(mask: Collection[str], local: Collection[str]) -> Collection[str]:
+    """The initiators that an unmasking list means. "*" means this host's own, as with most hardware providers: LIO has
+    no grant to everybody that leaves other LUNs of the target masked."""
+    return local if EVERYBODY in mask else mask
+
+
+def _unit(lun: Lun, index: int, target: Target, group: PortalGroup, local: Collection[str]) -> Iterator[Fact]:
+    if not (lun.exported and lun.online):
+        return
+    yield Unit(target.iscsi_name, group.tag, index, lun.id, lun.number)
+    for initiator in expanded(lun.mask, local):
+        yield Grant(target.iscsi_name, group.tag, initiator, index, index)

@@ -1,0 +1,42 @@
+"""Every interface that the daemon serves; a new one is added here and nowhere else."""
+
+from vdsprovd import varlink
+from vdsprovd.provider import (
+    api,
+    async_operation,
+    lun,
+    portal,
+    portal_group,
+    provider,
+    service,
+    storage_pool,
+    sub_system,
+    target,
+)
+from vdsprovd.provider.context import Context
+
+INTERFACES: tuple[type[api.Interface], ...] = (
+    service.Service,
+    provider.Provider,
+    provider.HwProvider,
+    provider.HwProviderType,
+    provider.HwProviderStoragePools,
+    storage_pool.StoragePool,
+    sub_system.SubSystem,
+    sub_system.SubSystemNaming,
+    sub_system.SubSystemIscsi,
+    sub_system.SubSystemImportTarget,
+    lun.Lun,
+    lun.LunNaming,
+    lun.LunNumber,
+    lun.LunIscsi,
+    target.IscsiTarget,
+    portal_group.IscsiPortalGroup,
+    portal.IscsiPortal,
+    async_operation.Async,
+)
+
+
+def describe(context: Context) -> list[varlink.Interface]:
+    """The interfaces, bound to a context, as the wire layer wants them."""
+    return [api.errors(), *(interface(context).describe() for interface in INTERFACES)]

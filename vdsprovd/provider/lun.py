@@ -1,0 +1,396 @@
+"""A LUN: IVdsLun, IVdsLunNaming, IVdsLunNumber, IVdsLunIscsi."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from vdsprovd import inventory
+from vdsprovd.hardware import Fact, HardwareError, Step, VolumeFailed, realize, steps
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.inventory import Association, Inventory, Target
+from vdsprovd.model import (
+    AsyncOutputType,
+    LunInformation,
+    LunProperties,
+    LunStatus,
+    StorageBusType,
+    StorageDeviceIdDescriptor,
+    StorageIdentifier,
+    StorageIdentifierCodeSet,
+    StorageIdentifierType,
+    Struct,
+    TransitionState,
+)
+from vdsprovd.operations import Operation
+from vdsprovd.provider import facts, names
+from vdsprovd.provider.api import Interface, Role, SuccessReply, method
+from vdsprovd.provider.context import Context
+from vdsprovd.provider.creation import rounded
+from vdsprovd.provider.sub_system import TargetsReply
+from vdsprovd.varlink import More
+
+_GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
+_USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
+
+LUNS_PER_TARGET = 16384
+"""Logical unit numbers that SCSI's flat addressing can express (SAM-5 4.7.7)."""
+
+_NAA_PREFIX = "6001405"
+"""NAA 6, and LIO's company id, in the device identification page."""
+
+
+class LunPropertiesReply(Struct, frozen=True):
+    """A LUN's properties."""
+
+    hresult: int
+    properties: LunProperties
+
+
+class SubSystemReply(Struct, frozen=True):
+    """The id of a subsystem."""
+
+    sub_system: str
+
+
+class LunInformationReply(Struct, frozen=True):
+    """What initiators read of a LUN."""
+
+    properties: LunInformation
+
+
+class MaxBytesReply(Struct, frozen=True):
+    """By how many bytes a LUN can grow."""
+
+    max_bytes_to_be_added: int
+
+
+class LunNumberReply(Struct, frozen=True):
+    """The array's own number of a LUN."""
+
+    lun_number: int
+
+
+class Lun(Interface):
+    """A LUN: a disk that initiators see, with its bytes in a pool."""
+
+    com = "IVdsLun"
+
+    @method(Role.VIEWER, *_GETTER)
+    def get_properties(self, lun: inventory.Lun) -> LunPropertiesReply:
+        """The LUN's properties; readable in every state. (IVdsLun::GetProperties)"""
+        return LunPropertiesReply(Hresult.S_OK, lun.properties)
+
+    @method(Role.VIEWER, *_GETTER)
+    def get_sub_system(self, lun: inventory.Lun) -> SubSystemReply:
+        """The subsystem that has the LUN. (IVdsLun::GetSubSystem)"""
+        return SubSystemReply(lun.sub_system_id)
+
+    @method(Role.VIEWER, *_USUAL)
+    async def get_identification_data(self, lun: inventory.Lun) -> LunInformationReply:
+        """What an initiator reads from INQUIRY and the VPD pages 0x80 and 0x83: the key by which backup software finds
+        the LUN among its host's disks. (IVdsLun::GetIdentificationData)"""
+        found = await self.context.guarded(self.context.work(self.context.hardware.identity, facts.disk(lun)), lun.id)
+        digits = "".join(digit for digit in found.serial if digit in "0123456789abcdefABCDEF")
+        designators = (
+            StorageIdentifier(
+                StorageIdentifierCodeSet.BINARY,
+                StorageIdentifierType.FCPH_NAME,
+                bytes.fromhex((_NAA_PREFIX + digits)[:32].ljust(32, "0")),
+            ),
+            StorageIdentifier(
+                StorageIdentifierCodeSet.ASCII,
+                StorageIdentifierType.VENDOR_ID,
+                f"{found.vendor:<8}{found.product}:{found.serial}\0".encode(),
+            ),
+        )
+        return LunInformationReply(
+            LunInformation(
+                version=1,
+                device_type=0,
+                device_type_modifier=0,
+                command_queueing=True,
+                bus_type=StorageBusType.ISCSI,
+                vendor_id=found.vendor,
+                product_id=found.product,
+                product_revision=found.revision,
+                serial_number=found.serial,
+                disk_signature="00000000-0000-0000-0000-000000000000",
+                device_id_descriptor=StorageDeviceIdDescriptor(1, designators),
+                interconnects=(),
+            )
+        )
+
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.VDS_E_NOT_ENOUGH_SPACE,
+        Hresult.VDS_E_NOT_ENOUGH_DRIVE,
+        Hresult.E_INVALIDARG,
+    )
+    async def extend(
+        self, lun: inventory.Lun, number_of_bytes_to_add: int, drive_ids: tuple[str, ...] = ()
+    ) -> Operation:
+        """Grow the LUN by at least so many bytes; all or nothing. New bytes read as zeros.
+
+        Initiators see the new size after a rescan. (IVdsLun::Extend)
+        """
+        _check_drives(drive_ids)
+        rounded(number_of_bytes_to_add, 1)
+        pool = self.context.pool(lun.pool_id)
+        size = rounded(lun.size + number_of_bytes_to_add, pool.granule)
+        measured = await self.context.measured(lun.pool_id)
+        if size - lun.size > measured.free and not pool.sparse:
+            raise VdsError(
+                Hresult.VDS_E_NOT_ENOUGH_SPACE,
+                f"{size - lun.size} more bytes are wanted, and pool {measured.name} has {measured.free} free",
+                lun.id,
+            )
+        return self._resize(lun, size, AsyncOutputType.EXTEND_LUN, TransitionState.EXTENDING)
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG)
+    def shrink(self, lun: inventory.Lun, number_of_bytes_to_remove: int) -> Operation:
+        """Cut at most so many bytes from the end of the LUN; what is there is lost. (IVdsLun::Shrink)"""
+        if number_of_bytes_to_remove <= 0:
+            raise VdsError(
+                Hresult.E_INVALIDARG,
+                f"{number_of_bytes_to_remove} bytes cannot be removed; give a positive number",
+                lun.id,
+            )
+        if number_of_bytes_to_remove >= lun.size:
+            raise VdsError(Hresult.E_INVALIDARG, f"the LUN has only {lun.size} bytes; some must stay", lun.id)
+        size = rounded(lun.size - number_of_bytes_to_remove, self.context.pool(lun.pool_id).granule)
+        return self._resize(lun, size, AsyncOutputType.SHRINK_LUN, TransitionState.SHRINKING)
+
+    def _resize(self, lun: inventory.Lun, size: int, type: AsyncOutputType, transition: TransitionState) -> Operation:
+        async def work(operation: Operation) -> None:
+            # The object may have changed between the check and the hold.
+            current = self.inventory.known(inventory.Lun, lun.id)
+            resized = msgspec.structs.replace(current, size=size)
+            self.context.cache.apply([msgspec.structs.replace(current, transition=transition)])
+            try:
+                await self.context.guarded(
+                    self.context.work(_resize_volume, self.context, operation, current, resized), lun.id
+                )
+            except VdsError:
+                stable = msgspec.structs.replace(
+                    self.inventory.known(inventory.Lun, lun.id), transition=TransitionState.STABLE
+                )
+                self.context.cache.apply([stable])
+                raise
+            self.context.cache.apply([resized, await self.context.measured(lun.pool_id)])
+
+        return self.context.operations.start(
+            type,
+            lun.id,
+            work,
+            exclusive=[lun.id],
+            shared=[lun.sub_system_id, self.context.provider_id],
+            translate=self.context.translate,
+        )
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, exclusive=True)
+    async def set_mask(self, lun: inventory.Lun, unmasking_list: str) -> None:
+        """Replace the list of who may reach the LUN: iSCSI names of initiators separated by ';'.
+
+        "*" stands for this host's own initiators, "" for nobody; each must be alone. Initiators notice after a rescan.
+        (IVdsLun::SetMask)
+        """
+        mask = names.unmasking_list(unmasking_list)
+        await reshape(self.context, lun, lambda current: msgspec.structs.replace(current, mask=mask))
+
+    @method(Role.OPERATOR, *_USUAL, exclusive=True)
+    async def delete(self, lun: inventory.Lun) -> None:
+        """Delete the LUN and its data; its associations end. The first and last MiB are wiped. (IVdsLun::Delete)"""
+        targets = [entry.target_id for entry in lun.associations]
+        async with self.context.reshaping(targets):
+            before, after = _sides(self.context, lun, None)
+            await self.context.guarded(self.context.work(_delete, self.context, lun, steps(before, after)), lun.id)
+            self.context.cache.apply([await self.context.measured(lun.pool_id)], [lun.id], targets)
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, exclusive=True)
+    async def set_status(self, lun: inventory.Lun, status: LunStatus) -> None:
+        """Set the LUN online, or offline: its masks and associations stay, and nobody reaches it. (IVdsLun::SetStatus)"""
+        if status not in (LunStatus.ONLINE, LunStatus.OFFLINE):
+            raise VdsError(
+                Hresult.E_INVALIDARG, f"the status {status.value} cannot be set; use online or offline", lun.id
+            )
+        online = status is LunStatus.ONLINE
+        await reshape(self.context, lun, lambda current: msgspec.structs.replace(current, online=online))
+
+    @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED)
+    async def query_max_lun_extend_size(self, lun: inventory.Lun, drive_ids: tuple[str, ...] = ()) -> MaxBytesReply:
+        """By how many bytes the LUN could grow now. (IVdsLun::QueryMaxLunExtendSize)"""
+        _check_drives(drive_ids)
+        granule = self.context.pool(lun.pool_id).granule
+        return MaxBytesReply((await self.context.measured(lun.pool_id)).free // granule * granule)
+
+
+class LunNaming(Interface):
+    """A LUN's name for people."""
+
+    com = "IVdsLunNaming"
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)
+    async def set_friendly_name(self, lun: inventory.Lun, friendly_name: str) -> SuccessReply:
+        """Name the LUN; VDS_S_NAME_TRUNCATED when the name was cut to 255 bytes of UTF-8.
+
+        (IVdsLunNaming::SetFriendlyName)
+        """
+        name, result = names.friendly_name(friendly_name)
+        await self.context.change(put=[msgspec.structs.replace(lun, name=name)])
+        return SuccessReply(result)
+
+
+class LunNumber(Interface):
+    """A LUN's number in the array."""
+
+    com = "IVdsLunNumber"
+
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED)
+    def get_lun_number(self, lun: inventory.Lun) -> LunNumberReply:
+        """The array's own number of the LUN; it is not the SCSI logical unit number. (IVdsLunNumber::GetLunNumber)"""
+        return LunNumberReply(lun.number)
+
+
+class LunIscsi(Interface):
+    """Through which targets a LUN is reached."""
+
+    com = "IVdsLunIscsi"
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)
+    async def associate_targets(self, lun: inventory.Lun, target_ids: tuple[str, ...] = ()) -> None:
+        """Replace the list of targets through which the LUN is reached; none dissociates it from all.
+
+        All ids are checked before anything changes, and when the kernel refuses a step nothing has changed. A target
+        named twice counts once. (IVdsLunIscsi::AssociateTargets)
+        """
+        wanted = tuple(dict.fromkeys(target_ids))
+        for id in wanted:
+            target = self.inventory.get(Target, id)
+            if target is None or target.sub_system_id != lun.sub_system_id:
+                raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"the LUN's subsystem has no target {id!r}", id)
+
+        def associated(current: inventory.Lun) -> inventory.Lun:
+            kept = {entry.target_id: entry for entry in current.associations}
+            return msgspec.structs.replace(
+                current,
+                associations=tuple(kept.get(id) or Association(id, _free_index(self.inventory, id)) for id in wanted),
+            )
+
+        with self.context.operations.holds.hold(shared=wanted):
+            await reshape(self.context, lun, associated, wanted)
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_associated_targets(self, lun: inventory.Lun) -> TargetsReply:
+        """The targets through which the LUN is accessible, in the order given: a snapshot.
+
+        (IVdsLunIscsi::QueryAssociatedTargets)
+        """
+        return TargetsReply(
+            tuple(self.inventory.known(Target, entry.target_id).properties for entry in lun.associations)
+        )
+
+
+async def reshape(
+    context: Context,
+    lun: inventory.Lun,
+    altered: Callable[[inventory.Lun], inventory.Lun],
+    targets: tuple[str, ...] = (),
+) -> None:
+    """Change a LUN and what the kernel holds for it, wholly or not at all; `targets` are those that it comes to."""
+    touched = [*(entry.target_id for entry in lun.associations), *targets]
+    async with context.reshaping(touched):
+        changed = altered(context.cache.inventory.known(inventory.Lun, lun.id))
+        before, after = _sides(context, lun, changed)
+        await context.change(before, after, put=[changed], also=touched, claims=_claims(context, lun, touched))
+
+
+def _sides(context: Context, lun: inventory.Lun, changed: inventory.Lun | None) -> tuple[list[Fact], list[Fact]]:
+    """The facts about a LUN before and after a change of it; None for after its deletion."""
+    current, local = context.cache.inventory, context.local
+    sides = (lun, changed) if changed else (lun,)
+    targets = {entry.target_id for side in sides for entry in side.associations}
+    initiators = {name for side in sides for name in facts.expanded(side.mask, local)}
+    before = list(facts.of_lun(current, lun, local, targets, initiators))
+    if changed:
+        return before, list(facts.of_lun(current.put(changed), changed, local, targets, initiators))
+    after = current.drop(lun.id)
+    groups = ((after.known(Target, id), group) for id in targets for group in after.groups_at(id))
+    return before, [fact for target, group in groups for fact in facts.acls(after, target, group, local, initiators)]
+
+
+def _claims(context: Context, lun: inventory.Lun, targets: list[str]) -> list[str]:
+    return [lun.id, *(context.cache.inventory.known(Target, id).iscsi_name for id in targets)]
+
+
+def _free_index(current: Inventory, target_id: str) -> int:
+    """The logical unit number for one more LUN of a target: as a rule the number of those it has."""
+    taken = current.luns_of_target.get(target_id)
+    if taken is None:
+        return 0
+    if len(taken) not in taken:
+        index = len(taken)
+    else:
+        index = next(number for number in range(len(taken)) if number not in taken)
+    if index >= LUNS_PER_TARGET:
+        raise VdsError(
+            Hresult.VDS_E_NOT_SUPPORTED, f"the target has {len(taken)} LUNs; SCSI can address no more", target_id
+        )
+    return index
+
+
+def _check_drives(drive_ids: tuple[str, ...]) -> None:
+    for id in drive_ids:
+        raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no drive {id!r}", id)
+
+
+def _resize_volume(context: Context, operation: Operation, lun: inventory.Lun, resized: inventory.Lun) -> None:
+    """Resize volume, disk and row; or leave all as they were. Runs in a worker thread."""
+    pool = context.pool(lun.pool_id)
+    number = context.store.begin("resize_lun", lun=lun.id, pool=lun.pool_id, before=lun.size, after=resized.size)
+    on_disk = [Step(facts.disk(lun), facts.disk(resized))] if lun.exported else []
+    try:
+        if resized.size > lun.size:
+            pool.resize(lun.id, resized.size, operation.progress)
+            try:
+                operation.commit()
+                realize(context.hardware, on_disk)
+            except HardwareError:
+                pool.resize(lun.id, lun.size, _no_progress)
+                raise
+        else:
+            # The disk shrinks before its bytes go: initiators get no error that the medium is gone under them.
+            operation.commit()
+            realize(context.hardware, on_disk)
+            try:
+                pool.resize(lun.id, resized.size, _no_progress)
+            except HardwareError:
+                realize(context.hardware, [step.inverse for step in on_disk])
+                raise
+    except HardwareError:
+        context.store.finish(number)
+        raise
+    context.store.finish(number, put=[resized])
+
+
+def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> None:
+    """Take the LUN out of the kernel, wipe and free its volume, and forget it. Runs in a worker thread."""
+    pool = context.pool(lun.pool_id)
+    number = context.store.begin("delete_lun", lun=lun.id, pool=lun.pool_id, number=lun.number)
+    try:
+        realize(context.hardware, removal)
+        try:
+            pool.delete(lun.id)
+        except VolumeFailed:
+            realize(context.hardware, [step.inverse for step in reversed(removal)])
+            raise
+    except HardwareError:
+        context.store.finish(number)
+        raise
+    context.store.finish(number, drop=[lun])
+
+
+def _no_progress(_percent: int) -> None:
+    """Work that undoes cannot be cancelled."""

@@ -1,0 +1,433 @@
+"""How inventory, store and kernel come to agree: at start, in Reenumerate and in Refresh.
+
+The store is the truth about what is ours; the kernel's configuration is rebuilt from it. Nothing that somebody else made
+is touched: not their targets, not their disks, not their logical units in a target of ours. Whatever else stands in a
+target of ours and is not in the store goes, so that nobody has access whom the masks do not name.
+"""
+
+import ipaddress
+import logging
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from vdsprovd.config import Config, SubSystemConfig, parse_portal
+from vdsprovd.hardware import (
+    Acl,
+    Condition,
+    Disk,
+    Fact,
+    Grant,
+    Hardware,
+    HardwareError,
+    Pool,
+    Step,
+    Unit,
+    VolumeState,
+    steps,
+)
+from vdsprovd.inventory import Entity, Inventory, Lun, Portal, StoragePool, SubSystem, Target
+from vdsprovd.model import Health, SubSystemStatus, TransitionState
+from vdsprovd.provider import facts
+from vdsprovd.provider.context import Context
+from vdsprovd.store import PendingStep, Store, Stored
+
+log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The daemon cannot start with this configuration and this store; the message says what to change."""
+
+
+def assemble(config: Config, stored: Stored) -> tuple[Inventory, list[Entity], list[Entity]]:
+    """The inventory that configuration and store make, and the rows to put into and to drop from the store.
+
+    Raises `StartError` when the configuration lacks a subsystem or a pool that has LUNs.
+    """
+    inventory = Inventory().put(*stored.entities)
+    put: list[Entity] = []
+    drop: list[Entity] = []
+    sub_systems = {entry.name: entry for entry in inventory.all(SubSystem)}
+    pools = {(entry.sub_system_id, entry.name): entry for entry in inventory.all(StoragePool)}
+    for configured in config.subsystem:
+        known = sub_systems.pop(configured.name, None)
+        sub_system = SubSystem(
+            id=known.id if known else str(uuid.uuid4()),
+            name=configured.name,
+            iqn_prefix=configured.iqn_prefix,
+            friendly_name=known.friendly_name if known else configured.name,
+            require_chap=configured.require_chap,
+            import_target=configured.import_target,
+            status=known.status if known else SubSystemStatus.ONLINE,
+        )
+        put.append(sub_system)
+        for entry in configured.pool:
+            pool = pools.pop((sub_system.id, entry.name), None)
+            id = pool.id if pool else str(uuid.uuid4())
+            put.append(StoragePool(id, sub_system.id, entry.name, f"{entry.kind} in {entry.path}"))
+    uses: dict[str, int] = {}
+    for lun in inventory.all(Lun):
+        uses[lun.pool_id] = uses.get(lun.pool_id, 0) + 1
+        uses[lun.sub_system_id] = uses.get(lun.sub_system_id, 0) + 1
+    for target in inventory.all(Target):
+        uses[target.sub_system_id] = uses.get(target.sub_system_id, 0) + 1
+    gone_entries: list[StoragePool | SubSystem] = [*pools.values(), *sub_systems.values()]
+    for gone in gone_entries:
+        if uses.get(gone.id):
+            kind = "pool" if isinstance(gone, StoragePool) else "subsystem"
+            raise StartError(
+                f"the configuration has no {kind} {gone.name!r} any more, and {uses[gone.id]} objects are in it; "
+                f"put the {kind} back, delete them, and remove it then"
+            )
+        drop.append(gone)
+    gone_ids = {entry.id for entry in drop}
+    drop[:0] = [portal for portal in inventory.all(Portal) if portal.sub_system_id in gone_ids]
+    inventory = inventory.put(*put).drop(*(entry.id for entry in drop))
+    require = {entry.id: entry.require_chap for entry in inventory.all(SubSystem)}
+    inventory = inventory.put(
+        *(
+            msgspec.structs.replace(target, require_chap=require[target.sub_system_id])
+            for target in inventory.all(Target)
+        )
+    )
+    targets = inventory.import_targets
+    for key, name in stored.import_targets.items():
+        targets = targets.insert(key, name)
+    return msgspec.structs.replace(inventory, import_targets=targets), put, drop
+
+
+def settle_pending(store: Store, hardware: Hardware, inventory: Inventory, pending: Iterable[PendingStep]) -> Inventory:
+    """Complete or undo each step that a crash cut off; gives the inventory as it is then.
+
+    What such a step did in the kernel is put right by the scan that follows; here it is about bytes and rows.
+    """
+    for step in pending:
+        lun = inventory.get(Lun, str(step.detail.get("lun")))
+        pool_id = str(step.detail.get("pool"))
+        match step.kind:
+            case "create_lun":
+                _forget_disk(hardware, str(step.detail["lun"]), int(step.detail["number"]))
+                _pool(hardware, inventory, pool_id).delete(str(step.detail["lun"]))
+                store.finish(step.number)
+                log.warning("undid the creation of LUN %s, which a crash had cut off", step.detail["lun"])
+            case "delete_lun":
+                if lun:
+                    _forget_lun(hardware, inventory, lun)
+                    inventory = inventory.drop(lun.id)
+                _pool(hardware, inventory, pool_id).delete(str(step.detail["lun"]))
+                store.finish(step.number, drop=[lun] if lun else [])
+                log.warning("completed the deletion of LUN %s, which a crash had cut off", step.detail["lun"])
+            case "resize_lun" if lun:
+                pool = _pool(hardware, inventory, pool_id)
+                if pool.probe(lun.id).size == step.detail["after"]:
+                    lun = msgspec.structs.replace(lun, size=int(step.detail["after"]))
+                    inventory = inventory.put(lun)
+                elif pool.probe(lun.id).condition is Condition.GOOD:
+                    pool.resize(lun.id, lun.size, lambda _percent: None)
+                store.finish(step.number, put=[lun])
+                log.warning("LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
+            case _:
+                log.warning("a crash cut off a change of %s", ", ".join(step.detail.get("claims", ())))
+    return inventory
+
+
+def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
+    for fact in hardware.read():
+        if isinstance(fact, Disk) and fact.lun == lun and fact.number == number:
+            hardware.take(Step(fact, None))
+
+
+def _forget_lun(hardware: Hardware, inventory: Inventory, lun: Lun) -> None:
+    """Take out of the kernel what is there of a LUN, whatever a crash left of it."""
+    there = {fact.key: fact for fact in hardware.read()}
+    units = [fact for fact in there.values() if isinstance(fact, Unit) and fact.lun == lun.id]
+    places = {(unit.target, unit.tag, unit.index) for unit in units}
+    grants = [
+        fact for fact in there.values() if isinstance(fact, Grant) and (fact.target, fact.tag, fact.unit) in places
+    ]
+    disks = [fact for fact in there.values() if isinstance(fact, Disk) and fact.lun == lun.id]
+    for step in steps([*grants, *units, *disks], []):
+        hardware.take(step)
+
+
+def _pool(hardware: Hardware, inventory: Inventory, pool_id: str) -> Pool:
+    pool = inventory.known(StoragePool, pool_id)
+    return hardware.pools[inventory.known(SubSystem, pool.sub_system_id).name, pool.name]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a look at the host gave: entities to put, ids to drop from the store, and problems that remain."""
+
+    put: list[Entity]
+    drop: list[Entity]
+    problems: list[str]
+
+
+def look(context: Context, claims: Collection[str] = ()) -> Found:
+    """Read the whole host, and put right in the kernel what differs from the inventory. Runs in a worker thread.
+
+    Raises `HardwareError` when the scan breaks off. One object that cannot be put right does not keep others from it.
+    """
+    inventory, hardware = context.cache.inventory, context.hardware
+    context.local = hardware.local_initiators()
+    observed = hardware.read()
+    disks = {fact.lun for fact in observed if isinstance(fact, Disk)}
+    put, drop = _surroundings(context, context.config.subsystem)
+    luns = [
+        _probed(lun, context.pool(lun.pool_id).probe(lun.id), exported=lun.id in disks) for lun in inventory.all(Lun)
+    ]
+    wanted_inventory = inventory.put(*put, *luns)
+    work = steps(_ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
+    problems: list[str] = []
+    broken: dict[str, str] = {}
+    for step in work:
+        try:
+            hardware.take(step)
+        except HardwareError as error:
+            fact = step.after or step.before
+            match fact:
+                case Disk(lun) | Unit(lun=lun) if step.after:
+                    broken.setdefault(lun, str(error))
+                case Grant(target=target, tag=tag, unit=unit) if _broken_unit(work, broken, target, tag, unit):
+                    pass  # follows from what is broken already
+                case _:
+                    problems.append(str(error))
+    for text in (*problems, *broken.values()):
+        log.error("%s", text)
+    if work:
+        log.warning("put right %d objects in the kernel", len(work) - len(problems) - len(broken))
+    luns = [
+        msgspec.structs.replace(lun, condition=Condition.FAILED, reason=broken[lun.id], exported=lun.id in disks)
+        if lun.id in broken
+        else lun
+        for lun in luns
+    ]
+    return Found([*put, *luns], drop, problems)
+
+
+def _broken_unit(work: Sequence[Step], broken: Collection[str], target: str, tag: int, index: int) -> bool:
+    return any(
+        isinstance(step.after, Unit)
+        and (step.after.target, step.after.tag, step.after.index) == (target, tag, index)
+        and step.after.lun in broken
+        for step in work
+    )
+
+
+def _ours(context: Context, observed: Iterable[Fact], claims: Collection[str]) -> list[Fact]:
+    """The facts that are the provider's to change: its disks, and all in its targets but others' logical units."""
+    inventory = context.cache.inventory
+    observed = list(observed)
+    foreign_units = {
+        (fact.target, fact.tag, fact.index)
+        for fact in observed
+        if isinstance(fact, Unit) and fact.number < 0 and fact.lun
+    }
+    foreign_acls = {
+        (fact.target, fact.tag, fact.initiator)
+        for fact in observed
+        if isinstance(fact, Grant) and (fact.target, fact.tag, fact.unit) in foreign_units
+    }
+    ours = []
+    for fact in observed:
+        match fact:
+            case Disk(lun=lun):
+                mine = inventory.get(Lun, lun) is not None or lun in claims or context.cache.was_deleted(lun)
+                if not mine:
+                    log.warning("leaving the disk of LUN %s alone: the store does not know it", lun)
+            case Unit(target=target, tag=tag, index=index) if (target, tag, index) in foreign_units:
+                mine = False
+            case Grant(target=target, tag=tag, unit=unit) if (target, tag, unit) in foreign_units:
+                mine = False
+            case Acl(target=target, tag=tag, initiator=initiator) if (target, tag, initiator) in foreign_acls:
+                mine = False
+            case _:
+                target = str(getattr(fact, "target", ""))
+                mine = target in inventory.target_by_name or target in claims
+        if mine:
+            ours.append(fact)
+    return ours
+
+
+def _probed(lun: Lun, state: VolumeState, *, exported: bool) -> Lun:
+    condition, reason = state.condition, state.reason
+    if condition is Condition.GOOD and state.size < lun.size:
+        condition, reason = Condition.FAILED, f"the volume has {state.size} bytes and should have {lun.size}"
+    return msgspec.structs.replace(
+        lun,
+        condition=condition,
+        reason=reason,
+        # A disk that the kernel has stays: initiators may be using it, and its open file outlives a lost name.
+        exported=exported or condition is Condition.GOOD,
+        transition=TransitionState.STABLE,
+    )
+
+
+def _surroundings(context: Context, configured: Iterable[SubSystemConfig]) -> tuple[list[Entity], list[Entity]]:
+    """Pools with their capacity, subsystems with their health, portals as the host's addresses make them."""
+    inventory = context.cache.inventory
+    addresses = set(context.hardware.addresses())
+    put: list[Entity] = []
+    drop: list[Entity] = []
+    names = {entry.name: entry for entry in configured}
+    for sub_system in inventory.all(SubSystem):
+        if sub_system.name not in names:
+            continue
+        pools = [_measured(context, pool) for pool in inventory.all(StoragePool) if pool.sub_system_id == sub_system.id]
+        put += [*pools, _judged(sub_system, pools)]
+        new, gone = _portals(inventory, sub_system, names[sub_system.name], addresses)
+        put += new
+        drop += gone
+    return put, drop
+
+
+def _measured(context: Context, pool: StoragePool) -> StoragePool:
+    try:
+        space = context.pool(pool.id).space()
+    except HardwareError as error:
+        return msgspec.structs.replace(pool, total=0, free=0, fault=str(error))
+    return msgspec.structs.replace(pool, total=space.total, free=space.free, fault="")
+
+
+def _judged(sub_system: SubSystem, pools: Sequence[StoragePool]) -> SubSystem:
+    """A subsystem none of whose pools works has failed; with some that work it is degraded."""
+    faults = sum(bool(pool.fault) for pool in pools)
+    if pools and faults == len(pools):
+        return msgspec.structs.replace(sub_system, status=SubSystemStatus.FAILED, health=Health.FAILED)
+    status = SubSystemStatus.ONLINE if sub_system.status is SubSystemStatus.FAILED else sub_system.status
+    return msgspec.structs.replace(sub_system, status=status, health=Health.DEGRADED if faults else Health.HEALTHY)
+
+
+def _portals(
+    inventory: Inventory, sub_system: SubSystem, configured: SubSystemConfig, addresses: Collection[str]
+) -> tuple[list[Entity], list[Entity]]:
+    """The subsystem's portals to put, and those to drop: addresses that are gone and in no group."""
+    if configured.portals is None:
+        wanted = {(address, 3260) for address in addresses if _is_public(address)}
+    else:
+        wanted = {parse_portal(text) for text in configured.portals}
+    put: list[Entity] = []
+    drop: list[Entity] = []
+    for portal in inventory.all(Portal):
+        if portal.sub_system_id != sub_system.id:
+            continue
+        key = (portal.address, portal.port)
+        if key in wanted or portal.id in inventory.groups_of_portal:
+            put.append(msgspec.structs.replace(portal, present=portal.address in addresses))
+        else:
+            drop.append(portal)
+        wanted.discard(key)
+    put += [
+        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=address in addresses)
+        for address, port in sorted(wanted)
+    ]
+    return put, drop
+
+
+def _is_public(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return not (parsed.is_loopback or parsed.is_link_local)
+
+
+# The calls.
+
+
+async def start(context: Context, stored: Stored) -> None:
+    """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
+    claims = {name for step in stored.pending for name in step.detail.get("claims", ())}
+    claims |= {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
+    inventory = await context.work(
+        settle_pending, context.store, context.hardware, context.cache.inventory, stored.pending
+    )
+    context.cache.inventory = inventory
+    found = await context.work(look, context, claims)
+    await context.work(_write, context, found, [step.number for step in stored.pending])
+    context.cache.apply(found.put, [entry.id for entry in found.drop])
+    if found.problems:
+        context.cache.corrupt(found.problems[0])
+
+
+def _write(context: Context, found: Found, finished: Sequence[int] = ()) -> None:
+    known = context.cache.inventory.objects
+    fresh = [entry for entry in found.put if isinstance(entry, Portal) and entry.id not in known]
+    if fresh or found.drop:
+        context.store.finish(None, put=fresh, drop=found.drop)
+    for number in finished:
+        context.store.finish(number)
+
+
+async def reenumerate(context: Context) -> None:
+    """IVdsHwProvider::Reenumerate. A scan that breaks off leaves the cache corrupt."""
+    async with context.operations.holds.claim(context.provider_id):
+        try:
+            await context.work(context.hardware.read)
+        except HardwareError as error:
+            context.cache.corrupt(f"the scan broke off: {error}")
+            raise context.corrupt() from error
+        context.cache.rediscovered()
+
+
+async def refresh(context: Context) -> None:
+    """IVdsHwProvider::Refresh."""
+    async with context.operations.holds.claim(context.provider_id):
+        if not context.cache.refreshable:
+            raise context.corrupt()
+        try:
+            found = await context.work(look, context)
+            await context.work(_write, context, found)
+        except HardwareError as error:
+            context.cache.corrupt(f"the scan broke off: {error}")
+            raise context.corrupt() from error
+        context.cache.apply(found.put, [entry.id for entry in found.drop])
+        if found.problems:
+            context.cache.corrupt("; ".join(found.problems))
+            raise context.corrupt()
+        context.cache.refreshed()
+
+
+async def rescan(context: Context, sub_system: SubSystem) -> None:
+    """IVdsSubSystem::Reenumerate: pools, volumes and addresses, without a look at the kernel's target."""
+    configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
+
+    def search() -> Found:
+        put, drop = _surroundings(context, configured)
+        luns = [
+            _probed(lun, context.pool(lun.pool_id).probe(lun.id), exported=lun.exported)
+            for lun in context.cache.inventory.all(Lun)
+            if lun.sub_system_id == sub_system.id and not context.operations.holds.busy(lun.id)
+        ]
+        found = Found([*put, *luns], drop, [])
+        _write(context, found)
+        return found
+
+    found = await context.guarded(context.work(search), sub_system.id)
+    # What changed while the search ran keeps its change; only what was found about its volume is new.
+    current = context.cache.inventory
+    put = [_merged(current, entry) for entry in found.put if not isinstance(entry, Lun) or current.get(Lun, entry.id)]
+    context.cache.apply(put, [entry.id for entry in found.drop])
+
+
+def _merged(current: Inventory, entry: Entity) -> Entity:
+    if not isinstance(entry, Lun):
+        return entry
+    return msgspec.structs.replace(
+        current.known(Lun, entry.id), condition=entry.condition, reason=entry.reason, exported=entry.exported
+    )
+
+
+async def readdress(context: Context) -> None:
+    """The host's addresses changed: portals come, go, and become reachable or not."""
+    for sub_system in list(context.cache.inventory.all(SubSystem)):
+        configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
+
+        def search(sub_system: SubSystem = sub_system, configured: list[SubSystemConfig] = configured) -> Found:
+            addresses = set(context.hardware.addresses())
+            put, drop = _portals(context.cache.inventory, sub_system, configured[0], addresses)
+            found = Found(put, drop, [])
+            _write(context, found)
+            return found
+
+        async with context.operations.holds.wait(shared=[context.provider_id, sub_system.id]):
+            found = await context.guarded(context.work(search), sub_system.id)
+            context.cache.apply(found.put, [entry.id for entry in found.drop])

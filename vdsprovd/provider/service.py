@@ -1,0 +1,71 @@
+"""What VDS's service does for clients of a provider: finding objects by id, and advise sinks."""
+
+from collections.abc import AsyncIterator
+
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.inventory import object_type
+from vdsprovd.model import Notification, ObjectType, Struct
+from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.varlink import More
+from vdsprovd.varlink.call import Call
+
+GROUP = 100
+"""The most notifications in one reply (IVdsAdviseSink::OnNotify)."""
+
+
+class ObjectReply(Struct, frozen=True):
+    """The id of an object."""
+
+    object: str
+
+
+class AdviseReply(Struct, frozen=True, omit_defaults=True):
+    """First `established`; then `notifications`, those of one event together; `overrun` when some were lost.
+
+    `sequence` numbers the groups within an `epoch`, which is one run of the daemon.
+    """
+
+    epoch: str
+    sequence: int
+    established: bool = False
+    overrun: bool = False
+    notifications: tuple[Notification, ...] = ()
+
+
+class Service(Interface):
+    """The way in: objects by id, and notifications."""
+
+    com = "IVdsService"
+
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_NOT_FOUND)
+    def get_object(self, object_id: str, type: ObjectType) -> ObjectReply:
+        """Check that there is an object of that id and type; its methods take the id. (IVdsProviderPrivate::GetObject)"""
+        entity = self.inventory.objects.get(object_id)
+        if object_id == self.context.provider_id:
+            found: ObjectType | None = ObjectType.PROVIDER
+        else:
+            found = object_type(entity) if entity is not None else None
+        if found is not type:
+            raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no {type.value} {object_id!r}", object_id)
+        return ObjectReply(object_id)
+
+    @method(Role.VIEWER, more=More.REQUIRED)
+    async def advise(self, *, call: Call) -> AsyncIterator[AdviseReply]:
+        """Be told of every change, whoever made it. Closing the connection ends it.
+
+        The first reply has `established`; enumerate then, and nothing is missed. After `overrun` enumerate again. Do
+        not call HwProvider.Refresh while handling notifications. (IVdsService::Advise)
+        """
+        cache = self.context.cache
+        sink = cache.advise()
+        try:
+            yield AdviseReply(cache.epoch, cache.sequence, established=True)
+            while True:
+                overrun, groups = await sink.take()
+                if overrun:
+                    yield AdviseReply(cache.epoch, cache.sequence, overrun=True)
+                for sequence, group in groups:
+                    for start in range(0, len(group), GROUP):
+                        yield AdviseReply(cache.epoch, sequence, notifications=group[start : start + GROUP])
+        finally:
+            cache.unadvise(sink)

@@ -1,0 +1,299 @@
+"""A subsystem: IVdsSubSystem, IVdsSubSystemNaming, IVdsSubSystemIscsi, IVdsSubSystemImportTarget."""
+
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from vdsprovd import inventory
+from vdsprovd.hardware import TargetNode
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.inventory import Lun, Portal, StoragePool, Target
+from vdsprovd.model import (
+    AsyncOutputType,
+    Hints,
+    LunProperties,
+    LunType,
+    PortalProperties,
+    Struct,
+    SubSystemProperties,
+    SubSystemStatus,
+    TargetProperties,
+)
+from vdsprovd.operations import Operation
+from vdsprovd.provider import facts, names, recovery
+from vdsprovd.provider.api import Interface, Role, SuccessReply, method
+from vdsprovd.provider.creation import create_lun, largest_lun
+from vdsprovd.provider.provider import MaxLunSizeReply
+from vdsprovd.varlink import More
+
+_GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
+_USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
+
+
+class SubSystemPropertiesReply(Struct, frozen=True):
+    """A subsystem's properties."""
+
+    hresult: int
+    properties: SubSystemProperties
+
+
+class ProviderReply(Struct, frozen=True):
+    """The id of the provider."""
+
+    provider: str
+
+
+class LunsReply(Struct, frozen=True):
+    """LUNs."""
+
+    luns: tuple[LunProperties, ...]
+
+
+class TargetsReply(Struct, frozen=True):
+    """Targets."""
+
+    targets: tuple[TargetProperties, ...]
+
+
+class PortalsReply(Struct, frozen=True):
+    """Portals."""
+
+    portals: tuple[PortalProperties, ...]
+
+
+class IscsiNameReply(Struct, frozen=True):
+    """An iSCSI name."""
+
+    iscsi_name: str
+
+
+class SubSystem(Interface):
+    """A storage host's LIO configuration, or one part of it, with its pools, LUNs, targets and portals."""
+
+    com = "IVdsSubSystem"
+
+    @method(Role.VIEWER, *_GETTER)
+    def get_properties(self, sub_system: inventory.SubSystem) -> SubSystemPropertiesReply:
+        """The subsystem's properties; `flags` tell what it can do. (IVdsSubSystem::GetProperties)"""
+        return SubSystemPropertiesReply(Hresult.S_OK, sub_system.properties)
+
+    @method(Role.VIEWER, *_GETTER)
+    def get_provider(self, sub_system: inventory.SubSystem) -> ProviderReply:
+        """The provider that manages the subsystem. (IVdsSubSystem::GetProvider)"""
+        return ProviderReply(self.context.provider_id)
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_luns(self, sub_system: inventory.SubSystem) -> LunsReply:
+        """All LUNs, masked or not, as they are now: a snapshot. (IVdsSubSystem::QueryLuns)"""
+        return LunsReply(tuple(lun.properties for lun in self.inventory.all(Lun) if lun.sub_system_id == sub_system.id))
+
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.VDS_E_NOT_ENOUGH_SPACE,
+        Hresult.VDS_E_NOT_ENOUGH_DRIVE,
+        Hresult.E_INVALIDARG,
+    )
+    async def create_lun(
+        self,
+        sub_system: inventory.SubSystem,
+        type: LunType,
+        size_in_bytes: int,
+        drive_ids: tuple[str, ...] = (),
+        unmasking_list: str = "",
+        hints: Hints | None = None,
+    ) -> Operation:
+        """Create a LUN of at least `sizeInBytes` bytes in the roomiest pool; unmasked to nobody if not said otherwise.
+
+        `type` is concrete (simple) or automagic (default, non_fault_tolerant). `unmaskingList` is as for Lun.SetMask.
+        `hints` are wishes and go with automagic types only. Async.Wait gives the LUN's id. (IVdsSubSystem::CreateLun)
+        """
+        self._check_drives(drive_ids)
+        if hints is not None and not type.automagic:
+            raise VdsError(
+                Hresult.VDS_E_NOT_SUPPORTED,
+                f"hints go with automagic types; type {type.value} takes none",
+                sub_system.id,
+            )
+        return await create_lun(self.context, type, size_in_bytes, self._pools(sub_system), unmasking_list)
+
+    @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED)
+    async def query_max_lun_create_size(
+        self,
+        sub_system: inventory.SubSystem,
+        type: LunType,
+        drive_ids: tuple[str, ...] = (),
+        hints: Hints | None = None,
+    ) -> MaxLunSizeReply:
+        """The size in bytes of the largest LUN that could be created now. (IVdsSubSystem::QueryMaxLunCreateSize)"""
+        self._check_drives(drive_ids)
+        return MaxLunSizeReply(await largest_lun(self.context, type, self._pools(sub_system)))
+
+    @method(Role.OPERATOR, *_USUAL, exclusive=True)
+    async def reenumerate(self, sub_system: inventory.SubSystem) -> None:
+        """Look for what was added, removed, broken or mended: pools, volumes, addresses. (IVdsSubSystem::Reenumerate)"""
+        await recovery.rescan(self.context, sub_system)
+
+    @method(Role.ADMIN, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, Hresult.E_INVALIDARG, exclusive=True)
+    async def set_status(self, sub_system: inventory.SubSystem, status: SubSystemStatus) -> None:
+        """Set the subsystem online or offline; offline disables all its portal groups, and so ends their sessions.
+
+        (IVdsSubSystem::SetStatus)
+        """
+        if status is SubSystemStatus.UNKNOWN:
+            raise VdsError(Hresult.E_INVALIDARG, "the status unknown cannot be set", sub_system.id)
+        if status not in (SubSystemStatus.ONLINE, SubSystemStatus.OFFLINE):
+            raise VdsError(
+                Hresult.VDS_E_NOT_SUPPORTED,
+                f"the status {status.value} cannot be set; use online or offline",
+                sub_system.id,
+            )
+        changed = msgspec.structs.replace(sub_system, status=status)
+        targets = [target for target in self.inventory.all(Target) if target.sub_system_id == sub_system.id]
+        async with self.context.reshaping(target.id for target in targets):
+            before = self.inventory
+            after = before.put(changed)
+            groups = [(target, group) for target in targets for group in before.groups_at(target.id)]
+            await self.context.change(
+                [facts.group_itself(before, *entry) for entry in groups],
+                [facts.group_itself(after, *entry) for entry in groups],
+                put=[changed],
+            )
+
+    def _check_drives(self, drive_ids: Sequence[str]) -> None:
+        # Files know no drives, so an id names none.
+        for id in drive_ids:
+            raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no drive {id!r}", id)
+
+    def _pools(self, sub_system: inventory.SubSystem) -> list[StoragePool]:
+        return [pool for pool in self.inventory.all(StoragePool) if pool.sub_system_id == sub_system.id]
+
+
+class SubSystemNaming(Interface):
+    """A subsystem's name for people."""
+
+    com = "IVdsSubSystemNaming"
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)
+    async def set_friendly_name(self, sub_system: inventory.SubSystem, friendly_name: str) -> SuccessReply:
+        """Name the subsystem; VDS_S_NAME_TRUNCATED when the name was cut to 255 bytes of UTF-8.
+
+        (IVdsSubSystemNaming::SetFriendlyName)
+        """
+        name, result = names.friendly_name(friendly_name)
+        await self.context.change(put=[msgspec.structs.replace(sub_system, friendly_name=name)])
+        return SuccessReply(result)
+
+
+class SubSystemIscsi(Interface):
+    """A subsystem's targets and portals."""
+
+    com = "IVdsSubSystemIscsi"
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_targets(self, sub_system: inventory.SubSystem) -> TargetsReply:
+        """All targets of the subsystem: a snapshot. (IVdsSubSystemIscsi::QueryTargets)"""
+        return TargetsReply(
+            tuple(target.properties for target in self.inventory.all(Target) if target.sub_system_id == sub_system.id)
+        )
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_portals(self, sub_system: inventory.SubSystem) -> PortalsReply:
+        """All portals: the addresses, with a TCP port each, that portal groups can have.
+
+        They come and go with the host's addresses, or are those of the configuration. (IVdsSubSystemIscsi::QueryPortals)
+        """
+        return PortalsReply(
+            tuple(portal.properties for portal in self.inventory.all(Portal) if portal.sub_system_id == sub_system.id)
+        )
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, Hresult.VDS_E_NAME_NOT_UNIQUE, Hresult.E_INVALIDARG)
+    def create_target(
+        self, sub_system: inventory.SubSystem, iscsi_name: str | None = None, friendly_name: str = ""
+    ) -> Operation:
+        """Create a target without portal groups; null or "" as `iscsiName` has a name generated.
+
+        Authentication is on: nobody logs in before Target.SetSharedSecret. Async.Wait gives the target's id.
+        (IVdsSubSystemIscsi::CreateTarget)
+        """
+        name = names.iscsi_name(iscsi_name) if iscsi_name else names.generated_iscsi_name(sub_system.iqn_prefix)
+        friendly, _ = names.friendly_name(friendly_name)
+        self._check_unused(name)
+        target = Target(str(uuid.uuid4()), sub_system.id, name, friendly, sub_system.require_chap)
+
+        async def work(operation: Operation) -> str:
+            operation.commit()
+            async with self.context.reshaping([name]):
+                self._check_unused(name)
+                if await self.context.work(self.context.hardware.has_target, name):
+                    raise VdsError(
+                        Hresult.VDS_E_NAME_NOT_UNIQUE, f"somebody else made a target {name} on this host", sub_system.id
+                    )
+                await self.context.change([], [TargetNode(name)], put=[target], claims=[name])
+            return target.id
+
+        return self.context.operations.start(
+            AsyncOutputType.CREATE_TARGET,
+            name,
+            work,
+            shared=[sub_system.id, self.context.provider_id],
+            translate=self.context.translate,
+        )
+
+    def _check_unused(self, name: str) -> None:
+        if id := self.inventory.target_by_name.get(name):
+            raise VdsError(Hresult.VDS_E_NAME_NOT_UNIQUE, f"there is a target {name} already", id)
+
+
+class SubSystemImportTarget(Interface):
+    """The target to which VSS hardware providers attach snapshot LUNs that a computer imports."""
+
+    com = "IVdsSubSystemImportTarget"
+
+    @method(Role.VIEWER, *_GETTER, Hresult.VDS_E_NOT_SUPPORTED, Hresult.VDS_E_NO_IMPORT_TARGET)
+    def get_import_target(self, sub_system: inventory.SubSystem, computer: str | None = None) -> IscsiNameReply:
+        """The iSCSI name of the import target of a computer (this host, if null) at this subsystem.
+
+        VDS_E_NO_IMPORT_TARGET when none is set. The name of a target that was deleted is still returned.
+        (IVdsSubSystemImportTarget::GetImportTarget)
+        """
+        self._check_supported(sub_system)
+        computer = self._computer(computer)
+        name = self.inventory.import_targets.get((computer, sub_system.id))
+        if name is None:
+            raise VdsError(
+                Hresult.VDS_E_NO_IMPORT_TARGET,
+                f"no import target is set for computer {computer} at subsystem {sub_system.name}; "
+                "set one with SubSystemImportTarget.SetImportTarget",
+                sub_system.id,
+            )
+        return IscsiNameReply(name)
+
+    @method(Role.OPERATOR, *_GETTER, Hresult.VDS_E_NOT_SUPPORTED)
+    async def set_import_target(
+        self, sub_system: inventory.SubSystem, iscsi_name: str | None = None, computer: str | None = None
+    ) -> None:
+        """Set the import target of a computer (this host, if null) at this subsystem; null or "" clears it.
+
+        Whether there is a target of that name is not checked. (IVdsSubSystemImportTarget::SetImportTarget)
+        """
+        self._check_supported(sub_system)
+        name = names.iscsi_name(iscsi_name) if iscsi_name else None
+        await self.context.set_import_target(self._computer(computer), sub_system.id, name)
+
+    def _check_supported(self, sub_system: inventory.SubSystem) -> None:
+        if not sub_system.import_target:
+            raise VdsError(
+                Hresult.VDS_E_NOT_SUPPORTED,
+                f"subsystem {sub_system.name} has no import targets: import-target is false in its configuration",
+                sub_system.id,
+            )
+
+    def _computer(self, computer: str | None) -> str:
+        name = (computer or self.context.computer).lower()
+        if not name.isprintable() or len(name) > 255:
+            raise VdsError(Hresult.E_INVALIDARG, "the name of a computer has up to 255 printable characters")
+        return name

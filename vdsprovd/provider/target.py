@@ -1,0 +1,202 @@
+"""An iSCSI target: IVdsIscsiTarget."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from vdsprovd.hardware import Fact, Secret, TargetNode
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.inventory import Inventory, PortalGroup, Target
+from vdsprovd.model import AsyncOutputType, LunProperties, PortalGroupProperties, Struct, TargetProperties
+from vdsprovd.operations import Operation
+from vdsprovd.provider import facts, names
+from vdsprovd.provider.api import Interface, Role, SuccessReply, method
+from vdsprovd.provider.lun import SubSystemReply
+from vdsprovd.provider.sub_system import LunsReply
+from vdsprovd.varlink import More
+
+_GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
+_USUAL = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
+
+GROUPS_PER_TARGET = 64
+"""At this many portal groups CreatePortalGroup hands out an existing one: LIO links every LUN into every group."""
+
+
+class TargetPropertiesReply(Struct, frozen=True):
+    """A target's properties."""
+
+    hresult: int
+    properties: TargetProperties
+
+
+class PortalGroupsReply(Struct, frozen=True):
+    """Portal groups."""
+
+    portal_groups: tuple[PortalGroupProperties, ...]
+
+
+class CreatePortalGroupReply(Struct, frozen=True):
+    """`hresult` is VDS_S_ALREADY_EXISTS when an existing group is handed out."""
+
+    hresult: int
+    async_: str = msgspec.field(name="async")
+
+
+class InitiatorsReply(Struct, frozen=True):
+    """iSCSI names of initiators."""
+
+    initiator_list: tuple[str, ...]
+
+
+class IscsiTarget(Interface):
+    """An iSCSI target."""
+
+    com = "IVdsIscsiTarget"
+
+    @method(Role.VIEWER, *_GETTER)
+    def get_properties(self, target: Target) -> TargetPropertiesReply:
+        """The target's names, and whether a CHAP secret is needed to log in. (IVdsIscsiTarget::GetProperties)"""
+        return TargetPropertiesReply(Hresult.S_OK, target.properties)
+
+    @method(Role.VIEWER, *_GETTER)
+    def get_sub_system(self, target: Target) -> SubSystemReply:
+        """The subsystem that has the target. (IVdsIscsiTarget::GetSubSystem)"""
+        return SubSystemReply(target.sub_system_id)
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_portal_groups(self, target: Target) -> PortalGroupsReply:
+        """The target's portal groups, by tag: a snapshot. (IVdsIscsiTarget::QueryPortalGroups)"""
+        return PortalGroupsReply(tuple(group.properties for group in self.inventory.groups_at(target.id)))
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_associated_luns(self, target: Target) -> LunsReply:
+        """The LUNs associated with the target, by logical unit number. (IVdsIscsiTarget::QueryAssociatedLuns)"""
+        return LunsReply(tuple(lun.properties for lun in self.inventory.luns_at(target.id)))
+
+    @method(Role.OPERATOR, *_USUAL)
+    def create_portal_group(self, target: Target) -> CreatePortalGroupReply:
+        """Create a portal group; the provider chooses the tag. Async.Wait gives its id.
+
+        At the limit of 64 groups `hresult` is VDS_S_ALREADY_EXISTS, and an existing group is handed out.
+        (IVdsIscsiTarget::CreatePortalGroup)
+        """
+        groups = self.inventory.groups_at(target.id)
+        full = len(groups) >= GROUPS_PER_TARGET
+
+        async def work(operation: Operation) -> str:
+            operation.commit()
+            if full:
+                return groups[-1].id
+            async with self.context.reshaping([target.id]):
+                current = self.inventory.known(Target, target.id)
+                tags = {entry.tag for entry in groups}
+                tag = next(number for number in range(1, GROUPS_PER_TARGET + 1) if number not in tags)
+                group = PortalGroup(str(uuid.uuid4()), target.id, tag)
+                wanted = facts.of_group(self.inventory.put(group), current, group, self.context.local)
+                await self.context.change([], wanted, put=[group], claims=[target.iscsi_name])
+                return group.id
+
+        operation = self._start(AsyncOutputType.CREATE_PORTAL_GROUP, target, work)
+        return CreatePortalGroupReply(Hresult.VDS_S_ALREADY_EXISTS if full else Hresult.S_OK, operation.id)
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_ASSOCIATED_LUNS_EXIST)
+    def delete(self, target: Target) -> Operation:
+        """Delete the target with its portal groups; refused while LUNs are associated. (IVdsIscsiTarget::Delete)"""
+        if luns := self.inventory.luns_of_target.get(target.id):
+            raise VdsError(
+                Hresult.VDS_E_ASSOCIATED_LUNS_EXIST,
+                f"cannot delete target {target.iscsi_name}: {len(luns)} LUNs are associated; "
+                "dissociate them with LunIscsi.AssociateTargets",
+                target.id,
+            )
+
+        async def work(operation: Operation) -> None:
+            operation.commit()
+            async with self.context.reshaping([target.id]):
+                current = self.inventory.known(Target, target.id)
+                groups = self.inventory.groups_at(target.id)
+                present: list[Fact] = [TargetNode(target.iscsi_name)]
+                for group in groups:
+                    present += facts.of_group(self.inventory, current, group, self.context.local)
+                await self.context.change(present, [], drop=[*groups, current], claims=[target.iscsi_name])
+
+        return self._start(AsyncOutputType.DELETE_TARGET, target, work)
+
+    def _start(
+        self, type: AsyncOutputType, target: Target, work: Callable[[Operation], Awaitable[str | None]]
+    ) -> Operation:
+        return self.context.operations.start(
+            type,
+            target.id,
+            work,
+            exclusive=[target.id],
+            shared=[target.sub_system_id, self.context.provider_id],
+            translate=self.context.translate,
+        )
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)
+    async def set_friendly_name(self, target: Target, friendly_name: str) -> SuccessReply:
+        """Name the target; the name is the iSCSI alias that initiators see at login.
+
+        VDS_S_NAME_TRUNCATED when it was cut to 255 bytes of UTF-8. (IVdsIscsiTarget::SetFriendlyName)
+        """
+        name, result = names.friendly_name(friendly_name)
+        await self._alter(target, msgspec.structs.replace(target, friendly_name=name))
+        return SuccessReply(result)
+
+    @method(Role.ADMIN, *_GETTER, Hresult.VDS_E_NOT_SUPPORTED, Hresult.E_INVALIDARG, exclusive=True)
+    async def set_shared_secret(
+        self, target: Target, target_shared_secret: str | None = None, initiator_name: str | None = None
+    ) -> None:
+        """Set the CHAP secret, 12 to 16 bytes, with which the target authenticates an initiator; null clears it.
+
+        Without `initiatorName` it is the secret of all initiators that have none of their own. The CHAP name is the
+        initiator's iSCSI name. Secrets can be set and never read. (IVdsIscsiTarget::SetSharedSecret)
+        """
+        initiator = names.iscsi_name(initiator_name, "the initiator's name") if initiator_name else ""
+        secrets = target.secrets
+        if target_shared_secret:
+            secrets = secrets.insert(initiator, Secret(names.chap_secret(target_shared_secret)))
+        else:
+            secrets = secrets.discard(initiator)
+        await self._alter(target, msgspec.structs.replace(target, secrets=secrets))
+
+    @method(Role.ADMIN, *_GETTER, Hresult.VDS_E_NOT_SUPPORTED, Hresult.E_INVALIDARG, exclusive=True)
+    async def remember_initiator_shared_secret(
+        self, target: Target, initiator_name: str, initiator_shared_secret: str | None = None
+    ) -> None:
+        """Set the secret with which the target answers an initiator that authenticates it (mutual CHAP); null clears it.
+
+        The target's CHAP name is its iSCSI name. (IVdsIscsiTarget::RememberInitiatorSharedSecret)
+        """
+        initiator = names.iscsi_name(initiator_name, "the initiator's name")
+        secrets = target.mutual_secrets
+        if initiator_shared_secret:
+            secrets = secrets.insert(initiator, Secret(names.chap_secret(initiator_shared_secret)))
+        else:
+            secrets = secrets.discard(initiator)
+        await self._alter(target, msgspec.structs.replace(target, mutual_secrets=secrets))
+
+    async def _alter(self, target: Target, altered: Target) -> None:
+        """Change the target's own settings in the kernel and keep them."""
+        async with self.context.reshaping([target.id]):
+            await self.context.change(
+                self._settings(self.inventory, target),
+                self._settings(self.inventory.put(altered), altered),
+                put=[altered],
+                claims=[target.iscsi_name],
+            )
+
+    def _settings(self, inventory: Inventory, target: Target) -> list[Fact]:
+        found: list[Fact] = []
+        for group in inventory.groups_at(target.id):
+            found.append(facts.group_itself(inventory, target, group))
+            found += facts.acls(inventory, target, group, self.context.local)
+        return found
+
+    @method(Role.VIEWER, *_USUAL)
+    async def get_connected_initiators(self, target: Target) -> InitiatorsReply:
+        """The iSCSI names of the initiators that are logged in now. (IVdsIscsiTarget::GetConnectedInitiators)"""
+        found = self.context.work(self.context.hardware.sessions, target.iscsi_name)
+        return InitiatorsReply(tuple(await self.context.guarded(found, target.id)))

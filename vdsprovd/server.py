@@ -1,0 +1,91 @@
+"""Who may call what: peer credentials, roles, and the errors that callers get for what is no storage matter."""
+
+import grp
+import logging
+from collections.abc import Iterable, Mapping
+
+from vdsprovd import __version__, varlink
+from vdsprovd.config import RolesConfig
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.provider.api import Role, Rules, wire_error
+from vdsprovd.varlink.call import Peer
+from vdsprovd.varlink.server import Service
+
+log = logging.getLogger(__name__)
+
+URL = "https://github.com/vdsprovd/vdsprovd"
+
+
+class Gate:
+    """Decides for each call whether its caller may make it. Closed until the provider has loaded what it manages."""
+
+    def __init__(self, owner: int, groups: Mapping[int, Role]) -> None:
+        """`owner` is the uid that may do everything besides root; `groups` gives group ids their roles."""
+        self.owner = owner
+        self.groups = groups
+        self.ready = False
+
+    def role(self, peer: Peer) -> Role | None:
+        """What the peer may do, None for nothing."""
+        if peer.uid in (0, self.owner):
+            return Role.ADMIN
+        return max((self.groups[gid] for gid in (peer.gid, *peer.groups) if gid in self.groups), default=None)
+
+    def authorize(self, peer: Peer, method: varlink.Method) -> None:
+        """Raise the error for a call that is refused. A method that states no role cannot be called."""
+        role = self.role(peer)
+        if role is None:
+            log.warning("refused uid %d (pid %d): it is in no group of the configuration", peer.uid, peer.pid)
+            raise varlink.VarlinkError("org.varlink.service.PermissionDenied")
+        rules = method.metadata
+        if not isinstance(rules, Rules):
+            if method.name in ("GetInfo", "GetInterfaceDescription"):
+                return
+            raise varlink.VarlinkError("org.varlink.service.PermissionDenied")
+        if role < rules.role:
+            log.warning("refused uid %d (pid %d) to call %s", peer.uid, peer.pid, method.name)
+            raise wire_error(
+                VdsError(
+                    Hresult.E_ACCESSDENIED,
+                    f"{method.name} needs the role {rules.role.name.lower()}; yours is {role.name.lower()}",
+                )
+            )
+        if not self.ready:
+            raise wire_error(
+                VdsError(Hresult.VDS_E_INITIALIZE_NOT_CALLED, "the provider is still starting; try again shortly")
+            )
+
+
+def group_roles(roles: RolesConfig) -> dict[int, Role]:
+    """The roles by group id; a group that does not exist is logged and ignored."""
+    found: dict[int, Role] = {}
+    for role, names in ((Role.VIEWER, roles.viewer), (Role.OPERATOR, roles.operator), (Role.ADMIN, roles.admin)):
+        for name in names:
+            try:
+                found[grp.getgrnam(name).gr_gid] = role
+            except KeyError:
+                log.warning("there is no group %s; nobody has the role %s by it", name, role.name.lower())
+    return found
+
+
+def make_service(interfaces: Iterable[varlink.Interface], gate: Gate) -> Service:
+    """The Varlink service for the interfaces, behind the gate."""
+    return Service(
+        vendor="vdsprovd",
+        product="vdsprovd",
+        version=__version__,
+        url=URL,
+        interfaces=interfaces,
+        authorize=gate.authorize,
+        invalid_parameter=_invalid_parameter,
+        unexpected=_unexpected,
+    )
+
+
+def _invalid_parameter(method: str, parameter: str, message: str) -> varlink.VarlinkError:
+    return wire_error(VdsError(Hresult.E_INVALIDARG, f"{method}: parameter {parameter}: {message}"))
+
+
+def _unexpected(method: str, error: BaseException) -> varlink.VarlinkError:
+    log.error("a bug in %s", method, exc_info=error)
+    return wire_error(VdsError(Hresult.E_UNEXPECTED, f"{method} failed unexpectedly; vdsprovd's log says more"))

@@ -1,0 +1,441 @@
+"""What must last, in SQLite: every object, its identity and its secrets, and the journal of steps under way.
+
+A command writes its intent (`begin`) before it touches the host, and its outcome (`finish`) in one transaction with the
+end of the intent. After a crash `pending` says what was under way. Secrets rest here and in the kernel only; the file
+is readable by its owner alone.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rpds import HashTrieMap
+
+from vdsprovd.hardware import Secret
+from vdsprovd.inventory import (
+    OBJECT_TYPES,
+    Association,
+    Entity,
+    Lun,
+    Portal,
+    PortalGroup,
+    StoragePool,
+    SubSystem,
+    Target,
+)
+from vdsprovd.model import LunType, SubSystemStatus
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+REMEMBERED = 10_000
+"""How many deleted objects are remembered, so that calls on them answer VDS_E_OBJECT_DELETED."""
+
+_SCHEMA = """
+CREATE TABLE provider (
+    id TEXT NOT NULL
+) STRICT;
+CREATE TABLE sub_system (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    friendly_name TEXT NOT NULL,
+    status TEXT NOT NULL
+) STRICT;
+CREATE TABLE storage_pool (
+    id TEXT PRIMARY KEY,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system,
+    name TEXT NOT NULL,
+    UNIQUE (sub_system_id, name)
+) STRICT;
+CREATE TABLE lun (
+    id TEXT PRIMARY KEY,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system,
+    pool_id TEXT NOT NULL REFERENCES storage_pool,
+    number INTEGER NOT NULL UNIQUE,
+    path TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL CHECK (size > 0),
+    type TEXT NOT NULL,
+    mask TEXT NOT NULL,
+    online INTEGER NOT NULL
+) STRICT;
+CREATE TABLE target (
+    id TEXT PRIMARY KEY,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system,
+    iscsi_name TEXT NOT NULL UNIQUE,
+    friendly_name TEXT NOT NULL
+) STRICT;
+CREATE TABLE secret (
+    target_id TEXT NOT NULL REFERENCES target ON DELETE CASCADE,
+    mutual INTEGER NOT NULL,
+    initiator TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    PRIMARY KEY (target_id, mutual, initiator)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE portal (
+    id TEXT PRIMARY KEY,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system,
+    address TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    online INTEGER NOT NULL,
+    UNIQUE (sub_system_id, address, port)
+) STRICT;
+CREATE TABLE portal_group (
+    id TEXT PRIMARY KEY,
+    target_id TEXT NOT NULL REFERENCES target,
+    tag INTEGER NOT NULL,
+    UNIQUE (target_id, tag)
+) STRICT;
+CREATE TABLE portal_group_portal (
+    portal_group_id TEXT NOT NULL REFERENCES portal_group ON DELETE CASCADE,
+    portal_id TEXT NOT NULL REFERENCES portal,
+    place INTEGER NOT NULL,
+    PRIMARY KEY (portal_group_id, portal_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE association (
+    lun_id TEXT NOT NULL REFERENCES lun ON DELETE CASCADE,
+    target_id TEXT NOT NULL REFERENCES target,
+    lun_index INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    PRIMARY KEY (lun_id, target_id),
+    UNIQUE (target_id, lun_index)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE import_target (
+    computer TEXT NOT NULL,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system,
+    iscsi_name TEXT NOT NULL,
+    PRIMARY KEY (computer, sub_system_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deleted (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL
+) STRICT;
+CREATE TABLE step (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    began REAL NOT NULL
+) STRICT;
+"""
+
+
+class StoreError(Exception):
+    """The store cannot be opened or is damaged; the message names the file and says what to do."""
+
+
+class PendingStep(msgspec.Struct, frozen=True):
+    """A step that was begun and not finished: its kind and what `begin` was told."""
+
+    number: int
+    kind: str
+    detail: dict[str, Any]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Everything the store holds, as loaded at start."""
+
+    provider_id: str
+    entities: tuple[Entity, ...]
+    import_targets: Mapping[tuple[str, str], str]
+    deleted: tuple[str, ...]
+    pending: tuple[PendingStep, ...]
+
+
+class Store:
+    """The database in `folder`, or in memory when there is none. Calls block; any thread may make them."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Open or make the database. Raises `StoreError` when it is damaged, newer than this program, or in use."""
+        self._lock = threading.RLock()
+        self._holder = -1
+        if folder is None:
+            self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        else:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._holder = _hold(folder / "lock")
+            path = folder / "vdsprovd.sqlite"
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreError(f"cannot open the store in {folder}: {error}; restore a backup of it") from error
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise sqlite3.DatabaseError(f"it was written by a newer vdsprovd (schema {version}, known {VERSION})")
+        if version == 0:
+            with self._transaction():
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO provider (id) VALUES (?)", (str(uuid.uuid4()),))
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def close(self) -> None:
+        """Close the database and let go of the folder."""
+        self._db.close()
+        if self._holder >= 0:
+            os.close(self._holder)
+            self._holder = -1
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._db.execute(query).fetchall()
+
+    # The journal.
+
+    def begin(self, kind: str, **detail: object) -> int:
+        """Write down that a step is about to be taken; gives its number. The step is durable when this returns."""
+        with self._transaction():
+            cursor = self._db.execute(
+                "INSERT INTO step (kind, detail, began) VALUES (?, ?, ?)", (kind, json.dumps(detail), time.time())
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def finish(self, number: int | None, put: Iterable[Entity] = (), drop: Iterable[Entity] = ()) -> None:
+        """Write the outcome of a step, and that it is over, in one transaction."""
+        with self._transaction():
+            for entity in drop:
+                self._drop(entity)
+            for entity in put:
+                _PUT[type(entity)](self._db, entity)
+            if number is not None:
+                self._db.execute("DELETE FROM step WHERE number = ?", (number,))
+
+    def _drop(self, entity: Entity) -> None:
+        table = OBJECT_TYPES[type(entity)].value
+        self._db.execute(f"DELETE FROM {table} WHERE id = ?", (entity.id,))  # noqa: S608  # the name of a table of ours
+        cursor = self._db.execute("INSERT INTO deleted (id, type) VALUES (?, ?)", (entity.id, table))
+        assert cursor.lastrowid is not None
+        self._db.execute("DELETE FROM deleted WHERE number <= ?", (cursor.lastrowid - REMEMBERED,))
+
+    def set_import_target(self, computer: str, sub_system_id: str, iscsi_name: str | None) -> None:
+        """Set, or with None clear, the import target of a computer and a subsystem."""
+        with self._transaction():
+            if iscsi_name is None:
+                self._db.execute(
+                    "DELETE FROM import_target WHERE computer = ? AND sub_system_id = ?", (computer, sub_system_id)
+                )
+            else:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO import_target VALUES (?, ?, ?)", (computer, sub_system_id, iscsi_name)
+                )
+
+    def load(self) -> Stored:
+        """Everything. Configured settings (IQN prefix, whether CHAP is required) are not in the store; they stay empty
+        in the entities."""
+        with self._lock:
+            (provider_id,) = self._rows("SELECT id FROM provider")[0]
+            return Stored(
+                provider_id=provider_id,
+                entities=(
+                    *self._sub_systems(),
+                    *(
+                        StoragePool(id, sub_system_id, name, "")
+                        for id, sub_system_id, name in self._rows("SELECT id, sub_system_id, name FROM storage_pool")
+                    ),
+                    *self._targets(),
+                    *(
+                        Portal(id, sub_system_id, address, port, bool(online))
+                        for id, sub_system_id, address, port, online in self._rows(
+                            "SELECT id, sub_system_id, address, port, online FROM portal"
+                        )
+                    ),
+                    *self._portal_groups(),
+                    *self._luns(),
+                ),
+                import_targets={
+                    (computer, sub_system_id): name
+                    for computer, sub_system_id, name in self._rows(
+                        "SELECT computer, sub_system_id, iscsi_name FROM import_target"
+                    )
+                },
+                deleted=tuple(id for (id,) in self._rows("SELECT id FROM deleted ORDER BY number")),
+                pending=tuple(
+                    PendingStep(number, kind, json.loads(detail))
+                    for number, kind, detail in self._rows("SELECT number, kind, detail FROM step ORDER BY number")
+                ),
+            )
+
+    def _sub_systems(self) -> Iterator[SubSystem]:
+        for id, name, friendly_name, status in self._rows("SELECT id, name, friendly_name, status FROM sub_system"):
+            yield SubSystem(id, name, "", friendly_name, True, status=SubSystemStatus.of(status))
+
+    def _targets(self) -> Iterator[Target]:
+        secrets: dict[tuple[str, int], dict[str, Secret]] = {}
+        for target_id, mutual, initiator, secret in self._rows(
+            "SELECT target_id, mutual, initiator, secret FROM secret"
+        ):
+            secrets.setdefault((target_id, mutual), {})[initiator] = Secret(secret)
+        for id, sub_system_id, iscsi_name, friendly_name in self._rows(
+            "SELECT id, sub_system_id, iscsi_name, friendly_name FROM target"
+        ):
+            yield Target(
+                id,
+                sub_system_id,
+                iscsi_name,
+                friendly_name,
+                True,
+                HashTrieMap(secrets.get((id, 0), {})),
+                HashTrieMap(secrets.get((id, 1), {})),
+            )
+
+    def _portal_groups(self) -> Iterator[PortalGroup]:
+        portals: dict[str, list[str]] = {}
+        for group_id, portal_id in self._rows(
+            "SELECT portal_group_id, portal_id FROM portal_group_portal ORDER BY portal_group_id, place"
+        ):
+            portals.setdefault(group_id, []).append(portal_id)
+        for id, target_id, tag in self._rows("SELECT id, target_id, tag FROM portal_group"):
+            yield PortalGroup(id, target_id, tag, tuple(portals.get(id, ())))
+
+    def _luns(self) -> Iterator[Lun]:
+        associations: dict[str, list[Association]] = {}
+        for lun_id, target_id, index in self._rows(
+            "SELECT lun_id, target_id, lun_index FROM association ORDER BY lun_id, place"
+        ):
+            associations.setdefault(lun_id, []).append(Association(target_id, index))
+        for id, sub_system_id, pool_id, number, path, name, size, type, mask, online in self._rows(
+            "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online FROM lun"
+        ):
+            yield Lun(
+                id=id,
+                sub_system_id=sub_system_id,
+                pool_id=pool_id,
+                number=number,
+                path=path,
+                name=name,
+                size=size,
+                type=LunType.of(type),
+                mask=tuple(mask.split(";")) if mask else (),
+                online=bool(online),
+                associations=tuple(associations.get(id, ())),
+            )
+
+
+def _hold(path: Path) -> int:
+    """Lock the state folder for this process; the descriptor holds it. Raises `StoreError` with the holder's pid."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(descriptor, 32).decode().strip() or "unknown"
+        os.close(descriptor)
+        raise StoreError(f"cannot use {path.parent}: another vdsprovd (pid {holder}) uses it") from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _upsert(table: str, columns: str) -> str:
+    names = columns.split()
+    marks = ", ".join("?" * len(names))
+    updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {updates}"  # noqa: S608
+
+
+_SUB_SYSTEM = _upsert("sub_system", "id name friendly_name status")
+_STORAGE_POOL = _upsert("storage_pool", "id sub_system_id name")
+_LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online")
+_TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")
+_PORTAL = _upsert("portal", "id sub_system_id address port online")
+_PORTAL_GROUP = _upsert("portal_group", "id target_id tag")
+
+
+def _put_sub_system(db: sqlite3.Connection, value: SubSystem) -> None:
+    # Failed and the like are found out anew; only what was set by hand lasts.
+    status = SubSystemStatus.OFFLINE if value.status is SubSystemStatus.OFFLINE else SubSystemStatus.ONLINE
+    db.execute(_SUB_SYSTEM, (value.id, value.name, value.friendly_name, status.value))
+
+
+def _put_storage_pool(db: sqlite3.Connection, value: StoragePool) -> None:
+    db.execute(_STORAGE_POOL, (value.id, value.sub_system_id, value.name))
+
+
+def _put_lun(db: sqlite3.Connection, value: Lun) -> None:
+    db.execute(
+        _LUN,
+        (
+            value.id,
+            value.sub_system_id,
+            value.pool_id,
+            value.number,
+            value.path,
+            value.name,
+            value.size,
+            value.type.value,
+            ";".join(value.mask),
+            value.online,
+        ),
+    )
+    db.execute("DELETE FROM association WHERE lun_id = ?", (value.id,))
+    db.executemany(
+        "INSERT INTO association (lun_id, target_id, lun_index, place) VALUES (?, ?, ?, ?)",
+        [(value.id, entry.target_id, entry.index, place) for place, entry in enumerate(value.associations)],
+    )
+
+
+def _put_target(db: sqlite3.Connection, value: Target) -> None:
+    db.execute(_TARGET, (value.id, value.sub_system_id, value.iscsi_name, value.friendly_name))
+    db.execute("DELETE FROM secret WHERE target_id = ?", (value.id,))
+    db.executemany(
+        "INSERT INTO secret (target_id, mutual, initiator, secret) VALUES (?, ?, ?, ?)",
+        [
+            (value.id, mutual, initiator, str(secret))
+            for mutual, secrets in enumerate((value.secrets, value.mutual_secrets))
+            for initiator, secret in secrets.items()
+        ],
+    )
+
+
+def _put_portal(db: sqlite3.Connection, value: Portal) -> None:
+    db.execute(_PORTAL, (value.id, value.sub_system_id, value.address, value.port, value.online))
+
+
+def _put_portal_group(db: sqlite3.Connection, value: PortalGroup) -> None:
+    db.execute(_PORTAL_GROUP, (value.id, value.target_id, value.tag))
+    db.execute("DELETE FROM portal_group_portal WHERE portal_group_id = ?", (value.id,))
+    db.executemany(
+        "INSERT INTO portal_group_portal (portal_group_id, portal_id, place) VALUES (?, ?, ?)",
+        [(value.id, portal_id, place) for place, portal_id in enumerate(value.portal_ids)],
+    )
+
+
+_PUT: dict[type[Any], Callable[[sqlite3.Connection, Any], None]] = {
+    SubSystem: _put_sub_system,
+    StoragePool: _put_storage_pool,
+    Lun: _put_lun,
+    Target: _put_target,
+    Portal: _put_portal,
+    PortalGroup: _put_portal_group,
+}
