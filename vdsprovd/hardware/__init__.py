@@ -57,6 +57,9 @@ class Disk(Fact, frozen=True):
     rank: ClassVar[int] = 0
     identity: ClassVar[int] = 1
 
+    def __str__(self) -> str:
+        return f"the disk of LUN {self.lun} ({self.size} bytes in {self.path})"
+
 
 class TargetNode(Fact, frozen=True):
     """An iSCSI target, named by its IQN."""
@@ -64,6 +67,9 @@ class TargetNode(Fact, frozen=True):
     target: str
     rank: ClassVar[int] = 1
     identity: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"target {self.target}"
 
 
 class Group(Fact, frozen=True):
@@ -77,6 +83,9 @@ class Group(Fact, frozen=True):
     rank: ClassVar[int] = 2
     identity: ClassVar[int] = 2
 
+    def __str__(self) -> str:
+        return f"portal group {self.tag} of target {self.target}"
+
 
 class Unit(Fact, frozen=True):
     """A logical unit of a portal group: the disk of LUN `lun`, whose number is `number`, under the number `index`."""
@@ -89,6 +98,9 @@ class Unit(Fact, frozen=True):
     rank: ClassVar[int] = 3
     identity: ClassVar[int] = 3
 
+    def __str__(self) -> str:
+        return f"LUN {self.lun} as logical unit {self.index} of portal group {self.tag} of target {self.target}"
+
 
 class Acl(Fact, frozen=True):
     """An initiator that may log in to a portal group."""
@@ -99,6 +111,9 @@ class Acl(Fact, frozen=True):
     credentials: Credentials
     rank: ClassVar[int] = 4
     identity: ClassVar[int] = 3
+
+    def __str__(self) -> str:
+        return f"initiator {self.initiator} at portal group {self.tag} of target {self.target}"
 
 
 class Grant(Fact, frozen=True):
@@ -112,6 +127,9 @@ class Grant(Fact, frozen=True):
     rank: ClassVar[int] = 5
     identity: ClassVar[int] = 4
 
+    def __str__(self) -> str:
+        return f"initiator {self.initiator}'s access to logical unit {self.unit} of target {self.target}"
+
 
 class Listener(Fact, frozen=True):
     """An address and port at which a portal group is reachable; the last to come and the first to go."""
@@ -122,6 +140,9 @@ class Listener(Fact, frozen=True):
     port: int
     rank: ClassVar[int] = 6
     identity: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return f"portal {self.address}:{self.port} of target {self.target}"
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -62,7 +62,8 @@ def group_itself(inventory: Inventory, target: Target, group: PortalGroup) -> Gr
         group.tag,
         enabled=sub_system.status is not SubSystemStatus.OFFLINE,
         authentication=target.authentication,
-        alias=target.friendly_name or target.iscsi_name,
+        # The kernel takes a comma for the separator of a list of values, and refuses it here.
+        alias=(target.friendly_name or target.iscsi_name).replace(",", " "),
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from vdsprovd.hardware import Fact, Secret, TargetNode
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Inventory, PortalGroup, Target
-from vdsprovd.model import AsyncOutputType, LunProperties, PortalGroupProperties, Struct, TargetProperties
+from vdsprovd.model import AsyncOutputType, PortalGroupProperties, Struct, TargetProperties
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import Interface, Role, SuccessReply, method

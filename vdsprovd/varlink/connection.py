@@ -10,7 +10,7 @@ import asyncio
 import logging
 import select
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from vdsprovd.varlink.server import Service
 
 _log = logging.getLogger(__name__)
+
+_Answer = Callable[[Route, Call, Any], Coroutine[Any, Any, None]]
 
 # How long one connection may keep the loop before others get their turn.
 _TURN = 0.002
@@ -177,13 +179,13 @@ class Connection(asyncio.Protocol):
             route = self._route(call, header)
             parameters = route.read(header.parameters)
             if route.kind is Kind.SYNC:
-                rest = self._deliver(route, call, route.method.handler(call, parameters))
-                if rest is not None:
-                    self._start(call, rest)
+                reply = route.method.handler(call, parameters)
+                if not self._send_whole(route, call, reply):
+                    self._start(self._send_array, route, call, reply)
             elif route.kind is Kind.COROUTINE:
-                self._start(call, self._send_result(route, call, parameters))
+                self._start(self._send_result, route, call, parameters)
             else:
-                self._start(call, self._send_stream(route, call, parameters))
+                self._start(self._send_stream, route, call, parameters)
         except MalformedError:
             self.close()
         except VarlinkError as error:
@@ -203,8 +205,8 @@ class Connection(asyncio.Protocol):
             raise expected_more()
         return route
 
-    def _start(self, call: Call, answer: Coroutine[Any, Any, None]) -> None:
-        self._task = self._loop.create_task(self._guard(call, answer))
+    def _start(self, answer: _Answer, route: Route, call: Call, argument: Any) -> None:
+        self._task = self._loop.create_task(self._guard(answer, route, call, argument))
         self._task.add_done_callback(self._done)
         self._service.running(self._task)
 
@@ -216,27 +218,27 @@ class Connection(asyncio.Protocol):
         else:
             self._proceed()
 
-    async def _guard(self, call: Call, answer: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, answer: _Answer, route: Route, call: Call, argument: Any) -> None:
         try:
-            await answer
+            await answer(route, call, argument)
         except VarlinkError as error:
             self._send_error(call, error)
         except Exception as error:
             self._failed(call, error)
 
     async def _send_result(self, route: Route, call: Call, parameters: Any) -> None:
-        rest = self._deliver(route, call, await route.method.handler(call, parameters))
-        if rest is not None:
-            await rest
+        reply = await route.method.handler(call, parameters)
+        if not self._send_whole(route, call, reply):
+            await self._send_array(route, call, reply)
 
-    def _deliver(self, route: Route, call: Call, reply: msgspec.Struct) -> Coroutine[Any, Any, None] | None:
-        """Send a reply whole, or return what sends it in batches."""
+    def _send_whole(self, route: Route, call: Call, reply: msgspec.Struct) -> bool:
+        """Send a reply unless it has to go in batches; raises VarlinkError where that was not asked for."""
         if route.fits_one_reply(reply, call.more):
             self._send(call, reply, continues=False)
-            return None
+            return True
         if not call.more:
             raise expected_more()
-        return self._send_array(route, call, reply)
+        return False
 
     async def _send_array(self, route: Route, call: Call, reply: msgspec.Struct) -> None:
         since = self._loop.time()

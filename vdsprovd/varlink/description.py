@@ -174,7 +174,7 @@ class _Writer:
         return text if text.startswith("?") else f"?{text}"
 
     def _map(self, kind: types.DictType) -> str:
-        if not isinstance(_bare(kind.key_type), types.StrType | types.EnumType):
+        if not isinstance(_bare(kind.key_type), types.StrType | types.EnumType | types.AnyType):
             raise ValueError("the keys of Varlink's maps are strings")
         # A map of anything is what Varlink calls an object.
         return "object" if isinstance(kind.value_type, types.AnyType) else f"[string]{self._reference(kind.value_type)}"

@@ -21,7 +21,6 @@ from vdsprovd.hardware import (
     Listener,
     Mismatch,
     Pool,
-    Refused,
     Step,
     TargetNode,
     Unit,
@@ -63,7 +62,7 @@ class Lio:
                 with configfs.door(f"remove {fact}"):
                     self._remove(fact)
             case Step(before=Fact() as before, after=Fact() as after):
-                with configfs.door(f"change {before} to {after}"):
+                with configfs.door(f"change {after}"):
                     self._change(before, after)
 
     def _add(self, fact: Fact) -> None:

@@ -57,8 +57,8 @@ def door(what: str) -> Iterator[None]:
 
 def _translated(what: str, cause: OSError | None, text: str) -> HardwareError:
     if cause is not None and cause.errno in _MISMATCHES:
-        return Mismatch(f"cannot {what}: {cause.strerror}: {cause.filename}")
-    return Refused(f"cannot {what}: {text}")
+        return Mismatch(f"cannot {what}: the kernel says: {cause.strerror}")
+    return Refused(f"cannot {what}: the kernel says: {text}")
 
 
 def read(path: Path | str) -> str:
