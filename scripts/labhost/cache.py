@@ -1,9 +1,9 @@
 """The folder outside the checkout that keeps what is slow to build.
 
-    lock               held while something is built or removed
-    <name>/            finished; nothing but a rename puts one there
-    <name>.use         locked (shared) by every lab that runs from <name>; its time is that of the last use
-    building-<name>/   being built, or left by a build that was killed
+lock               held while something is built or removed
+<name>/            finished; nothing but a rename puts one there
+<name>.use         locked (shared) by every lab that runs from <name>; its time is that of the last use
+building-<name>/   being built, or left by a build that was killed
 """
 
 import contextlib

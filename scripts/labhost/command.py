@@ -5,9 +5,7 @@ import contextlib
 import os
 import shutil
 import sys
-import tempfile
 import termios
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
@@ -57,13 +55,41 @@ def _parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--share", metavar="DIR", action="append", default=[], help="a folder of this machine, writable in the guest at the same path (repeatable)")
+    add(
+        "--share",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="a folder of this machine, writable in the guest at the same path (repeatable)",
+    )
     add("--systemd", action="store_true", help="boot systemd with the project's units, and run COMMAND once it is up")
-    add("--hosts", metavar="N", type=int, default=1, help="N guests on one network, 10.77.0.1 to 10.77.0.N; COMMAND runs on the first, and `on-host 2 ...` there runs a command on another")
-    add("--qemu", action="store_true", help="the distribution's stock kernel on two processors, emulated: slow, a second opinion")
-    add("--timeout", metavar="SECONDS", type=float, help="end the guest after that long, with status 124 (default: never)")
+    add(
+        "--hosts",
+        metavar="N",
+        type=int,
+        default=1,
+        help="N guests on one network, 10.77.0.1 to 10.77.0.N; COMMAND runs on the first, and `on-host 2 ...` there runs a command on another",
+    )
+    add(
+        "--qemu",
+        action="store_true",
+        help="the distribution's stock kernel on two processors, emulated: slow, a second opinion",
+    )
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        help="end the guest after that long, with status 124 (default: never)",
+    )
     add("--memory", metavar="MIB", type=int, default=2048, help="memory of each guest (default: 2048)")
-    add("--env", metavar="NAME[=VALUE]", action="append", default=[], help="an environment variable for COMMAND (repeatable)")
+    add("--console", metavar="FILE", help="keep what the guests' kernels say, and their services, in FILE")
+    add(
+        "--env",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        help="an environment variable for COMMAND (repeatable)",
+    )
     add("--yes", action="store_true", help="as root: install the Debian packages that the lab misses, without asking")
     add("--build", action="store_true", help="build what is not yet in the cache; COMMAND may be left out")
     add("command", metavar="COMMAND", nargs="*", help=argparse.SUPPRESS)
@@ -109,24 +135,23 @@ def _lab(options: argparse.Namespace) -> int:
     )
     if not options.command:
         return 0
-    with _log() as log:
-        task: Json = {
-            "root": str(built / "root"),
-            "kernel": None,
-            "guest_scripts": str(GUEST_SCRIPTS),
-            "checkout": str(CHECKOUT),
-            "folder": _folder(shares),
-            "shares": shares,
-            "command": options.command,
-            "environment": _environment(options.env),
-            "systemd": options.systemd,
-            "hosts": options.hosts,
-            "memory": options.memory,
-            "timeout": options.timeout,
-            "terminal": _interactive(),
-            "log": log,
-        }
-        return run_inside("labhost.guests", task)
+    task: Json = {
+        "root": str(built / "root"),
+        "kernel": None,
+        "guest_scripts": str(GUEST_SCRIPTS),
+        "checkout": str(CHECKOUT),
+        "folder": _folder(shares),
+        "shares": shares,
+        "command": options.command,
+        "environment": _environment(options.env),
+        "systemd": options.systemd,
+        "hosts": options.hosts,
+        "memory": options.memory,
+        "timeout": options.timeout,
+        "terminal": _interactive(),
+        "console": str(Path(options.console).absolute()) if options.console else None,
+    }
+    return run_inside("labhost.guests", task)
 
 
 def _shared(name: str) -> str:
@@ -139,7 +164,7 @@ def _shared(name: str) -> str:
 def _folder(shares: list[str]) -> str:
     """COMMAND's folder: the caller's, where the guest has it, else the checkout."""
     here = Path.cwd().resolve()
-    there = any(here.is_relative_to(place) for place in (CHECKOUT, *shares))
+    there = any(here.is_relative_to(place) for place in (str(CHECKOUT), *shares))
     return str(here if there else CHECKOUT)
 
 
@@ -166,13 +191,5 @@ def _interactive() -> bool:
     return False
 
 
-def _saved_terminal() -> list[object] | None:
-    return list(termios.tcgetattr(0)) if _interactive() else None
-
-
-@contextlib.contextmanager
-def _log() -> Iterator[str]:
-    """The file for what the kernels say. It stays only if the lab ends badly."""
-    descriptor, name = tempfile.mkstemp(prefix="vdsprovd-lab-", suffix=".log")
-    os.close(descriptor)
-    yield name
+def _saved_terminal() -> list[int | list[bytes | int]] | None:
+    return termios.tcgetattr(0) if _interactive() else None

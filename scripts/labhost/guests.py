@@ -1,15 +1,12 @@
 """Starts the guests and relays for them until COMMAND has ended; runs in the namespaces (labhost.namespaces)."""
 
 import contextlib
-import fcntl
 import os
 import resource
 import selectors
 import shlex
 import socket
 import subprocess
-import sys
-import termios
 import time
 import tty
 from dataclasses import dataclass, field
@@ -23,6 +20,7 @@ from labhost.namespaces import Json
 BOOT_LIMIT = 60.0  # seconds until COMMAND starts; boots take 2 to 10
 EMULATED_BOOT_LIMIT = 400.0
 CHUNK = 1 << 16
+CONSOLE_LIMIT = 1 << 22
 ESCAPE = b"\x1d"  # Ctrl-], three times: the guest gets every other key, so a hung one could not be left
 
 
@@ -51,7 +49,8 @@ class Session:
         self._timeout = cast(float | None, task["timeout"])
         self._terminal = cast(bool, task["terminal"])
         self._emulated = task["kernel"] is not None
-        self._log = Path(cast(str, task["log"])).open("wb", buffering=0)  # noqa: SIM115 -- open to the end
+        console = cast(str | None, task["console"])
+        self._log = Path(console).open("wb", buffering=0) if console else None  # noqa: SIM115 -- open to the end
         self._selector = selectors.DefaultSelector()
         self._guests: list[Guest] = []
         self._status: int | None = None
@@ -93,17 +92,14 @@ class Session:
         return sorted({cast(str, self._task["checkout"]), *cast(list[str], self._task["shares"])})
 
     def _write_task(self) -> None:
-        task, mounts = self._task, self._mounts()
+        task = self._task
         rows, columns = 24, 80
         if self._terminal:
             columns, rows = os.get_terminal_size(0)
-        shares = cast(list[str], task["shares"])
         words: dict[str, str | int | list[str]] = {
             "LAB_COMMAND": cast(list[str], task["command"]),
             "LAB_FOLDER": cast(str, task["folder"]),
             "LAB_CHECKOUT": cast(str, task["checkout"]),
-            "LAB_MOUNTS": mounts,
-            "LAB_WRITABLE": ["1" if path in shares else "0" for path in mounts],
             "LAB_ENVIRONMENT": cast(list[str], task["environment"]),
             "LAB_SYSTEMD": int(cast(bool, task["systemd"])),
             "LAB_HOSTS": self._hosts,
@@ -115,6 +111,34 @@ class Session:
         }
         lines = [f"{name}={_shell(value)}\n" for name, value in words.items()]
         (self._root / "lab/run/task").write_text("".join(lines))
+        (self._root / "lab/run/fstab").write_text(self._table())
+
+    def _table(self) -> str:
+        """All that scripts/guest/init mounts, in the form of fstab(5)."""
+        shares = cast(list[str], self._task["shares"])
+        rows = [
+            ("overlay", "", "overlay", "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work"),
+            ("proc", "/proc", "proc", "defaults"),
+            ("sysfs", "/sys", "sysfs", "defaults"),
+            ("configfs", "/sys/kernel/config", "configfs", "defaults"),
+            ("devtmpfs", "/dev", "devtmpfs", "mode=755"),
+            ("devpts", "/dev/pts", "devpts", "gid=5,mode=620,ptmxmode=666,x-mount.mkdir"),
+            ("shm", "/dev/shm", "tmpfs", "mode=1777,x-mount.mkdir"),  # noqa: S108 -- the guest's
+            ("run", "/run", "tmpfs", "mode=755"),
+            # Memory is taken when something is written, so the sizes may add up to more than there is.
+            ("tmp", "/tmp", "tmpfs", "mode=1777,size=100%"),  # noqa: S108 -- the guest's
+            ("srv", "/srv", "tmpfs", "mode=755,size=100%"),
+        ]
+        for index, path in enumerate(self._mounts()):
+            below = f"/lab/run/mount/{index}"
+            if path in shares:
+                rows.append((below, path, "none", "bind,x-mount.mkdir"))
+            else:
+                options = f"lowerdir={below},upperdir=/mnt/checkout-upper,workdir=/mnt/checkout-work,x-mount.mkdir"
+                rows.append(("checkout", path, "overlay", options))
+        lines = [f"{what} {_escaped('/mnt/root' + where)} {kind} {how} 0 0\n" for what, where, kind, how in rows]
+        # mount itself wants to see what is mounted.
+        return "".join(["proc /proc proc defaults 0 0\n", *lines])
 
     def _start(self) -> None:
         links = network.join(self._hosts)
@@ -205,8 +229,9 @@ class Session:
 
     def _on_console(self, guest: Guest, data: bytes) -> None:
         guest.console += data
-        del guest.console[:-CHUNK]
-        self._log.write(data)
+        del guest.console[:-CONSOLE_LIMIT]
+        if self._log:
+            self._log.write(data)
 
     def _on_control(self, guest: Guest, data: bytes) -> None:
         *lines, guest.control = (guest.control + data).split(b"\n")
@@ -237,7 +262,7 @@ class Session:
     def _death(self, message: str) -> LabError:
         for guest in self._guests:
             self._show_console(guest)
-        return LabError(f"{message}; all that its kernel said is in {self._log.name}", GUEST_DIED)
+        return LabError(f"{message} (--console FILE keeps all that the kernels say)", GUEST_DIED)
 
     def _show_console(self, guest: Guest) -> None:
         lines = guest.console.decode(errors="replace").splitlines()[-25:]
@@ -257,6 +282,10 @@ def _same_file(one: int, other: int) -> bool:
         return os.path.sameopenfile(one, other)
     except OSError:
         return False
+
+
+def _escaped(path: str) -> str:
+    return path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
 
 
 def _shell(value: str | int | list[str]) -> str:

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from labhost.ending import UNAVAILABLE, LabError
+from labhost.ending import GUEST_DIED, UNAVAILABLE, LabError, say
 from labhost.prerequisites import SEARCH_PATH, UNPRIVILEGED, require
 
 Json = dict[str, object]
@@ -134,8 +135,11 @@ def main() -> int:
     try:
         return enter(import_module(name).inside, int(lifeline), json.loads(task))
     except LabError as error:
-        print(f"lab: {error}", file=sys.stderr, flush=True)
+        say(str(error))
         return error.status
+    except Exception:
+        traceback.print_exc()
+        return GUEST_DIED
 
 
 if __name__ == "__main__":

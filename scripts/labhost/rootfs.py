@@ -184,7 +184,12 @@ def _python(root: Path, dependencies: list[str], log: IO[str]) -> None:
     """
     merged = configparser.RawConfigParser()
     home = Path.home()
-    files = ["/etc/pip.conf", "/etc/xdg/pip/pip.conf", home / ".pip/pip.conf", home / ".config/pip/pip.conf"]
+    files: list[str | Path] = [
+        "/etc/pip.conf",
+        "/etc/xdg/pip/pip.conf",
+        home / ".pip/pip.conf",
+        home / ".config/pip/pip.conf",
+    ]
     if named := os.environ.get("PIP_CONFIG_FILE"):
         files.append(named)
     merged.read(files)
@@ -193,7 +198,8 @@ def _python(root: Path, dependencies: list[str], log: IO[str]) -> None:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("PIP_") or re.fullmatch(r"(?i)\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE", name)
+        if name.startswith("PIP_")
+        or re.fullmatch(r"(?i)\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE", name)
     }
     values = [value for section in merged.sections() for _, value in merged.items(section)]
     for place in sorted({"/etc/resolv.conf", "/etc/hosts", *_paths([*environment.values(), *values])}):
@@ -239,6 +245,11 @@ def _furnish(root: Path, log: IO[str]) -> None:
     """Mount points of the lab, and the throw-away key with which on-host reaches the other guests."""
     for folder in ("lab/guest", "lab/run", "lab/host"):
         (root / folder).mkdir(parents=True)
+    # target_core_mod looks for its folder when it is loaded, not later.
+    for folder in ("etc/target/pr", "etc/target/alua"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    with (root / "etc/group").open("a") as file:
+        file.write("vdsprov:x:799:\n")  # where the checkout has no sysusers file; groupadd takes long at every boot
     ssh = root / "root/.ssh"
     ssh.mkdir(mode=0o700, exist_ok=True)
     _chroot(root, ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", "/root/.ssh/lab"], log)
