@@ -146,9 +146,7 @@ METHODS = (
     method("Fail", Count, Number, fail),
     method("Break", Nothing, Number, break_),
     method("Later", Count, Number, later),
-    method(
-        "List", Count, Numbers, lambda call, parameters: Numbers(list(range(parameters.count)), 5), More.SUPPORTED
-    ),
+    method("List", Count, Numbers, lambda call, parameters: Numbers(list(range(parameters.count)), 5), More.SUPPORTED),
     method("ListLater", Count, Numbers, list_later, More.SUPPORTED),
     method("UpTo", Count, Number, up_to, More.SUPPORTED),
     method("UpToOnly", Count, Number, up_to, More.REQUIRED),
