@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -45,6 +46,7 @@ def start(tmp_path: Path, sockets: int, *environment: str, other: bool = False) 
         root = Path(__file__).parents[2]
         child = subprocess.run(
             ["bash", "-c", f'exec "$@" {moves} {closes}', "bash", sys.executable, "-c", CHILD, *environment],
+            check=False,
             pass_fds=kept,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root)},
             capture_output=True,
@@ -130,9 +132,12 @@ def test_mode_is_never_wider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Until the group is set nobody else may connect."""
     modes = []
     chown = os.chown
-    monkeypatch.setattr(
-        os, "chown", lambda path, *ids: (modes.append(stat.S_IMODE(Path(path).stat().st_mode)), chown(path, *ids))
-    )
+
+    def watched(path: Path, *ids: int) -> None:
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+        chown(path, *ids)
+
+    monkeypatch.setattr(os, "chown", watched)
     bind(tmp_path / "s", 0o666).close()
     assert modes == [0o600]
 
@@ -193,10 +198,8 @@ def test_servers_that_start_together(tmp_path: Path) -> None:
 
     def compete() -> None:
         gate.wait()
-        try:
+        with contextlib.suppress(OSError):
             won.append(bind(tmp_path / "s", 0o600))
-        except OSError:
-            pass
 
     threads = [threading.Thread(target=compete) for _ in range(8)]
     for thread in threads:

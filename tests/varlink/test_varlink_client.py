@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import threading
 import time
@@ -245,24 +244,27 @@ def test_async_connection_that_is_lost(tmp_path: Path) -> None:
     """A server that goes away during a call raises ConnectionError."""
 
     async def main() -> None:
-        async with serving(tmp_path / "s") as service:
-            async with await AsyncConnection.open(tmp_path / "s") as connection:
-                waiting = asyncio.create_task(connection.call(f"{NAME}.Later", Count(60_000)))
-                await asyncio.sleep(0.05)
-                await service.close()
-                with pytest.raises(ConnectionError):
-                    await waiting
+        async with serving(tmp_path / "s") as service, await AsyncConnection.open(tmp_path / "s") as connection:
+            waiting = asyncio.create_task(connection.call(f"{NAME}.Later", Count(60_000)))
+            await asyncio.sleep(0.05)
+            await service.close()
+            with pytest.raises(ConnectionError):
+                await waiting
 
     asyncio.run(main())
 
 
 def test_no_descriptors_are_left(path: Path) -> None:
     """Connections that failed or were left leave no file descriptor behind."""
-    before = len(os.listdir("/proc/self/fd"))
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
     for _ in range(20):
         with Connection(path) as connection:
             next(connection.stream(f"{NAME}.Silent"))
     deadline = time.monotonic() + 5
-    while len(os.listdir("/proc/self/fd")) > before and time.monotonic() < deadline:
+    while descriptors() > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert descriptors() <= before

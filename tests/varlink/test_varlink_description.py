@@ -135,7 +135,7 @@ class Size(enum.IntEnum):
 
 
 class Tree(msgspec.Struct):
-    children: list["Tree"]
+    children: list[Tree]
 
 
 @pytest.mark.parametrize(

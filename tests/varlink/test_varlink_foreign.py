@@ -13,9 +13,12 @@ from varlink_sample import NAME, serving_in_thread
 
 @pytest.fixture
 def sample(tmp_path: Path) -> Iterator[Any]:
-    with serving_in_thread(tmp_path / "s"), varlink.Client(f"unix:{tmp_path / 's'}") as client:
-        with client.open(NAME) as connection:
-            yield connection
+    with (
+        serving_in_thread(tmp_path / "s"),
+        varlink.Client(f"unix:{tmp_path / 's'}") as client,
+        client.open(NAME) as connection,
+    ):
+        yield connection
 
 
 def test_introspection(tmp_path: Path) -> None:

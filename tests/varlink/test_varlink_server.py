@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from varlink_sample import INTERFACE, NAME, Nothing, Raw, call, method, service, serving, with_methods
+from varlink_sample import INTERFACE, NAME, Nothing, Raw, call, method, service, serving, until, with_methods
 
 from vdsprovd.varlink.call import Call
 from vdsprovd.varlink.interface import Interface, Method, VarlinkError
@@ -127,8 +127,7 @@ def test_connections_are_capped(tmp_path: Path, caplog: pytest.LogCaptureFixture
             assert await first.ask(call("Nothing")[:-1]) == {}
             first.writer.close()
             await first.writer.wait_closed()
-            while served.connections == 2:
-                await asyncio.sleep(0.001)
+            await until(lambda: served.connections == 1)
             async with Raw.to(path) as third:
                 assert await third.ask(call("Nothing")[:-1]) == {}
 

@@ -216,6 +216,15 @@ def serving_in_thread(path: Path, *interfaces: Interface, **options: Any) -> Ite
         thread.join()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is true, for a few seconds."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
+
+
 class Raw:
     """A connection that sends and receives bytes as they are."""
 
