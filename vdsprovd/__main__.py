@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vdsprovd import __version__, addresses, config, notify
@@ -90,34 +90,48 @@ async def _run(configuration: Config, options: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-
     store = Store(None if options.simulate else Path(configuration.provider.state))
     try:
-        stored = store.load()
-        inventory, put, drop = recovery.assemble(configuration, stored)
-        store.finish(None, put=put, drop=drop)
         hardware = _hardware(configuration, simulate=options.simulate)
-        cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
-        context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
-        gate = Gate(os.geteuid(), group_roles(configuration.roles))
-        service = make_service(interfaces.describe(context), gate)
         listener = _listener(configuration, options.socket, simulate=options.simulate)
-        await service.serve(listener)
-        try:
-            await recovery.start(context, stored)
-            gate.ready = True
-            notify.ready(f"serving {listener.getsockname()}")
-            log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
-            async with addresses.watch(lambda: recovery.readdress(context)):
-                await stop.wait()
-            log.info("stopping; exports go on without us")
-            notify.stopping()
-        finally:
-            await service.close()
-            await context.close()
+        await serve(configuration, store, hardware, listener, stop)
     finally:
         store.close()
     return 0
+
+
+async def serve(
+    configuration: Config,
+    store: Store,
+    hardware: Hardware,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    on_ready: Callable[[Context], None] | None = None,
+) -> None:
+    """Serve the API on the socket until `stop` is set. Calls are answered from the first moment on, until the host is
+    rebuilt with VDS_E_INITIALIZE_NOT_CALLED. Raises `StartError`, `HardwareError`."""
+    stored = store.load()
+    inventory, put, drop = recovery.assemble(configuration, stored)
+    store.finish(None, put=put, drop=drop)
+    cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
+    context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
+    gate = Gate(os.geteuid(), group_roles(configuration.roles))
+    service = make_service(interfaces.describe(context), gate)
+    await service.serve(listener)
+    try:
+        await recovery.start(context, stored)
+        gate.ready = True
+        notify.ready(f"serving {listener.getsockname()}")
+        log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
+        if on_ready:
+            on_ready(context)
+        async with addresses.watch(lambda: recovery.readdress(context)):
+            await stop.wait()
+        log.info("stopping; exports go on without us")
+        notify.stopping()
+    finally:
+        await service.close()
+        await context.close()
 
 
 def _check_pools(configuration: Config, source: str) -> None:

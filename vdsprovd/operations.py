@@ -223,8 +223,14 @@ class Operations:
         """Run the work to its end even when its caller goes away; `drain` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Seen here, lest asyncio complains of an error that nobody asked for: its caller may have gone away.
+            task.exception()
 
     async def drain(self, timeout: float) -> None:
         """Wait until nothing is under way, for so many seconds at most."""

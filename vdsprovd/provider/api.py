@@ -71,6 +71,7 @@ class Rules:
     role: Role
     codes: frozenset[Hresult]
     exclusive: bool
+    recovers: bool
     more: varlink.More
 
 
@@ -105,15 +106,20 @@ class Interface:
 
 
 def method(
-    role: Role, *codes: Hresult, exclusive: bool = False, more: varlink.More = varlink.More.NEVER
+    role: Role,
+    *codes: Hresult,
+    exclusive: bool = False,
+    recovers: bool = False,
+    more: varlink.More = varlink.More.NEVER,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function of an `Interface` a method of the API.
 
-    `exclusive` holds its object while the function (a coroutine function) runs. `more` is Varlink's flag.
+    `exclusive` holds its object while the function (a coroutine function) runs. `recovers` lets it run while the cache
+    is corrupt, though it documents that code. `more` is Varlink's flag.
     """
 
     def mark(function: Callable[P, T]) -> Callable[P, T]:
-        function.rules = Rules(role, frozenset(codes), exclusive, more)  # type: ignore[attr-defined]
+        function.rules = Rules(role, frozenset(codes), exclusive, recovers, more)  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -236,7 +242,7 @@ def _check(context: Context, rules: Rules, kind: type[Any] | None, id: str | Non
             if cache.was_deleted(id):
                 raise VdsError(Hresult.VDS_E_OBJECT_DELETED, f"{id} was deleted", id)
             raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no such object as {id!r}", id)
-    if cache.corruption and Hresult.VDS_E_PROVIDER_CACHE_CORRUPT in rules.codes:
+    if cache.corruption and Hresult.VDS_E_PROVIDER_CACHE_CORRUPT in rules.codes and not rules.recovers:
         raise context.corrupt()
     if Hresult.VDS_E_OBJECT_STATUS_FAILED in rules.codes and (reason := _failed(context, entity)):
         raise VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, reason, id or context.provider_id)

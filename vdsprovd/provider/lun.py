@@ -89,7 +89,9 @@ class Lun(Interface):
     async def get_identification_data(self, lun: inventory.Lun) -> LunInformationReply:
         """What an initiator reads from INQUIRY and the VPD pages 0x80 and 0x83: the key by which backup software finds
         the LUN among its host's disks. (IVdsLun::GetIdentificationData)"""
-        found = await self.context.guarded(self.context.work(self.context.hardware.identity, facts.disk(lun)), lun.id)
+        with self.context.operations.holds.hold(shared=[lun.id]):
+            work = self.context.work(self.context.hardware.identity, facts.disk(lun))
+            found = await self.context.guarded(work, lun.id)
         digits = "".join(digit for digit in found.serial if digit in "0123456789abcdefABCDEF")
         designators = (
             StorageIdentifier(
@@ -267,10 +269,6 @@ class LunIscsi(Interface):
         named twice counts once. (IVdsLunIscsi::AssociateTargets)
         """
         wanted = tuple(dict.fromkeys(target_ids))
-        for id in wanted:
-            target = self.inventory.get(Target, id)
-            if target is None or target.sub_system_id != lun.sub_system_id:
-                raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"the LUN's subsystem has no target {id!r}", id)
 
         def associated(current: inventory.Lun) -> inventory.Lun:
             kept = {entry.target_id: entry for entry in current.associations}
@@ -279,8 +277,17 @@ class LunIscsi(Interface):
                 associations=tuple(kept.get(id) or Association(id, _free_index(self.inventory, id)) for id in wanted),
             )
 
-        with self.context.operations.holds.hold(shared=wanted):
+        self._check_targets(lun, wanted)
+        # A target that is being deleted is gone when the wait is over.
+        async with self.context.operations.holds.wait(shared=wanted):
+            self._check_targets(lun, wanted)
             await reshape(self.context, lun, associated, wanted)
+
+    def _check_targets(self, lun: inventory.Lun, target_ids: tuple[str, ...]) -> None:
+        for id in target_ids:
+            target = self.inventory.get(Target, id)
+            if target is None or target.sub_system_id != lun.sub_system_id:
+                raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"the LUN's subsystem has no target {id!r}", id)
 
     @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
     def query_associated_targets(self, lun: inventory.Lun) -> TargetsReply:

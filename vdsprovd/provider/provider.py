@@ -96,7 +96,7 @@ class HwProvider(Interface):
         found = sorted(self.inventory.all(SubSystem), key=lambda entry: entry.name)
         return SubSystemsReply(tuple(entry.properties for entry in found))
 
-    @method(Role.OPERATOR, *(set(_STATE) - {Hresult.VDS_E_PROVIDER_CACHE_CORRUPT}))
+    @method(Role.OPERATOR, *_STATE, recovers=True)
     async def reenumerate(self) -> None:
         """Discover what there is; the first of the two calls that recover a corrupt cache.
 
@@ -105,7 +105,7 @@ class HwProvider(Interface):
         """
         await recovery.reenumerate(self.context)
 
-    @method(Role.OPERATOR, *(set(_STATE) - {Hresult.VDS_E_PROVIDER_CACHE_CORRUPT}))
+    @method(Role.OPERATOR, *_STATE, recovers=True)
     async def refresh(self) -> None:
         """Read every object anew, put right in the kernel what is not as it was set, and notify of the differences.
 

@@ -198,5 +198,9 @@ class IscsiTarget(Interface):
     @method(Role.VIEWER, *_USUAL)
     async def get_connected_initiators(self, target: Target) -> InitiatorsReply:
         """The iSCSI names of the initiators that are logged in now. (IVdsIscsiTarget::GetConnectedInitiators)"""
-        found = self.context.work(self.context.hardware.sessions, target.iscsi_name)
-        return InitiatorsReply(tuple(await self.context.guarded(found, target.id)))
+        # Waits for a change of the target that is under way: what it removes would look like proof of corruption.
+        async with self.context.reshaping([target.id]):
+            if self.inventory.get(Target, target.id) is None:
+                raise VdsError(Hresult.VDS_E_OBJECT_DELETED, f"{target.id} was deleted", target.id)
+            found = self.context.work(self.context.hardware.sessions, target.iscsi_name)
+            return InitiatorsReply(tuple(await self.context.guarded(found, target.id)))

@@ -1,0 +1,463 @@
+"""A running vdsprovd for tests, on the simulator or on the kernel's target, seen through its socket as any client does.
+
+The contract suite runs on both. What the world does behind the daemon's back has one name here and two ways.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vdsprovd.__main__ import serve
+from vdsprovd.config import check
+from vdsprovd.hardware import Condition, Listener, Mismatch, Refused, Step, VolumeState
+from vdsprovd.hardware.simulator import SimulatedPool, Simulator
+from vdsprovd.hresult import Hresult
+from vdsprovd.provider.context import Context
+from vdsprovd.store import Store
+from vdsprovd.varlink import VarlinkError, activation
+from vdsprovd.varlink.client import Connection
+
+MIB = 1 << 20
+GIB = 1 << 30
+INITIATOR = "iqn.2026-11.org.example:host1"
+OTHER_INITIATOR = "iqn.2026-11.org.example:elsewhere"
+ADDRESS = "10.77.0.1"
+SPACE = GIB
+"""The size of the simulator's pools."""
+
+Reply = dict[str, Any]
+
+
+class Failed(AssertionError):
+    """A call or an operation failed that a test wanted to succeed; `symbol` is the VDS code's name."""
+
+    def __init__(self, symbol: str, message: str) -> None:
+        super().__init__(f"{symbol}: {message}")
+        self.symbol = symbol
+
+
+class Array(ABC):
+    """A daemon with subsystem array0, which has the pool files0, and subsystem array1, which has spare0 and no import
+    targets."""
+
+    kind = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "vdsprovd.sock"
+        self.connection: Connection
+        self._made = 0
+
+    def configuration(self) -> dict[str, Any]:
+        """The configuration as it would be read from TOML."""
+
+        def sub_system(name: str, pool: str, **more: object) -> dict[str, Any]:
+            path = self.folder / pool
+            path.mkdir(exist_ok=True)
+            return {
+                "name": name,
+                "iqn-prefix": "iqn.2026-11.org.example",
+                "portals": [f"{ADDRESS}:3260", f"{ADDRESS}:3261"],
+                "pool": [{"name": pool, "kind": "files", "path": str(path)}],
+                **more,
+            }
+
+        return {
+            "provider": {"socket": str(self.socket), "state": str(self.folder / "state")},
+            "subsystem": [sub_system("array0", "files0"), sub_system("array1", "spare0", **{"import-target": False})],
+        }
+
+    # The daemon's life.
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the daemon; returns when it is ready."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop it in an orderly way. The host's target stays as it is."""
+
+    def restart(self) -> None:
+        """Stop and start it."""
+        self.stop()
+        self.start()
+
+    @abstractmethod
+    def reboot(self) -> None:
+        """Stop the daemon, lose the kernel's configuration, and start it again."""
+
+    # Calls.
+
+    def connect(self) -> Connection:
+        """One more connection."""
+        return Connection(str(self.socket))
+
+    def call(self, method: str, /, **parameters: Any) -> Reply:
+        """Call a method, by its name without org.vdsprov. Raises `Failed`."""
+        try:
+            return dict(self.connection.call(f"org.vdsprov.{method}", parameters))
+        except VarlinkError as error:
+            details = dict(error.parameters)  # type: ignore[arg-type]  # a client's error has a mapping
+            raise Failed(details.get("symbol", error.name), str(details)) from error
+
+    def error(self, method: str, /, **parameters: Any) -> str:
+        """Call a method that must fail, and give the VDS code's name; the error's parts must agree with each other."""
+        try:
+            reply = self.connection.call(f"org.vdsprov.{method}", parameters)
+        except VarlinkError as error:
+            details = dict(error.parameters)  # type: ignore[arg-type]
+            if "symbol" not in details:
+                return error.name
+            code = Hresult[details["symbol"]]
+            assert details["hresult"] == int(code)
+            assert error.name == f"org.vdsprov.{code.error_name}"
+            assert details["message"]
+            return str(details["symbol"])
+        raise AssertionError(f"{method} did not fail: {reply}")
+
+    def result(self, reply: Reply) -> Reply:
+        """Wait for an asynchronous operation and give the last reply of Async.Wait."""
+        return dict(self.connection.call("org.vdsprov.Async.Wait", {"id": reply["async"]}))
+
+    def wait(self, reply: Reply) -> str:
+        """Wait for an operation that must succeed, and give the id of what it made, "" for nothing. Raises `Failed`."""
+        result = self.result(reply)
+        if result["hresult"] != 0:
+            raise Failed(Hresult(result["hresult"]).name, result.get("message", ""))
+        return result.get("object") or ""
+
+    # Objects that tests need.
+
+    @property
+    def sub_system(self) -> str:
+        """The id of array0."""
+        return self.sub_systems()["array0"]
+
+    def sub_systems(self) -> dict[str, str]:
+        """The subsystems' ids by friendly name, which is the configured name unless a test changed it."""
+        found = self.call("HwProvider.QuerySubSystems")["subSystems"]
+        return {entry["friendlyName"]: entry["id"] for entry in found}
+
+    def make_lun(self, size: int = MIB, mask: str = "", sub_system: str | None = None) -> str:
+        """A LUN."""
+        return self.wait(
+            self.call(
+                "SubSystem.CreateLun",
+                id=sub_system or self.sub_system,
+                type="simple",
+                sizeInBytes=size,
+                unmaskingList=mask,
+            )
+        )
+
+    def make_target(self, name: str | None = None, sub_system: str | None = None) -> str:
+        """A target without portal groups."""
+        return self.wait(self.call("SubSystemIscsi.CreateTarget", id=sub_system or self.sub_system, iscsiName=name))
+
+    def make_group(self, target: str) -> str:
+        """A portal group of the target."""
+        return self.wait(self.call("IscsiTarget.CreatePortalGroup", id=target))
+
+    def portals(self) -> list[str]:
+        """The ids of array0's portals, by port."""
+        found = self.call("SubSystemIscsi.QueryPortals", id=self.sub_system)["portals"]
+        return [entry["id"] for entry in sorted(found, key=lambda entry: int(entry["address"]["port"]))]
+
+    def make_reachable_target(self) -> tuple[str, str]:
+        """A target with a group and a portal in it, and the group."""
+        target = self.make_target()
+        group = self.make_group(target)
+        self.wait(self.call("IscsiPortalGroup.AddPortal", id=group, portalId=self.portals()[0]))
+        return target, group
+
+    def name_of(self, target: str) -> str:
+        """A target's iSCSI name."""
+        return str(self.call("IscsiTarget.GetProperties", id=target)["properties"]["iscsiName"])
+
+    def associated(self, lun: str) -> list[str]:
+        """The ids of the targets that a LUN is associated with."""
+        return [entry["id"] for entry in self.call("LunIscsi.QueryAssociatedTargets", id=lun)["targets"]]
+
+    def prove_corruption(self) -> None:
+        """Remove a portal behind the daemon's back, and have a command need it."""
+        target, group = self.make_reachable_target()
+        self.lose_portal(self.name_of(target))
+        reply = self.call("IscsiPortalGroup.RemovePortal", id=group, portalId=self.portals_of(group)[0])
+        assert self.result(reply)["hresult"] == Hresult.VDS_E_PROVIDER_CACHE_CORRUPT
+
+    def portals_of(self, group: str) -> list[str]:
+        """The ids of the portals in a group."""
+        return [entry["id"] for entry in self.call("IscsiPortalGroup.QueryAssociatedPortals", id=group)["portals"]]
+
+    # What the world does.
+
+    @abstractmethod
+    def lose_portal(self, target: str) -> None:
+        """Somebody removes the portals of portal group 1 of the target of that IQN."""
+
+    @abstractmethod
+    def kernel(self) -> set[str]:
+        """What the host's target holds, a line an object, for comparing."""
+
+    @abstractmethod
+    def break_volume(self, lun: str) -> None:
+        """The LUN's bytes cannot be read any more."""
+
+    @abstractmethod
+    def mend_volume(self, lun: str) -> None:
+        """They can be read again."""
+
+
+class SimulatedArray(Array):
+    """The daemon in a thread of the test's process, on a simulator that outlives it as a kernel would."""
+
+    kind = "simulator"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.pools = {("array0", "files0"): SimulatedPool(SPACE), ("array1", "spare0"): SimulatedPool(SPACE)}
+        self.hardware = Simulator(self.pools, [ADDRESS, "127.0.0.1"], [INITIATOR])
+        self.context: Context
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
+        self._thread: threading.Thread
+
+    @property
+    def pool(self) -> SimulatedPool:
+        """The pool files0."""
+        return self.pools["array0", "files0"]
+
+    def start(self) -> None:
+        ready = threading.Event()
+        failures: list[BaseException] = []
+
+        def on_ready(context: Context) -> None:
+            self.context = context
+            ready.set()
+
+        async def main() -> None:
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            store = Store(self.folder / "state")
+            try:
+                listener = activation.bind(self.socket, 0o660, -1)
+                await serve(check(self.configuration(), "test"), store, self.hardware, listener, self._stop, on_ready)
+            finally:
+                store.close()
+
+        def run() -> None:
+            try:
+                asyncio.run(main())
+            except BaseException as error:
+                failures.append(error)
+                ready.set()
+
+        self._thread = threading.Thread(target=run)
+        self._thread.start()
+        assert ready.wait(20)
+        if failures:
+            raise failures[0]
+        self.connection = self.connect()
+
+    def stop(self) -> None:
+        self.connection.close()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    def reboot(self) -> None:
+        self.stop()
+        self.hardware = Simulator(self.pools, [ADDRESS, "127.0.0.1"], [INITIATOR])
+        self.start()
+
+    def lose_portal(self, target: str) -> None:
+        for fact in list(self.hardware.facts.values()):
+            if isinstance(fact, Listener) and fact.target == target:
+                self.hardware.take(Step(fact, None))
+
+    def kernel(self) -> set[str]:
+        return {f"{fact} {fact!r}" for fact in self.hardware.facts.values()}
+
+    def break_volume(self, lun: str) -> None:
+        self.pool.broken[lun] = VolumeState(Condition.FAILED, "it cannot be read: Input/output error")
+
+    def mend_volume(self, lun: str) -> None:
+        del self.pool.broken[lun]
+
+    @contextmanager
+    def refusing(self, matching: str, *, mismatch: bool = False) -> Iterator[None]:
+        """Every step whose words contain `matching` is refused by the hardware."""
+
+        def fault(step: Step) -> None:
+            words = f"{'add' if step.before is None else 'remove' if step.after is None else 'change'} {step.after or step.before}"
+            if matching in words:
+                raise (Mismatch if mismatch else Refused)(f"cannot {words}: the test says so")
+
+        self.hardware.fault = fault
+        try:
+            yield
+        finally:
+            self.hardware.fault = None
+
+
+class LioArray(Array):
+    """The daemon as a process of its own, on this host's kernel. Its pools are on a file system on dm-linear, so that
+    the disk under them can fail."""
+
+    kind = "lio"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = folder / "log"
+
+    def start(self) -> None:
+        file = self.folder / "vdsprovd.toml"
+        file.write_text(_toml(self.configuration()))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "vdsprovd", "--config", str(file)], stderr=log, stdin=subprocess.DEVNULL
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            try:
+                self.connection = self.connect()
+                self.connection.call("org.vdsprov.Provider.GetProperties", {})
+            except (OSError, VarlinkError):
+                time.sleep(0.02)
+            else:
+                return
+
+    def end(self, how: signal.Signals) -> None:
+        """Send the daemon a signal and wait for its end."""
+        assert self._process
+        self.connection.close()
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+    def stop(self) -> None:
+        self.end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.end(signal.SIGKILL)
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process id."""
+        assert self._process
+        return self._process.pid
+
+    def reboot(self) -> None:
+        self.stop()
+        clear_kernel()
+        self.start()
+
+    def lose_portal(self, target: str) -> None:
+        for portal in (group_folder(target) / "np").iterdir():
+            portal.rmdir()
+
+    def kernel(self) -> set[str]:
+        found = set()
+        for base, folders, files in os.walk("/sys/kernel/config/target"):
+            path = Path(base)
+            for name in folders:
+                if (path / name).is_symlink():
+                    found.add(f"{path / name} -> {os.readlink(path / name)}")
+            # What counts live (ids that the kernel hands out anew, statistics) is no configuration.
+            if "statistics" not in base and "alua" not in base:
+                found.add(base)
+                for name in files:
+                    if name in ("enable", "authentication", "userid", "password", "TargetAlias", "vpd_unit_serial"):
+                        found.add(f"{path / name} = {(path / name).read_text().strip()}")
+        return found
+
+    def break_volume(self, lun: str) -> None:
+        reload_disk("error")
+
+    def mend_volume(self, lun: str) -> None:
+        reload_disk("linear")
+
+
+def group_folder(target: str, tag: int = 1) -> Path:
+    """A portal group's folder in configfs."""
+    return Path("/sys/kernel/config/target/iscsi") / target / f"tpgt_{tag}"
+
+
+DISK = "vdsprovd-test"
+DISK_SIZE = 512 * MIB
+
+
+def run(*command: str, check: bool = True) -> str:
+    """Run a program and give its output."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@contextmanager
+def breakable_disk(folder: Path) -> Iterator[Path]:
+    """A file system on a device that can be made to fail, mounted; gives the mount point."""
+    image, mount = folder / "image", folder / "disk"
+    with image.open("wb") as file:
+        file.truncate(DISK_SIZE)
+    loop = run("losetup", "--find", "--show", str(image)).strip()
+    global _loop
+    _loop = loop
+    run("dmsetup", "create", DISK, "--table", _table("linear"))
+    run("mkfs.ext4", "-q", "-O", "^has_journal", f"/dev/mapper/{DISK}")
+    mount.mkdir()
+    run("mount", f"/dev/mapper/{DISK}", str(mount))
+    try:
+        yield mount
+    finally:
+        reload_disk("linear")
+        run("umount", str(mount), check=False)
+        run("dmsetup", "remove", "--retry", DISK, check=False)
+        run("losetup", "--detach", loop, check=False)
+
+
+_loop = ""
+
+
+def _table(kind: str) -> str:
+    return f"0 {DISK_SIZE // 512} " + (f"linear {_loop} 0" if kind == "linear" else "error")
+
+
+def reload_disk(kind: str) -> None:
+    """Make the breakable disk work ("linear") or fail every read and write ("error")."""
+    run("dmsetup", "suspend", "--noflush", "--nolockfs", DISK)
+    run("dmsetup", "load", DISK, "--table", _table(kind))
+    run("dmsetup", "resume", DISK)
+
+
+def clear_kernel() -> None:
+    """Remove all of LIO's configuration, whoever made it, as a reboot does."""
+    from rtslib_fb.root import RTSRoot
+
+    RTSRoot().clear_existing(confirm=True)
+
+
+def _toml(configuration: dict[str, Any]) -> str:
+    lines = ["[provider]", *_keys(configuration["provider"])]
+    for sub_system in configuration["subsystem"]:
+        lines += ["[[subsystem]]", *_keys(sub_system)]
+        for pool in sub_system["pool"]:
+            lines += ["[[subsystem.pool]]", *_keys(pool)]
+    return "\n".join(lines) + "\n"
+
+
+def _keys(table: dict[str, Any]) -> list[str]:
+    return [f"{key} = {json.dumps(value)}" for key, value in table.items() if key != "pool"]
+
+

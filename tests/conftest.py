@@ -1,0 +1,38 @@
+"""Fixtures: a running vdsprovd on the simulator, and on the kernel's target where the lab is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.arrays import Array, LioArray, SimulatedArray, breakable_disk, clear_kernel
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Iterator[SimulatedArray]:
+    """A daemon on the simulator, which a test can reach into."""
+    array = SimulatedArray(tmp_path)
+    array.start()
+    yield array
+    array.stop()
+
+
+@pytest.fixture
+def lio(tmp_path: Path) -> Iterator[LioArray]:
+    """A daemon on the kernel's target, with its pools on a disk that can be broken."""
+    with breakable_disk(tmp_path) as mount:
+        array = LioArray(mount)
+        array.start()
+        try:
+            yield array
+        finally:
+            array.stop()
+            print(array.log.read_text())
+            clear_kernel()
+
+
+@pytest.fixture(params=["simulator", pytest.param("lio", marks=pytest.mark.lab)])
+def array(request: pytest.FixtureRequest) -> Array:
+    """A daemon, once on the simulator and once on the kernel: the contract is the same."""
+    found: Array = request.getfixturevalue("simulated" if request.param == "simulator" else "lio")
+    return found
