@@ -28,7 +28,8 @@ Parameters = Mapping[str, Any] | msgspec.Struct | None
 
 # Far more than any server sends; keeps a broken one from filling our memory.
 MAX_MESSAGE = 64 << 20
-_READ = 256 << 10
+# Small enough for the C library not to map memory for each read.
+_READ = 64 << 10
 
 
 class _Dialogue:

@@ -37,11 +37,12 @@ _TURN = 0.002
 _LOOK = 1.0
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A client's connection, from accept to close."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._buffer = service.buffer
         self._frames = Frames(service.max_message)
         self._waiting: deque[bytes] = deque()
         # The call that is being answered, unless it is answered at once.
@@ -85,9 +86,13 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
         self._service.forget(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to read to: nothing happens between this and `buffer_updated`, so one buffer does for all."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Queue the calls that have arrived, and answer."""
-        self._waiting.extend(self._frames.feed(data))
+        self._waiting.extend(self._frames.feed(bytes(self._buffer[:nbytes])))
         self._proceed()
 
     def pause_writing(self) -> None:

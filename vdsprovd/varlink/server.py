@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 # Connections that wait to be accepted. asyncio's own default of 100 fails clients that start together.
 BACKLOG = 4096
+# The most that is read at once.
+_READ = 256 << 10
 # How long close() waits for calls to end and for replies to leave.
 _CLOSE_TIMEOUT = 5.0
 _REFUSALS_LOGGED_EVERY = 60.0
@@ -79,6 +81,9 @@ class Service:
         self._all_gone = asyncio.Event()
         self._refusals = 0
         self._refusals_logged: float | None = None
+        # All connections read into this. Left to itself, asyncio makes a buffer for each read, which the C library
+        # maps and unmaps: that alone doubles the time of a small call.
+        self.buffer = memoryview(bytearray(_READ))
         self.authorize = authorize or _allow
         self.max_message = max_message
         self.max_pipeline = max_pipeline
