@@ -14,8 +14,8 @@ from pathlib import Path
 # Where systemd's file descriptors begin.
 _FIRST = 3
 _VARIABLES = ("LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES")
-# systemd's own default, and more clients than will ever start at once.
-_BACKLOG = 4096
+# Connections that wait to be accepted; systemd's own default. asyncio's, 100, fails clients that start together.
+BACKLOG = 4096
 
 
 def systemd_sockets() -> dict[str, socket.socket]:
@@ -69,7 +69,7 @@ def bind(path: str | Path, mode: int = 0o600, gid: int = -1) -> socket.socket:
                 # Tells tools that Varlink is spoken here. Older kernels have no attributes on sockets.
                 with contextlib.suppress(OSError):
                     os.setxattr(path, "user.varlink", b"entrypoint")
-                listener.listen(_BACKLOG)
+                listener.listen(BACKLOG)
             except BaseException:
                 path.unlink()
                 raise

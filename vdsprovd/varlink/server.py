@@ -12,18 +12,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vdsprovd.varlink import service_interface
+from vdsprovd.varlink.activation import BACKLOG
 from vdsprovd.varlink.call import Call, Peer
 from vdsprovd.varlink.connection import Connection
 from vdsprovd.varlink.interface import Interface, Method, VarlinkError
 from vdsprovd.varlink.parameters import InvalidParameterError
 from vdsprovd.varlink.routes import Route, routes
 
-__all__ = ["BACKLOG", "Call", "Peer", "Service"]
+__all__ = ["Call", "Peer", "Service"]
 
 _log = logging.getLogger(__name__)
 
-# Connections that wait to be accepted. asyncio's own default of 100 fails clients that start together.
-BACKLOG = 4096
 # The most that is read at once.
 _READ = 256 << 10
 # How long close() waits for calls to end and for replies to leave.
