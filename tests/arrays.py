@@ -5,6 +5,7 @@ The contract suite runs on both. What the world does behind the daemon's back ha
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vdsprovd.__main__ import serve
+from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import Condition, Listener, Mismatch, Refused, Step, VolumeState
 from vdsprovd.hardware.simulator import SimulatedPool, Simulator
@@ -54,6 +55,7 @@ class Array(ABC):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.pools_folder = folder
         self.socket = folder / "vdsprovd.sock"
         self.connection: Connection
         self._made = 0
@@ -62,8 +64,8 @@ class Array(ABC):
         """The configuration as it would be read from TOML."""
 
         def sub_system(name: str, pool: str, **more: object) -> dict[str, Any]:
-            path = self.folder / pool
-            path.mkdir(exist_ok=True)
+            path = self.pools_folder / pool
+            path.mkdir(parents=True, exist_ok=True)
             return {
                 "name": name,
                 "iqn-prefix": "iqn.2026-11.org.example",
@@ -267,6 +269,7 @@ class SimulatedArray(Array):
         if failures:
             raise failures[0]
         self.connection = self.connect()
+        self.call("Provider.GetProperties")
 
     def stop(self) -> None:
         self.connection.close()
@@ -314,49 +317,57 @@ class LioArray(Array):
 
     kind = "lio"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pools_folder: Path) -> None:
         super().__init__(folder)
-        self._process: subprocess.Popen[bytes] | None = None
+        self.pools_folder = pools_folder
+        self.pid = 0
         self.log = folder / "log"
 
     def start(self) -> None:
         file = self.folder / "vdsprovd.toml"
         file.write_text(_toml(self.configuration()))
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "vdsprovd", "--config", str(file)], stderr=log, stdin=subprocess.DEVNULL
-            )
+        # A fork of this process, which has loaded all modules, is ready five times sooner than a new interpreter.
+        self.pid = os.fork()
+        if self.pid == 0:
+            log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            status = 1
+            try:
+                logging.getLogger().handlers.clear()
+                sys.stderr = os.fdopen(2, "w", buffering=1)
+                status = main(["--config", str(file)])
+            finally:
+                os._exit(status)
         deadline = time.monotonic() + 30
         while True:
-            assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
+            assert os.waitpid(self.pid, os.WNOHANG)[0] == 0, self.log.read_text()
             try:
                 self.connection = self.connect()
+            except OSError:
+                time.sleep(0.01)
+                continue
+            try:
                 self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except (OSError, VarlinkError):
-                time.sleep(0.02)
+            except VarlinkError:
+                self.connection.close()
+                time.sleep(0.01)
             else:
                 return
 
-    def end(self, how: signal.Signals) -> None:
-        """Send the daemon a signal and wait for its end."""
-        assert self._process
+    def end(self, how: signal.Signals) -> int:
+        """Send the daemon a signal and wait for its end; gives its exit status, negative for a signal."""
         self.connection.close()
-        self._process.send_signal(how)
-        self._process.wait(30)
+        os.kill(self.pid, how)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def stop(self) -> None:
-        self.end(signal.SIGTERM)
+        assert self.end(signal.SIGTERM) == 0
 
     def kill(self) -> None:
         """kill -9."""
         self.end(signal.SIGKILL)
-
-    @property
-    def pid(self) -> int:
-        """The daemon's process id."""
-        assert self._process
-        return self._process.pid
 
     def reboot(self) -> None:
         self.stop()
@@ -408,6 +419,7 @@ def run(*command: str, check: bool = True) -> str:
 @contextmanager
 def breakable_disk(folder: Path) -> Iterator[Path]:
     """A file system on a device that can be made to fail, mounted; gives the mount point."""
+    run("modprobe", "--all", "loop", "dm_mod", "ext4")
     image, mount = folder / "image", folder / "disk"
     with image.open("wb") as file:
         file.truncate(DISK_SIZE)

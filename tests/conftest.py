@@ -1,5 +1,6 @@
 """Fixtures: a running vdsprovd on the simulator, and on the kernel's target where the lab is."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,18 +18,25 @@ def simulated(tmp_path: Path) -> Iterator[SimulatedArray]:
     array.stop()
 
 
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file system on a disk that can be broken."""
+    with breakable_disk(tmp_path_factory.mktemp("disk")) as mount:
+        yield mount
+
+
 @pytest.fixture
-def lio(tmp_path: Path) -> Iterator[LioArray]:
+def lio(tmp_path: Path, disk: Path) -> Iterator[LioArray]:
     """A daemon on the kernel's target, with its pools on a disk that can be broken."""
-    with breakable_disk(tmp_path) as mount:
-        array = LioArray(mount)
-        array.start()
-        try:
-            yield array
-        finally:
-            array.stop()
-            print(array.log.read_text())
-            clear_kernel()
+    array = LioArray(tmp_path, disk / tmp_path.name)
+    array.start()
+    try:
+        yield array
+    finally:
+        array.stop()
+        print(array.log.read_text())
+        clear_kernel()
+        shutil.rmtree(disk / tmp_path.name)
 
 
 @pytest.fixture(params=["simulator", pytest.param("lio", marks=pytest.mark.lab)])

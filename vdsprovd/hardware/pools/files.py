@@ -54,7 +54,9 @@ class FilesPool:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 self._grow(descriptor, 0, size, progress)
-                os.fsync(descriptor)
+                # Preallocated blocks read as zeros without being read from the disk. Written ones are: `probe` sees a
+                # disk that fails.
+                _wipe_ends(descriptor, size, self.granule if self.sparse else MIB)
                 _sync_folder(self.folder)
             except BaseException:
                 with suppress(OSError):
@@ -91,7 +93,7 @@ class FilesPool:
     def delete(self, lun: str) -> None:
         try:
             with self._open(lun, f"wipe LUN {lun}", os.O_WRONLY) as descriptor:
-                _wipe_ends(descriptor, os.fstat(descriptor).st_size)
+                _wipe_ends(descriptor, os.fstat(descriptor).st_size, MIB)
         except Mismatch:
             return
         with _door(f"delete {self.path(lun)}"):
@@ -150,12 +152,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _wipe_ends(descriptor: int, size: int) -> None:
-    """Zero the first and the last MiB, where partition tables and file systems keep their signatures."""
-    zeros = bytes(MIB)
-    os.pwrite(descriptor, zeros[: min(MIB, size)], 0)
-    tail = max(0, size - MIB)
-    os.pwrite(descriptor, zeros[: size - tail], tail)
+def _wipe_ends(descriptor: int, size: int, length: int) -> None:
+    """Zero so many bytes at both ends: the first and last MiB is where partition tables and signatures are."""
+    for offset in (0, max(0, size - length)):
+        os.pwrite(descriptor, bytes(min(length, size - offset)), offset)
     os.fsync(descriptor)
 
 

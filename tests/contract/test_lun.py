@@ -1,0 +1,214 @@
+"""IVdsLun, IVdsLunNaming, IVdsLunNumber."""
+
+import base64
+
+import pytest
+
+from tests.arrays import GIB, INITIATOR, MIB, OTHER_INITIATOR, Array, SimulatedArray
+
+
+def properties(array: Array, lun: str) -> dict[str, object]:
+    """A LUN's properties."""
+    return dict(array.call("Lun.GetProperties", id=lun)["properties"])
+
+
+def test_properties_of_a_new_lun(array: Array) -> None:
+    """A new LUN is online, healthy, stable, write-through, named by its id, and unmasked to nobody."""
+    lun = array.make_lun(MIB)
+    assert properties(array, lun) == {
+        "id": lun,
+        "size": MIB,
+        "friendlyName": "",
+        "identification": lun,
+        "unmaskingList": "",
+        "flags": ["write_through_caching_enabled"],
+        "type": "simple",
+        "status": "online",
+        "health": "healthy",
+        "transitionState": "stable",
+        "rebuildPriority": 0,
+    }
+    assert array.call("Lun.GetSubSystem", id=lun) == {"subSystem": array.sub_system}
+
+
+def test_sizes_are_rounded_up(array: Array) -> None:
+    """A size that is no multiple of the pool's granule grows to the next one."""
+    assert properties(array, array.make_lun(MIB + 1))["size"] == MIB + 4096
+
+
+def test_the_mask_is_replaced_and_its_duplicates_go(array: Array) -> None:
+    """SetMask replaces the list, drops duplicates and brings names into lower case."""
+    lun = array.make_lun(mask=OTHER_INITIATOR)
+    array.call("Lun.SetMask", id=lun, unmaskingList=f"{INITIATOR};{INITIATOR.upper()}; {OTHER_INITIATOR};")
+    assert properties(array, lun)["unmaskingList"] == f"{INITIATOR};{OTHER_INITIATOR}"
+    for single in ("*", ""):
+        array.call("Lun.SetMask", id=lun, unmaskingList=single)
+        assert properties(array, lun)["unmaskingList"] == single
+
+
+@pytest.mark.parametrize("wrong", [f"*;{INITIATOR}", "0123456789ABCDEF", f"{INITIATOR},{OTHER_INITIATOR}", "iqn.bad", "/"])
+def test_a_wrong_mask_changes_nothing(array: Array, wrong: str) -> None:
+    """An entry that is no iSCSI name, or "*" in company, is E_INVALIDARG; the list and the kernel stay."""
+    lun = array.make_lun(mask=INITIATOR)
+    target, _ = array.make_reachable_target()
+    array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    before = array.kernel()
+    assert array.error("Lun.SetMask", id=lun, unmaskingList=wrong) == "E_INVALIDARG"
+    assert properties(array, lun)["unmaskingList"] == INITIATOR
+    assert array.kernel() == before
+
+
+def test_nobody_reaches_a_lun_before_mask_association_and_portal_group(array: Array) -> None:
+    """Only mask, association and group together put the LUN before the initiator; each taken away takes it away."""
+    lun, target = array.make_lun(mask=INITIATOR), array.make_target()
+
+    def granted() -> bool:
+        return any("acls" in line and "lun_0" in line or "Grant(" in line for line in array.kernel())
+
+    array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    assert not granted()
+    array.make_group(target)
+    assert granted()
+    array.call("Lun.SetMask", id=lun, unmaskingList="")
+    assert not granted()
+    array.call("Lun.SetMask", id=lun, unmaskingList="*")
+    assert granted()
+    array.call("LunIscsi.AssociateTargets", id=lun)
+    assert not granted()
+
+
+def test_offline_takes_the_lun_away_and_online_brings_it_back(array: Array) -> None:
+    """SetStatus offline removes the LUN from its targets and keeps mask and association; online restores the kernel."""
+    lun, (target, _) = array.make_lun(mask=INITIATOR), array.make_reachable_target()
+    array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    before = array.kernel()
+    array.call("Lun.SetStatus", id=lun, status="offline")
+    assert properties(array, lun)["status"] == "offline"
+    assert array.associated(lun) == [target]
+    assert array.kernel() < before
+    array.restart()
+    assert properties(array, lun)["status"] == "offline"
+    array.call("Lun.SetStatus", id=lun, status="online")
+    assert array.kernel() == before
+
+
+@pytest.mark.parametrize("status", ["unknown", "failed", "not_ready", "no such status"])
+def test_only_online_and_offline_can_be_set(array: Array, status: str) -> None:
+    """Any other status is E_INVALIDARG."""
+    lun = array.make_lun()
+    assert array.error("Lun.SetStatus", id=lun, status=status) == "E_INVALIDARG"
+    assert properties(array, lun)["status"] == "online"
+
+
+def test_extend_grows_by_at_least_the_request(array: Array) -> None:
+    """Extend rounds up, ends stable, and the new size outlives a restart."""
+    lun = array.make_lun(MIB)
+    result = array.result(array.call("Lun.Extend", id=lun, numberOfBytesToAdd=1))
+    assert (result["hresult"], result["type"], result["percentCompleted"]) == (0, "extend_lun", 100)
+    array.restart()
+    assert properties(array, lun)["size"] == MIB + 4096
+    assert properties(array, lun)["transitionState"] == "stable"
+
+
+def test_extend_beyond_the_pool_changes_nothing(array: Array) -> None:
+    """More than the pool has free is VDS_E_NOT_ENOUGH_SPACE at once; QueryMaxLunExtendSize says how much there is."""
+    lun = array.make_lun()
+    most = array.call("Lun.QueryMaxLunExtendSize", id=lun)["maxBytesToBeAdded"]
+    for much in (most + 2 * MIB, 1 << 62, (1 << 63) - 1, 1 << 64):
+        assert array.error("Lun.Extend", id=lun, numberOfBytesToAdd=much) == "VDS_E_NOT_ENOUGH_SPACE"
+    assert properties(array, lun)["size"] == MIB
+    for wrong in (0, -1, -(1 << 63)):
+        assert array.error("Lun.Extend", id=lun, numberOfBytesToAdd=wrong) == "E_INVALIDARG"
+    assert array.error("Lun.Extend", id=lun, numberOfBytesToAdd=MIB, driveIds=["x"]) == "VDS_E_OBJECT_NOT_FOUND"
+    assert array.error("Lun.QueryMaxLunExtendSize", id=lun, driveIds=["x"]) == "VDS_E_OBJECT_NOT_FOUND"
+
+
+def test_shrink_cuts_at_most_the_request(array: Array) -> None:
+    """Shrink rounds so that no more goes than was asked for; taking all is E_INVALIDARG."""
+    lun = array.make_lun(2 * MIB)
+    assert array.result(array.call("Lun.Shrink", id=lun, numberOfBytesToRemove=MIB + 1))["type"] == "shrink_lun"
+    assert properties(array, lun)["size"] == MIB
+    for wrong in (0, -1, MIB, GIB):
+        assert array.error("Lun.Shrink", id=lun, numberOfBytesToRemove=wrong) == "E_INVALIDARG"
+    assert properties(array, lun)["size"] == MIB
+
+
+def test_a_deleted_lun_leaves_nothing(array: Array) -> None:
+    """Delete dissociates, frees the space and leaves no object in the kernel; then every method says deleted."""
+    target, _ = array.make_reachable_target()
+    empty = array.kernel()
+    free = array.call("SubSystem.QueryMaxLunCreateSize", id=array.sub_system, type="simple")["maxLunSize"]
+    lun = array.make_lun(8 * MIB, mask=INITIATOR)
+    array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    array.call("Lun.Delete", id=lun)
+    assert array.kernel() == empty
+    assert array.call("SubSystem.QueryMaxLunCreateSize", id=array.sub_system, type="simple")["maxLunSize"] == free
+    assert array.call("SubSystem.QueryLuns", id=array.sub_system) == {"luns": []}
+    assert array.call("IscsiTarget.QueryAssociatedLuns", id=target) == {"luns": []}
+    for again in (lambda: None, array.restart):
+        again()
+        for method in ("Lun.GetProperties", "Lun.Delete", "LunNumber.GetLunNumber", "Lun.GetIdentificationData"):
+            assert array.error(method, id=lun) == "VDS_E_OBJECT_DELETED"
+
+
+def test_identification_follows_the_id(array: Array) -> None:
+    """Serial number and NAA designator are made of the LUN's id, and stay through restart and reboot."""
+    lun = array.make_lun()
+    found = array.call("Lun.GetIdentificationData", id=lun)["properties"]
+    assert (found["serialNumber"], found["vendorId"], found["productId"]) == (lun, "LIO-ORG", "vdsprovd")
+    naa = found["deviceIdDescriptor"]["identifiers"][0]
+    assert (naa["codeSet"], naa["type"]) == ("binary", "fcph_name")
+    assert base64.b64decode(naa["identifier"]).hex() == "6001405" + lun.replace("-", "")[:25]
+    for again in (array.restart, array.reboot):
+        again()
+        assert array.call("Lun.GetIdentificationData", id=lun)["properties"] == found
+
+
+def test_names(array: Array) -> None:
+    """A name is kept through a restart; one of more than 255 bytes is cut with VDS_S_NAME_TRUNCATED; "" removes it."""
+    lun = array.make_lun()
+    assert array.call("LunNaming.SetFriendlyName", id=lun, friendlyName="../mail ; 'x'") == {"hresult": 0}
+    array.restart()
+    assert properties(array, lun)["friendlyName"] == "../mail ; 'x'"
+    reply = array.call("LunNaming.SetFriendlyName", id=lun, friendlyName="ä" * 200)
+    assert reply == {"hresult": 0x00042700}
+    assert properties(array, lun)["friendlyName"] == "ä" * 127
+    assert array.error("LunNaming.SetFriendlyName", id=lun, friendlyName="a\nb") == "E_INVALIDARG"
+    array.call("LunNaming.SetFriendlyName", id=lun, friendlyName="")
+    assert properties(array, lun)["friendlyName"] == ""
+
+
+def test_numbers_are_unique_and_stay(array: Array) -> None:
+    """Every LUN has its own number, the same after a restart."""
+    luns = [array.make_lun() for _ in range(3)]
+    numbers = [array.call("LunNumber.GetLunNumber", id=lun)["lunNumber"] for lun in luns]
+    assert len(set(numbers)) == 3
+    array.restart()
+    assert [array.call("LunNumber.GetLunNumber", id=lun)["lunNumber"] for lun in luns] == numbers
+
+
+def test_an_operation_can_be_cancelled_and_leaves_nothing(simulated: SimulatedArray) -> None:
+    """Async.Cancel makes Wait report VDS_E_OPERATION_CANCELED; the LUN has its old size; cancelling twice says so."""
+    lun = simulated.make_lun()
+    simulated.pool.delay = 1.0
+    growth = simulated.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB)
+    assert simulated.call("Async.QueryStatus", id=growth["async"])["hresult"] == 0x80042409
+    simulated.call("Async.Cancel", id=growth["async"])
+    assert simulated.error("Async.Cancel", id=growth["async"]) == "VDS_E_OPERATION_CANCELED"
+    assert simulated.result(growth)["hresult"] == 0x8004240D
+    assert properties(simulated, lun)["size"] == MIB
+    assert properties(simulated, lun)["transitionState"] == "stable"
+    assert simulated.pool.sizes[lun] == MIB
+
+
+def test_progress_is_streamed(simulated: SimulatedArray) -> None:
+    """Async.Wait with `more` reports growing percentages, and ends with 100 and the result."""
+    simulated.pool.delay = 0.2
+    reply = simulated.call("SubSystem.CreateLun", id=simulated.sub_system, type="simple", sizeInBytes=MIB)
+    replies = list(simulated.connection.stream("org.vdsprov.Async.Wait", {"id": reply["async"]}))
+    percentages = [entry["percentCompleted"] for entry in replies]
+    assert percentages == sorted(percentages)
+    assert len(percentages) > 2
+    assert (percentages[-1], replies[-1]["hresult"], replies[-1]["type"]) == (100, 0, "create_lun")
+    assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_CANCEL_TOO_LATE"
+    assert simulated.error("Async.Wait", id="nothing") == "VDS_E_OBJECT_NOT_FOUND"
