@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from varlink_sample import (
+from tests.varlink.sample import (
     NAME,
     Color,
     Count,

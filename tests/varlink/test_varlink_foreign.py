@@ -1,14 +1,17 @@
-"""Another implementation's client, `varlink` 31 from PyPI, against our server."""
+"""Other implementations' clients against our server: `varlink` 31 from PyPI, and systemd's varlinkctl if it is here."""
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import varlink
-from varlink_sample import NAME, serving_in_thread
+from tests.varlink.sample import NAME, serving_in_thread
 
 
 @pytest.fixture
@@ -59,3 +62,22 @@ def test_errors(sample: Any) -> None:
         sample.Echo(count=3, color="green")
     with pytest.raises(varlink.VarlinkError, match="ExpectedMore"):
         sample.UpToOnly(3)
+
+
+@pytest.mark.skipif(shutil.which("varlinkctl") is None, reason="no varlinkctl here")
+def test_varlinkctl(tmp_path: Path) -> None:
+    """systemd's client introspects, calls, streams to the end and shows errors."""
+
+    def run(*arguments: str, ok: bool = True) -> str:
+        done = subprocess.run(["varlinkctl", *arguments], check=False, capture_output=True, text=True, timeout=20)
+        assert (done.returncode == 0) is ok, done.stderr
+        return done.stdout + done.stderr
+
+    with serving_in_thread(tmp_path / "s"):
+        path = str(tmp_path / "s")
+        assert NAME in run("list-interfaces", path)
+        assert "method EchoEverything" in run("introspect", path, NAME)
+        assert json.loads(run("call", "-j", path, f"{NAME}.Echo", '{"count":3}')) == {"number": 3}
+        replies = run("call", "-j", "--more", path, f"{NAME}.UpTo", '{"count":3}').split("\x1e")
+        assert [json.loads(reply)["number"] for reply in replies if reply] == [0, 1, 2, 3]
+        assert f"{NAME}.Failed" in run("call", path, f"{NAME}.Fail", '{"count":3}', ok=False)

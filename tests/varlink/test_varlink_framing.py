@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from varlink_sample import Raw, call, serving, until
+from tests.varlink.sample import Raw, call, serving, until
 
 from vdsprovd.varlink.framing import Frames
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from varlink_sample import NAME, Raw, call, serving
+from tests.varlink.sample import NAME, Raw, call, serving
 
 SERVICE = "org.varlink.service"
 CLOSED = None

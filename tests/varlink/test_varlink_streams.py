@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from varlink_sample import NAME, Count, Nothing, Number, Numbers, Raw, Watch, call, method, serving, until, with_methods
+from tests.varlink.sample import (
+    NAME,
+    Count,
+    Nothing,
+    Number,
+    Numbers,
+    Raw,
+    Watch,
+    call,
+    method,
+    serving,
+    until,
+    with_methods,
+)
 
 from vdsprovd.varlink.call import Call
 from vdsprovd.varlink.interface import Last, More, VarlinkError

@@ -155,16 +155,23 @@ class _Writer:
             case types.DictType():
                 return self._map(kind)
             case types.TupleType():
-                items = {self._reference(item) for item in kind.item_types}
+                items = {self._element(item) for item in kind.item_types}
                 if len(items) != 1:
                     raise ValueError("Varlink's arrays have one type of element")
                 return f"[]{items.pop()}"
         if isinstance(kind, _SEQUENCES):
-            return f"[]{self._reference(kind.item_type)}"
+            return f"[]{self._element(kind.item_type)}"
         try:
             return _SIMPLE[type(kind)]
         except KeyError:
             raise ValueError(f"Varlink has nothing like {type(kind).__name__}") from None
+
+    def _element(self, kind: types.Type) -> str:
+        """What an array or map holds. The grammar allows more here than systemd's parser (257) understands."""
+        text = self._reference(kind)
+        if text.startswith(("?", "[")):
+            raise ValueError(f"varlinkctl cannot read an array or map of {text}; a type of its own around it helps")
+        return text
 
     def _nullable(self, kind: types.UnionType) -> str:
         texts = {self._reference(member) for member in kind.types if not isinstance(_bare(member), types.NoneType)}
@@ -177,7 +184,7 @@ class _Writer:
         if not isinstance(_bare(kind.key_type), types.StrType | types.EnumType | types.AnyType):
             raise ValueError("the keys of Varlink's maps are strings")
         # A map of anything is what Varlink calls an object.
-        return "object" if isinstance(kind.value_type, types.AnyType) else f"[string]{self._reference(kind.value_type)}"
+        return "object" if isinstance(kind.value_type, types.AnyType) else f"[string]{self._element(kind.value_type)}"
 
 
 def _fields(struct: type) -> tuple[types.Field, ...]:

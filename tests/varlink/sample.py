@@ -51,7 +51,7 @@ class Everything(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     raw: msgspec.Raw
     blob: bytes
     maybe: Annotated[str | None, msgspec.Meta(description="Left out when unknown.")] = None
-    maybe_points: list[Point | None] | None = None
+    maybe_points: list[Point] | None = None
     count: int = 7
 
 
