@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -334,6 +335,8 @@ class LioArray(Array):
             os.dup2(log, 2)
             status = 1
             try:
+                warnings.resetwarnings()
+                warnings.simplefilter("ignore")
                 logging.getLogger().handlers.clear()
                 sys.stderr = os.fdopen(2, "w", buffering=1)
                 status = main(["--config", str(file)])
@@ -424,8 +427,7 @@ def breakable_disk(folder: Path) -> Iterator[Path]:
     with image.open("wb") as file:
         file.truncate(DISK_SIZE)
     loop = run("losetup", "--find", "--show", str(image)).strip()
-    global _loop
-    _loop = loop
+    _LOOP.append(loop)
     run("dmsetup", "create", DISK, "--table", _table("linear"))
     run("mkfs.ext4", "-q", "-O", "^has_journal", f"/dev/mapper/{DISK}")
     mount.mkdir()
@@ -439,11 +441,12 @@ def breakable_disk(folder: Path) -> Iterator[Path]:
         run("losetup", "--detach", loop, check=False)
 
 
-_loop = ""
+_LOOP: list[str] = []
+"""The loop device under the breakable disk."""
 
 
 def _table(kind: str) -> str:
-    return f"0 {DISK_SIZE // 512} " + (f"linear {_loop} 0" if kind == "linear" else "error")
+    return f"0 {DISK_SIZE // 512} " + (f"linear {_LOOP[-1]} 0" if kind == "linear" else "error")
 
 
 def reload_disk(kind: str) -> None:
@@ -471,5 +474,3 @@ def _toml(configuration: dict[str, Any]) -> str:
 
 def _keys(table: dict[str, Any]) -> list[str]:
     return [f"{key} = {json.dumps(value)}" for key, value in table.items() if key != "pool"]
-
-

@@ -60,8 +60,9 @@ class ProviderType(VdsEnum):
 
 
 class ProviderFlag(VdsEnum):
-    """VDS_PROVIDER_FLAG, the bit that concerns hardware providers."""
+    """VDS_PROVIDER_FLAG; only the second concerns hardware providers."""
 
+    DYNAMIC = "dynamic", 0x1
     INTERNAL_HARDWARE_PROVIDER = "internal_hardware_provider", 0x2
 
 

@@ -1,8 +1,7 @@
 """IVdsSubSystemImportTarget: one name for each computer and subsystem."""
 
-from vdsprovd.varlink.client import Connection
-
 from tests.arrays import Array
+from vdsprovd.varlink.client import Connection
 
 NAME = "iqn.2026-11.org.example:import"
 GET = "SubSystemImportTarget.GetImportTarget"

@@ -46,7 +46,9 @@ def test_the_mask_is_replaced_and_its_duplicates_go(array: Array) -> None:
         assert properties(array, lun)["unmaskingList"] == single
 
 
-@pytest.mark.parametrize("wrong", [f"*;{INITIATOR}", "0123456789ABCDEF", f"{INITIATOR},{OTHER_INITIATOR}", "iqn.bad", "/"])
+@pytest.mark.parametrize(
+    "wrong", [f"*;{INITIATOR}", "0123456789ABCDEF", f"{INITIATOR},{OTHER_INITIATOR}", "iqn.bad", "/"]
+)
 def test_a_wrong_mask_changes_nothing(array: Array, wrong: str) -> None:
     """An entry that is no iSCSI name, or "*" in company, is E_INVALIDARG; the list and the kernel stay."""
     lun = array.make_lun(mask=INITIATOR)
@@ -63,7 +65,7 @@ def test_nobody_reaches_a_lun_before_mask_association_and_portal_group(array: Ar
     lun, target = array.make_lun(mask=INITIATOR), array.make_target()
 
     def granted() -> bool:
-        return any("acls" in line and "lun_0" in line or "Grant(" in line for line in array.kernel())
+        return any(("acls" in line and "lun_0" in line) or "Grant(" in line for line in array.kernel())
 
     array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
     assert not granted()
@@ -145,8 +147,9 @@ def test_a_deleted_lun_leaves_nothing(array: Array) -> None:
     assert array.call("SubSystem.QueryMaxLunCreateSize", id=array.sub_system, type="simple")["maxLunSize"] == free
     assert array.call("SubSystem.QueryLuns", id=array.sub_system) == {"luns": []}
     assert array.call("IscsiTarget.QueryAssociatedLuns", id=target) == {"luns": []}
-    for again in (lambda: None, array.restart):
-        again()
+    for restarted in (False, True):
+        if restarted:
+            array.restart()
         for method in ("Lun.GetProperties", "Lun.Delete", "LunNumber.GetLunNumber", "Lun.GetIdentificationData"):
             assert array.error(method, id=lun) == "VDS_E_OBJECT_DELETED"
 

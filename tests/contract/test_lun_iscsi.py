@@ -113,7 +113,9 @@ def test_it_is_undone_as_a_whole_when_the_hardware_refuses_a_step(simulated: Sim
     simulated.make_group(second)
     before = simulated.kernel()
     with simulated.refusing(f"add LUN {lun} as logical unit 0 of portal group 1 of target {simulated.name_of(second)}"):
-        assert simulated.error("LunIscsi.AssociateTargets", id=lun, targetIds=[first, second]) == "VDS_E_PROVIDER_FAILURE"
+        assert (
+            simulated.error("LunIscsi.AssociateTargets", id=lun, targetIds=[first, second]) == "VDS_E_PROVIDER_FAILURE"
+        )
     assert simulated.associated(lun) == []
     assert simulated.kernel() == before
     simulated.restart()

@@ -4,9 +4,8 @@ import threading
 
 import pytest
 
-from vdsprovd.model import LunType
-
 from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
+from vdsprovd.model import LunType
 
 
 def create(array: Array, **parameters: object) -> str:
@@ -58,7 +57,12 @@ def test_every_other_type_is_not_supported(simulated: SimulatedArray) -> None:
 def test_wrong_parameters_change_nothing(array: Array) -> None:
     """Sizes that no LUN can have, unknown drives and wrong masks are errors at once, and nothing is left."""
     before = array.kernel()
-    for size, code in ((0, "E_INVALIDARG"), (-1, "E_INVALIDARG"), (1 << 62, "VDS_E_NOT_ENOUGH_SPACE"), (1 << 64, "VDS_E_NOT_ENOUGH_SPACE")):
+    for size, code in (
+        (0, "E_INVALIDARG"),
+        (-1, "E_INVALIDARG"),
+        (1 << 62, "VDS_E_NOT_ENOUGH_SPACE"),
+        (1 << 64, "VDS_E_NOT_ENOUGH_SPACE"),
+    ):
         assert create(array, sizeInBytes=size) == code
     assert create(array, sizeInBytes="1G").endswith("InvalidParameter")
     assert create(array, size=1).endswith("InvalidParameter")
@@ -154,7 +158,14 @@ def test_a_name_is_used_once(array: Array) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["disk", "iqn.2026-11", "iqn.2026-11.org.example:a b", "iqn.2026-11.org.example:../a", "iqn.2026-11.org.example:a_b"]
+    "wrong",
+    [
+        "disk",
+        "iqn.2026-11",
+        "iqn.2026-11.org.example:a b",
+        "iqn.2026-11.org.example:../a",
+        "iqn.2026-11.org.example:a_b",
+    ],
 )
 def test_a_wrong_target_name_is_refused(array: Array, wrong: str) -> None:
     """What is no iSCSI name is E_INVALIDARG, and no target is made."""

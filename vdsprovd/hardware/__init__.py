@@ -172,18 +172,18 @@ def steps(before: Iterable[Fact], after: Iterable[Fact]) -> list[Step]:
 def realize(hardware: "Hardware", wanted: Sequence[Step]) -> None:
     """Take the steps in order; when one fails, undo those taken, the last first, and raise what failed.
 
-    Raises `HardwareError`. Undoing goes on past a step that cannot be undone, so that as little as possible stays.
+    Undoing goes on past a step that cannot be undone, so that as little as possible stays.
     """
     taken: list[Step] = []
     try:
         for step in wanted:
             hardware.take(step)
             taken.append(step)
-    except HardwareError as error:
+    except Exception as error:
         for step in reversed(taken):
             try:
                 hardware.take(step.inverse)
-            except HardwareError as second:
+            except Exception as second:
                 error.add_note(f"and could not be undone: {second}")
         raise
 

@@ -112,10 +112,14 @@ class Context:
             number = self.store.begin("change", claims=sorted(claims)) if wanted else None
             try:
                 realize(self.hardware, wanted)
-            except HardwareError:
+            except Exception:
                 self.store.finish(number)
                 raise
-            self.store.finish(number, put, drop)
+            try:
+                self.store.finish(number, put, drop)
+            except Exception:
+                realize(self.hardware, [step.inverse for step in reversed(wanted)])
+                raise
 
         await self.guarded(self.work(execute))
         self.cache.apply(put, [entity.id for entity in drop], also)

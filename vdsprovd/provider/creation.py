@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from vdsprovd.hardware import HardwareError, Step
+from vdsprovd.hardware import Step, realize
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Lun, StoragePool
 from vdsprovd.model import AsyncOutputType, LunType
@@ -92,14 +92,19 @@ def _make(context: Context, operation: Operation, lun: Lun) -> None:
         pool.create(lun.id, lun.size, operation.progress)
         try:
             operation.commit()
-            context.hardware.take(Step(None, facts.disk(lun)))
-        except HardwareError:
+            on_disk = [Step(None, facts.disk(lun))]
+            realize(context.hardware, on_disk)
+            try:
+                context.store.finish(step, put=[lun])
+            except Exception:
+                realize(context.hardware, [taken.inverse for taken in on_disk])
+                raise
+        except Exception:
             pool.delete(lun.id)
             raise
-    except HardwareError:
+    except Exception:
         context.store.finish(step)
         raise
-    context.store.finish(step, put=[lun])
 
 
 async def largest_lun(context: Context, type: LunType, pools: Sequence[StoragePool]) -> int:

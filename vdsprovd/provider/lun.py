@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import Fact, HardwareError, Step, VolumeFailed, realize, steps
+from vdsprovd.hardware import Fact, Step, realize, steps
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Association, Inventory, Target
 from vdsprovd.model import (
@@ -364,7 +364,7 @@ def _resize_volume(context: Context, operation: Operation, lun: inventory.Lun, r
             try:
                 operation.commit()
                 realize(context.hardware, on_disk)
-            except HardwareError:
+            except Exception:
                 pool.resize(lun.id, lun.size, _no_progress)
                 raise
         else:
@@ -373,10 +373,10 @@ def _resize_volume(context: Context, operation: Operation, lun: inventory.Lun, r
             realize(context.hardware, on_disk)
             try:
                 pool.resize(lun.id, resized.size, _no_progress)
-            except HardwareError:
+            except Exception:
                 realize(context.hardware, [step.inverse for step in on_disk])
                 raise
-    except HardwareError:
+    except Exception:
         context.store.finish(number)
         raise
     context.store.finish(number, put=[resized])
@@ -390,10 +390,10 @@ def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> None:
         realize(context.hardware, removal)
         try:
             pool.delete(lun.id)
-        except VolumeFailed:
+        except Exception:
             realize(context.hardware, [step.inverse for step in reversed(removal)])
             raise
-    except HardwareError:
+    except Exception:
         context.store.finish(number)
         raise
     context.store.finish(number, drop=[lun])

@@ -53,6 +53,9 @@ def door(what: str) -> Iterator[None]:
         raise _translated(what, cause if isinstance(cause, OSError) else None, str(error)) from error
     except OSError as error:
         raise _translated(what, error, error.strerror or str(error)) from error
+    except Exception as error:
+        # rtslib lets pyudev's errors, KeyError, ValueError and others escape.
+        raise Refused(f"cannot {what}: {error!r}") from error
 
 
 def _translated(what: str, cause: OSError | None, text: str) -> HardwareError:
