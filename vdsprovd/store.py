@@ -239,6 +239,11 @@ class Store:
         assert cursor.lastrowid is not None
         self._db.execute("DELETE FROM deleted WHERE number <= ?", (cursor.lastrowid - REMEMBERED,))
 
+    def try_write(self) -> None:
+        """Write what is there already. Raises sqlite3.Error while the store cannot be written."""
+        with self._transaction():
+            self._db.execute("UPDATE provider SET id = id")
+
     def set_import_target(self, computer: str, sub_system_id: str, iscsi_name: str | None) -> None:
         """Set, or with None clear, the import target of a computer and a subsystem."""
         with self._transaction():

@@ -53,8 +53,7 @@ class Context:
         self.computer = computer
         """This host's name, the default computer of import targets."""
         self.operations = Operations()
-        self.failure = ""
-        """Why the provider is in status failed (its store cannot be written), empty while it is not."""
+        self._failure = ""
         self.local: Collection[str] = ()
         """The iSCSI names of this host's initiators."""
         self._last_lun_number = 0
@@ -129,6 +128,19 @@ class Context:
         await self.guarded(self.work(self.store.set_import_target, computer, sub_system_id, iscsi_name))
         self.cache.set_import_target(computer, sub_system_id, iscsi_name)
 
+    @property
+    def failure(self) -> str:
+        """Why the provider is in status failed (its store cannot be written), empty while it is not."""
+        if self._failure:
+            try:
+                self.store.try_write()
+            except sqlite3.Error as error:
+                self._failure = f"the store cannot be used: {error}"
+            else:
+                log.warning("the store can be written again")
+                self._failure = ""
+        return self._failure
+
     async def guarded(self, work: Awaitable[T], subject: str | None = None) -> T:
         """Await the work; what it raises becomes a `VdsError` about the subject, and leaves its mark on the cache."""
         try:
@@ -156,9 +168,9 @@ class Context:
             case HardwareError():
                 return VdsError(Hresult.VDS_E_PROVIDER_FAILURE, str(error), subject)
             case sqlite3.Error():
-                self.failure = f"the store cannot be used: {error}"
-                log.error("%s", self.failure)
-                return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, self.failure, self.provider_id)
+                self._failure = f"the store cannot be used: {error}"
+                log.error("%s", self._failure)
+                return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, self._failure, self.provider_id)
             case _:
                 log.error("a bug in vdsprovd", exc_info=error)
                 return VdsError(Hresult.E_UNEXPECTED, "vdsprovd failed unexpectedly; its log says more", subject)
