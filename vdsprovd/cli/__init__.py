@@ -1,0 +1,1 @@
+"""`vdsprovctl`, the command line of vdsprovd."""
