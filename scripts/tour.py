@@ -75,7 +75,7 @@ class Tour:
         self.mount = self.folder / "mount"
         self.log = self.folder / "log"
         self.iqn = f"iqn.2026-11.org.example:tour-{secrets.token_hex(3)}"
-        self.portal = f"127.0.0.1:{_free_port()}"
+        self.portal = ""
         self.initiator = ""
         self.daemon: subprocess.Popen[bytes] | None = None
         self.sub_system = self.lun = self.target = self.group = self.portal_id = ""
@@ -106,6 +106,7 @@ class Tour:
         if not names:
             raise UnsuitableError(f"{INITIATOR_NAME} has no InitiatorName; iscsi-iname makes one")
         self.initiator = names[0]
+        self.portal = f"127.0.0.1:{_free_port()}"
         self.tell(f"kernel {os.uname().release}; initiator {self.initiator}")
 
     def configure(self) -> None:
@@ -516,12 +517,12 @@ def main() -> int:
     begun = time.monotonic()
     tour = Tour()
     for number, step in enumerate(STEPS, 1):
-        if step is Tour.clean_up and options.keep:
-            tour.shell()
-        print(f"\n[{number:2}/{len(STEPS)}] {step.__doc__}", flush=True)
         try:
+            if step is Tour.clean_up and options.keep:
+                tour.shell()
+            print(f"\n[{number:2}/{len(STEPS)}] {step.__doc__}", flush=True)
             step(tour)
-        except (FailedError, UnsuitableError, OSError, KeyError) as error:
+        except Exception as error:  # a bug in here is no reason to leave things behind
             return _failed(tour, step, number, error)
     print(
         f"\nDone in {time.monotonic() - begun:.1f} s: {LUN_SIZE // MIB} MiB provisioned, logged in to with CHAP, written "
@@ -543,7 +544,7 @@ def _failed(tour: Tour, step: Callable[[Tour], None], number: int, error: Except
         print("\ncleaning up", flush=True)
         try:
             tour.clean_up()
-        except (FailedError, OSError, KeyError) as second:
+        except Exception as second:
             print(f"tour: {second}", file=sys.stderr)
     return EX_UNAVAILABLE if isinstance(error, UnsuitableError) else 1
 
