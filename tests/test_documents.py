@@ -1,0 +1,79 @@
+"""What README and documentation say is so."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vdsprovd import config
+from vdsprovd.provider.interfaces import INTERFACES
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+README = (CHECKOUT / "README.md").read_text()
+CONFIGURATION = (CHECKOUT / "docs/configuration.md").read_text()
+EXAMPLE = CHECKOUT / "vdsprovd/vdsprovd.toml"
+
+TABLES = {
+    "[provider]": config.ProviderConfig,
+    "[roles]": config.RolesConfig,
+    "[[subsystem]]": config.SubSystemConfig,
+    "[[subsystem.pool]]": config.PoolConfig,
+}
+
+
+def test_the_readme_has_a_row_for_every_interface() -> None:
+    """VDS's name, ours, and the file where the interface is, in the order in which they are served."""
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| \[(\S+)\]\((\S+)\) \|$", README, re.MULTILINE)
+    expected = []
+    for interface in INTERFACES:
+        file = interface.__module__.replace(".", "/") + ".py"
+        expected.append((interface.com, interface.__name__, file, file))
+    assert rows == expected
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/configuration.md", "vagrant/README.md"])
+def test_links_lead_somewhere(document: str) -> None:
+    """Every file that a document links to exists."""
+    path = CHECKOUT / document
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+        if not link.startswith("http"):
+            assert (path.parent / link).exists(), link
+
+
+def test_the_readme_names_files_that_exist() -> None:
+    """Paths in backquotes are from the checkout or from the package."""
+    for name in re.findall(r"`([a-z_/]+\.(?:py|toml)|[a-z_]+/(?:[a-z_]+/)*)`", README):
+        assert (CHECKOUT / name).exists() or (CHECKOUT / "vdsprovd" / name).exists(), name
+
+
+@pytest.mark.parametrize(("title", "table"), TABLES.items())
+def test_every_key_is_documented(title: str, table: type[msgspec.Struct]) -> None:
+    """Each key of a table has a row with its default in docs/configuration.md, and a line in the example."""
+    section = CONFIGURATION.partition(f"## `{title}`\n")[2].partition("\n## ")[0]
+    rows = {row[0]: row[1] for row in re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", section, re.MULTILINE)}
+    example = EXAMPLE.read_text().partition(f"\n{title}\n")[2].partition("\n[")[0]
+    for field in msgspec.structs.fields(table):
+        name = field.encode_name
+        if name == "pool":  # a table of its own
+            continue
+        assert name in rows, f"{name} has no row"
+        assert re.search(rf"^#?{name} = ", example, re.MULTILINE), f"{name} has no line in the example"
+        if field.required:
+            assert "required" in rows[name]
+        elif isinstance(field.default, str):
+            assert f"`{field.default}`" in rows[name]
+        elif isinstance(field.default, bool):
+            assert f"`{str(field.default).lower()}`" in rows[name]
+    assert set(rows) <= {field.encode_name for field in msgspec.structs.fields(table)}
+
+
+def test_the_example_can_be_used() -> None:
+    """As it is shipped it is a valid configuration; what it comments out is the default, or valid too."""
+    shipped = config.load(EXAMPLE)
+    every_line = re.sub(r"^#(?=[a-z-]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    complete = config.check(tomllib.loads(every_line), "the example")
+    assert complete.provider == shipped.provider == config.ProviderConfig()
+    assert complete.roles == shipped.roles == config.RolesConfig()
+    assert msgspec.structs.replace(complete.subsystem[0], portals=None) == shipped.subsystem[0]
