@@ -44,6 +44,9 @@ class Async(Interface):
         while not operation.finished:
             if call.more:
                 yield WaitReply(operation.percent)
+                # It may have ended while the reply went out; then nothing changes any more.
+                if operation.finished:
+                    break
             await operation.changed()
         yield Last(
             WaitReply(
