@@ -4,8 +4,10 @@ A command's module is imported when it is called for: to start takes most of the
 """
 
 import importlib
+import io
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -71,12 +73,17 @@ class Commands(click.Group):
 def vdsprovctl(context: click.Context, socket: str) -> None:
     """Look at and control vdsprovd, which drives this host's iSCSI target."""
     context.obj = socket
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
-def main() -> int:
-    """Run the command of the arguments; gives the exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command of the arguments (those of the process, if None); gives the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the locale cannot show is no reason to show nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return int(vdsprovctl.main(prog_name="vdsprovctl", standalone_mode=False) or errors.OK)
+        return int(vdsprovctl.main(arguments, prog_name="vdsprovctl", standalone_mode=False) or errors.OK)
     except errors.Failure as failure:
         errors.note(str(failure))
         return failure.status
