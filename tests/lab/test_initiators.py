@@ -1,0 +1,257 @@
+"""What initiators see: open-iscsi's and libiscsi's, against the kernel's target."""
+
+import base64
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, LioArray, run
+
+pytestmark = pytest.mark.lab
+
+SECRET = "twelve-bytes"
+MUTUAL = "fourteen-bytes"
+THIRD = "iqn.2026-11.org.example:third"
+
+
+_SEEN = re.compile(r"^(?:Target:(\S+)|Lun:(\d+) +Type:DIRECT_ACCESS)", re.MULTILINE)
+
+
+def _sessions() -> bool:
+    """Whether anybody is logged in to any target."""
+    infos = Path("/sys/kernel/config/target/iscsi").glob("*/tpgt_*/acls/*/info")
+    return not all(info.read_text().startswith("No active") for info in infos)
+
+
+def sees(initiator: str, wanted: list[str], secret: str | None = SECRET, user: str | None = None) -> None:
+    """What iscsi-ls finds as that initiator is what is wanted: the target's name and the numbers of its disks.
+
+    It may take some attempts to see all: a new logical unit reports "the list of LUNs has changed" once, which iscsi-ls
+    takes for an error; it leaves without a logout, and the kernel keeps its session for two seconds. More than is wanted
+    may never be seen.
+    """
+    environment = dict(os.environ)
+    if secret is not None:
+        environment |= {"LIBISCSI_CHAP_USERNAME": user or initiator, "LIBISCSI_CHAP_PASSWORD": secret}
+    for _ in range(10):
+        done = subprocess.run(
+            ["iscsi-ls", "-i", initiator, "-s", f"iscsi://{ADDRESS}"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        found = {target or number for target, number in _SEEN.findall(done.stdout)}
+        assert found <= set(wanted)
+        if found == set(wanted):
+            return
+        while "reconnect" in done.stdout and _sessions():
+            time.sleep(0.1)
+    raise AssertionError(f"{initiator} sees {found} and not {wanted}: {done.stdout}{done.stderr}")
+
+
+@pytest.fixture
+def target(lio: LioArray) -> str:
+    """A target with a portal and a default secret."""
+    found, _ = lio.make_reachable_target()
+    lio.call("IscsiTarget.SetSharedSecret", id=found, targetSharedSecret=SECRET)
+    return found
+
+
+def test_initiators_see_exactly_what_the_masks_say(lio: LioArray, target: str) -> None:
+    """Each initiator sees the LUNs whose masks name it, by their numbers, and an initiator in no mask sees no target."""
+    name = lio.name_of(target)
+    luns = [lio.make_lun(mask=mask) for mask in (INITIATOR, f"{INITIATOR};{OTHER_INITIATOR}", "", OTHER_INITIATOR)]
+    for lun in luns:
+        lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    sees(INITIATOR, [name, "0", "1"])
+    sees(OTHER_INITIATOR, [name, "1", "3"])
+    sees(THIRD, [])
+    lio.call("Lun.SetMask", id=luns[2], unmaskingList=THIRD)
+    lio.call("Lun.SetMask", id=luns[1], unmaskingList=INITIATOR)
+    sees(THIRD, [name, "2"])
+    sees(OTHER_INITIATOR, [name, "3"])
+    lio.call("Lun.SetMask", id=luns[3], unmaskingList="")
+    sees(OTHER_INITIATOR, [])
+    lio.call("LunIscsi.AssociateTargets", id=luns[0])
+    sees(INITIATOR, [name, "1"])
+    # "*" stands for this host's own initiators, and for nobody else.
+    lio.call("Lun.SetMask", id=luns[3], unmaskingList="*")
+    sees(INITIATOR, [name, "1", "3"])
+    sees(OTHER_INITIATOR, [])
+
+
+def test_iscsi_inq_reads_the_lun_s_identity(lio: LioArray, target: str) -> None:
+    """INQUIRY and the serial number page carry the LUN's id, as GetIdentificationData says."""
+    lun = lio.make_lun(mask=INITIATOR)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    url = f"iscsi://{INITIATOR}%{SECRET}@{ADDRESS}/{lio.name_of(target)}/0"
+    known = lio.call("Lun.GetIdentificationData", id=lun)["properties"]
+    standard = run("iscsi-inq", "-i", INITIATOR, url)
+    assert f"Vendor:{known['vendorId']}" in standard
+    assert f"Product:{known['productId']}" in standard
+    assert known["serialNumber"] == lun
+    assert lun in run("iscsi-inq", "-i", INITIATOR, "-e", "1", "-c", "0x80", url)
+
+
+def test_secrets_are_needed_and_must_be_right(lio: LioArray, target: str) -> None:
+    """No secret, a wrong one and a wrong name do not log in; an initiator's own secret beats the default; a target
+    without any secret lets nobody in."""
+    lun, name = lio.make_lun(mask=f"{INITIATOR};{OTHER_INITIATOR}"), lio.name_of(target)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    sees(INITIATOR, [name, "0"])
+    sees(INITIATOR, [name], None)
+    sees(INITIATOR, [name], "wrong-secret")
+    sees(INITIATOR, [name], SECRET, user=OTHER_INITIATOR)
+    lio.call("IscsiTarget.SetSharedSecret", id=target, targetSharedSecret=MUTUAL, initiatorName=INITIATOR)
+    sees(INITIATOR, [name])
+    sees(INITIATOR, [name, "0"], MUTUAL)
+    sees(OTHER_INITIATOR, [name, "0"])
+    lio.call("IscsiTarget.SetSharedSecret", id=target, initiatorName=INITIATOR)
+    sees(INITIATOR, [name, "0"])
+    lio.call("IscsiTarget.SetSharedSecret", id=target)
+    sees(INITIATOR, [name])
+    sees(INITIATOR, [name], None)
+
+
+def test_a_login_alone_does_not_show_a_lun(lio: LioArray, target: str) -> None:
+    """An initiator that has only a secret, and is in no mask, logs in and sees no LUN."""
+    lun, name = lio.make_lun(mask=OTHER_INITIATOR), lio.name_of(target)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    lio.call("IscsiTarget.SetSharedSecret", id=target, targetSharedSecret=MUTUAL, initiatorName=INITIATOR)
+    sees(INITIATOR, [name], MUTUAL)
+
+
+class Login:
+    """A session of this host's open-iscsi with a target."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.disk = f"/dev/disk/by-path/ip-{ADDRESS}:3260-iscsi-{name}-lun-0"
+
+    def set(self, key: str, value: str) -> None:
+        """Set a value of the node's record."""
+        run("iscsiadm", "-m", "node", "-T", self.name, "-o", "update", "-n", key, "-v", value)
+
+    def login(self, mutual: str | None = None) -> None:
+        """Discover the target and log in with CHAP; returns when the disk is there."""
+        run("iscsiadm", "-m", "discovery", "-t", "st", "-p", ADDRESS)
+        self.set("node.session.auth.authmethod", "CHAP")
+        self.set("node.session.auth.username", INITIATOR)
+        self.set("node.session.auth.password", SECRET)
+        if mutual:
+            self.set("node.session.auth.username_in", self.name)
+            self.set("node.session.auth.password_in", mutual)
+        run("iscsiadm", "-m", "node", "-T", self.name, "--login")
+        deadline = time.monotonic() + 20
+        while not Path(self.disk).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Log out and forget the target."""
+        run("iscsiadm", "-m", "node", "-T", self.name, "--logout", check=False)
+        run("iscsiadm", "-m", "node", "-T", self.name, "-o", "delete", check=False)
+
+
+@pytest.fixture
+def session(lio: LioArray, target: str) -> Iterator[Login]:
+    """A session that is ended after the test."""
+    found = Login(lio.name_of(target))
+    yield found
+    found.end()
+
+
+def test_data_outlives_the_daemon_and_growth_is_seen(lio: LioArray, target: str, session: Login) -> None:
+    """A logged-in initiator writes and reads while the daemon is killed, restarted and refreshed; after Extend and
+    Shrink a rescan shows the new size; GetConnectedInitiators names the initiator while it is there."""
+    lun = lio.make_lun(16 * MIB, mask=INITIATOR)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    assert lio.call("IscsiTarget.GetConnectedInitiators", id=target) == {"initiatorList": []}
+    session.login()
+    assert lio.call("IscsiTarget.GetConnectedInitiators", id=target) == {"initiatorList": [INITIATOR]}
+    data = os.urandom(MIB)
+    disk = os.open(session.disk, os.O_RDWR | os.O_SYNC)
+    try:
+        os.pwrite(disk, data, 0)
+        lio.kill()
+        os.pwrite(disk, data, 8 * MIB)
+        lio.start()
+        lio.call("HwProvider.Refresh")
+        lio.stop()
+        os.pwrite(disk, data, 15 * MIB)
+        lio.start()
+        for offset in (0, 8 * MIB, 15 * MIB):
+            assert os.pread(disk, MIB, offset) == data
+    finally:
+        os.close(disk)
+    for method, change, size in (
+        ("Lun.Extend", {"numberOfBytesToAdd": 16 * MIB}, 32 * MIB),
+        ("Lun.Shrink", {"numberOfBytesToRemove": 24 * MIB}, 8 * MIB),
+    ):
+        lio.wait(lio.call(method, id=lun, **change))
+        run("iscsiadm", "-m", "session", "-R")
+        assert int(run("blockdev", "--getsize64", session.disk)) == size
+    # The bytes are in the pool's file: written through, not kept in a cache.
+    path = lio.pools_folder / "files0" / f"{lun}.lun"
+    assert path.read_bytes()[:MIB] == data
+    assert (path.stat().st_mode & 0o777, path.stat().st_uid) == (0o600, 0)
+    session.end()
+    assert lio.call("IscsiTarget.GetConnectedInitiators", id=target) == {"initiatorList": []}
+
+
+def test_identification_is_what_the_initiator_reads(lio: LioArray, target: str, session: Login) -> None:
+    """The logical unit's designators of page 0x83 and the serial number are byte for byte GetIdentificationData's."""
+    lun = lio.make_lun(mask=INITIATOR)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    session.login()
+    known = lio.call("Lun.GetIdentificationData", id=lun)["properties"]
+    page = bytes.fromhex(run("sg_inq", "-p", "0x83", "--hex", "--hex", "--hex", session.disk).replace("\n", " "))
+    read, offset = [], 4
+    while offset < len(page):
+        code_set, kind, length = page[offset] & 15, page[offset + 1], page[offset + 3]
+        # Association 0 is the logical unit; 6 is LIO's logical unit group, the same for every LUN.
+        if kind & 0x30 == 0 and kind & 15 != 6:
+            read.append((code_set, kind & 15, page[offset + 4 : offset + 4 + length]))
+        offset += 4 + length
+    code_sets, kinds = {"binary": 1, "ascii": 2}, {"fcph_name": 3, "vendor_id": 1}
+    assert read == [
+        (code_sets[entry["codeSet"]], kinds[entry["type"]], base64.b64decode(entry["identifier"]))
+        for entry in known["deviceIdDescriptor"]["identifiers"]
+    ]
+
+
+def test_mutual_chap(lio: LioArray, target: str, session: Login) -> None:
+    """With RememberInitiatorSharedSecret the initiator authenticates the target too; a wrong secret ends the login."""
+    lun = lio.make_lun(mask=INITIATOR)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    parameters = {"id": target, "initiatorName": INITIATOR}
+    lio.call("IscsiTarget.RememberInitiatorSharedSecret", **parameters, initiatorSharedSecret="another-secret")
+    with pytest.raises(AssertionError, match="login failure"):
+        session.login(MUTUAL)
+    lio.call("IscsiTarget.RememberInitiatorSharedSecret", **parameters, initiatorSharedSecret=MUTUAL)
+    session.login(MUTUAL)
+
+
+def test_ends_are_wiped(lio: LioArray, target: str, session: Login) -> None:
+    """A new LUN reads as zeros; when a LUN is deleted, its first and last MiB are zeroed before the file goes."""
+    lun = lio.make_lun(4 * MIB, mask=INITIATOR)
+    path = lio.pools_folder / "files0" / f"{lun}.lun"
+    assert path.read_bytes() == bytes(4 * MIB)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    session.login()
+    disk = os.open(session.disk, os.O_RDWR | os.O_SYNC)
+    os.pwrite(disk, b"x" * 4 * MIB, 0)
+    os.close(disk)
+    session.end()
+    with path.open("rb") as kept:
+        lio.call("Lun.Delete", id=lun)
+        left = kept.read()
+    assert left == bytes(MIB) + b"x" * 2 * MIB + bytes(MIB)
+    assert not path.exists()
