@@ -459,13 +459,12 @@ class Tour:
 
 
 HINTS = """
-The daemon runs, the LUN is mounted at {mount}. To look around:
-    vdsprovctl luns                      what the daemon knows: luns, targets, portals, pools, subsystems
-    vdsprovctl events &                  notifications, as they happen
-    iscsiadm -m session -P 3             what the initiator sees
-    find {listener} -maxdepth 0          what the kernel has
-    rmdir {listener}
-    vdsprovctl recover                   Reenumerate, then Refresh
+The daemon runs, and the LUN is mounted at {mount}. What to type:
+    vdsprovctl luns             what the daemon knows; also subsystems, pools, targets, portals
+    vdsprovctl events &         notifications, as they come
+    iscsiadm -m session -P 3    what the initiator sees
+    vdsprovctl recover          Reenumerate, then Refresh; after you broke something, such as
+        rmdir {listener}
     less {folder}/log
 `exit` takes everything down."""
 
