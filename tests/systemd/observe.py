@@ -67,6 +67,9 @@ def main() -> None:
     seen["failed units"] = run("systemctl", "list-units", "--failed", "--no-legend", "vdsprovd*")
     seen["enabled"] = run("systemctl", "is-enabled", "vdsprovd.socket", "vdsprovd.service").split()
 
+    verify = ["systemd-analyze", "verify", "vdsprovd.socket", "vdsprovd.service"]
+    seen["verify"] = subprocess.run(verify, capture_output=True, text=True, check=False, timeout=60).stderr
+
     POOL.mkdir()
     run("mount", "-t", "tmpfs", "-o", "size=64m", "pool", str(POOL))
     example = Path(sys.argv[1]).read_text()

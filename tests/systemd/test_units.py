@@ -30,6 +30,11 @@ def test_nothing_starts_without_a_configuration(seen: dict[str, Any]) -> None:
     assert seen["failed units"] == ""
 
 
+def test_systemd_understands_the_units(seen: dict[str, Any]) -> None:
+    """systemd-analyze verify has nothing to say about them."""
+    assert "vdsprovd" not in seen["verify"]
+
+
 def test_the_preset_enables_socket_and_service(seen: dict[str, Any]) -> None:
     """The exports are rebuilt at boot, before any client asks."""
     assert seen["enabled"] == ["enabled", "enabled"]
