@@ -53,6 +53,7 @@ class Session:
         self._log = Path(console).open("wb", buffering=0) if console else None  # noqa: SIM115 -- open to the end
         self._selector = selectors.DefaultSelector()
         self._guests: list[Guest] = []
+        self._links: list[socket.socket] = []
         self._status: int | None = None
         self._escapes = 0
 
@@ -141,12 +142,11 @@ class Session:
         return "".join(["proc /proc proc defaults 0 0\n", *lines])
 
     def _start(self) -> None:
-        links = network.join(self._hosts)
+        # Kept open: a guest whose neighbour's end is closed is interrupted without end.
+        self._links = network.join(self._hosts)
         for number in range(1, self._hosts + 1):
-            link = links[number - 1] if links else None
+            link = self._links[number - 1] if self._links else None
             self._guests.append(self._start_one(number, link))
-        for link in links:
-            link.close()
 
     def _start_one(self, number: int, link: socket.socket | None) -> Guest:
         console_in, console_out = os.pipe()
@@ -238,6 +238,8 @@ class Session:
         for line in lines:
             word, _, rest = line.decode(errors="replace").strip().partition(" ")
             if word == "booted":
+                if guest.booted and guest.number == 1:
+                    raise self._death("host1 has restarted, and COMMAND was lost")
                 guest.booted = True
             elif word == "exit":
                 self._status = int(rest)
@@ -245,7 +247,8 @@ class Session:
                 raise self._death(rest)
 
     def _on_key(self, keys: int, data: bytes) -> None:
-        self._escapes = self._escapes + data.count(ESCAPE) if data.strip(ESCAPE) == b"" else 0
+        others = data.rstrip(ESCAPE)
+        self._escapes = len(data) - len(others) + (0 if others else self._escapes)
         if self._escapes >= 3:
             raise LabError("left with Ctrl-] three times\r", 130)
         os.write(keys, data)
