@@ -22,23 +22,16 @@ THIRD = "iqn.2026-11.org.example:third"
 _SEEN = re.compile(r"^(?:Target:(\S+)|Lun:(\d+) +Type:DIRECT_ACCESS)", re.MULTILINE)
 
 
-def _sessions() -> bool:
-    """Whether anybody is logged in to any target."""
-    infos = Path("/sys/kernel/config/target/iscsi").glob("*/tpgt_*/acls/*/info")
-    return not all(info.read_text().startswith("No active") for info in infos)
-
-
 def sees(initiator: str, wanted: list[str], secret: str | None = SECRET, user: str | None = None) -> None:
     """What iscsi-ls finds as that initiator is what is wanted: the target's name and the numbers of its disks.
 
     It may take some attempts to see all: a new logical unit reports "the list of LUNs has changed" once, which iscsi-ls
-    takes for an error; it leaves without a logout, and the kernel keeps its session for two seconds. More than is wanted
-    may never be seen.
+    takes for an error. More than is wanted may never be seen.
     """
     environment = dict(os.environ)
     if secret is not None:
         environment |= {"LIBISCSI_CHAP_USERNAME": user or initiator, "LIBISCSI_CHAP_PASSWORD": secret}
-    for _ in range(10):
+    for _ in range(4):
         done = subprocess.run(
             ["iscsi-ls", "-i", initiator, "-s", f"iscsi://{ADDRESS}"],
             env=environment,
@@ -51,8 +44,7 @@ def sees(initiator: str, wanted: list[str], secret: str | None = SECRET, user: s
         assert found <= set(wanted)
         if found == set(wanted):
             return
-        while "reconnect" in done.stdout and _sessions():
-            time.sleep(0.1)
+        time.sleep(0.1)
     raise AssertionError(f"{initiator} sees {found} and not {wanted}: {done.stdout}{done.stderr}")
 
 
@@ -64,26 +56,39 @@ def target(lio: LioArray) -> str:
     return found
 
 
+# The kernel counts a portal group's CHAP logins, and libiscsi cannot read the count once it has two digits ("NUL not
+# found when parsing login data"): no test may have its target logged in to with CHAP ten times.
+
+
 def test_initiators_see_exactly_what_the_masks_say(lio: LioArray, target: str) -> None:
     """Each initiator sees the LUNs whose masks name it, by their numbers, and an initiator in no mask sees no target."""
     name = lio.name_of(target)
-    luns = [lio.make_lun(mask=mask) for mask in (INITIATOR, f"{INITIATOR};{OTHER_INITIATOR}", "", OTHER_INITIATOR)]
-    for lun in luns:
-        lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    for mask in (INITIATOR, f"{INITIATOR};{OTHER_INITIATOR}", "", OTHER_INITIATOR):
+        lio.call("LunIscsi.AssociateTargets", id=lio.make_lun(mask=mask), targetIds=[target])
     sees(INITIATOR, [name, "0", "1"])
     sees(OTHER_INITIATOR, [name, "1", "3"])
     sees(THIRD, [])
-    lio.call("Lun.SetMask", id=luns[2], unmaskingList=THIRD)
-    lio.call("Lun.SetMask", id=luns[1], unmaskingList=INITIATOR)
-    sees(THIRD, [name, "2"])
-    sees(OTHER_INITIATOR, [name, "3"])
-    lio.call("Lun.SetMask", id=luns[3], unmaskingList="")
+
+
+def test_a_changed_mask_changes_what_they_see(lio: LioArray, target: str) -> None:
+    """A new mask gives and takes LUNs; with the last LUN goes the target."""
+    name = lio.name_of(target)
+    first, second = lio.make_lun(mask=OTHER_INITIATOR), lio.make_lun(mask=OTHER_INITIATOR)
+    for lun in (first, second):
+        lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    lio.call("Lun.SetMask", id=first, unmaskingList=THIRD)
+    sees(OTHER_INITIATOR, [name, "1"])
+    sees(THIRD, [name, "0"])
+    lio.call("LunIscsi.AssociateTargets", id=second)
     sees(OTHER_INITIATOR, [])
-    lio.call("LunIscsi.AssociateTargets", id=luns[0])
-    sees(INITIATOR, [name, "1"])
-    # "*" stands for this host's own initiators, and for nobody else.
-    lio.call("Lun.SetMask", id=luns[3], unmaskingList="*")
-    sees(INITIATOR, [name, "1", "3"])
+    lio.call("Lun.SetMask", id=first, unmaskingList="")
+    sees(THIRD, [])
+
+
+def test_everybody_is_this_host(lio: LioArray, target: str) -> None:
+    """ "*" stands for this host's own initiators, and for nobody else."""
+    lio.call("LunIscsi.AssociateTargets", id=lio.make_lun(mask="*"), targetIds=[target])
+    sees(INITIATOR, [lio.name_of(target), "0"])
     sees(OTHER_INITIATOR, [])
 
 
@@ -101,23 +106,28 @@ def test_iscsi_inq_reads_the_lun_s_identity(lio: LioArray, target: str) -> None:
 
 
 def test_secrets_are_needed_and_must_be_right(lio: LioArray, target: str) -> None:
-    """No secret, a wrong one and a wrong name do not log in; an initiator's own secret beats the default; a target
-    without any secret lets nobody in."""
-    lun, name = lio.make_lun(mask=f"{INITIATOR};{OTHER_INITIATOR}"), lio.name_of(target)
+    """No secret, a wrong one and a wrong CHAP name do not log in; without any secret the target lets nobody in."""
+    lun, name = lio.make_lun(mask=INITIATOR), lio.name_of(target)
     lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
     sees(INITIATOR, [name, "0"])
     sees(INITIATOR, [name], None)
     sees(INITIATOR, [name], "wrong-secret")
     sees(INITIATOR, [name], SECRET, user=OTHER_INITIATOR)
+    lio.call("IscsiTarget.SetSharedSecret", id=target)
+    sees(INITIATOR, [name])
+    sees(INITIATOR, [name], None)
+
+
+def test_an_initiator_s_own_secret_beats_the_default(lio: LioArray, target: str) -> None:
+    """With a secret of its own an initiator needs that one, others the default; cleared, it needs the default again."""
+    lun, name = lio.make_lun(mask=f"{INITIATOR};{OTHER_INITIATOR}"), lio.name_of(target)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
     lio.call("IscsiTarget.SetSharedSecret", id=target, targetSharedSecret=MUTUAL, initiatorName=INITIATOR)
     sees(INITIATOR, [name])
     sees(INITIATOR, [name, "0"], MUTUAL)
     sees(OTHER_INITIATOR, [name, "0"])
     lio.call("IscsiTarget.SetSharedSecret", id=target, initiatorName=INITIATOR)
     sees(INITIATOR, [name, "0"])
-    lio.call("IscsiTarget.SetSharedSecret", id=target)
-    sees(INITIATOR, [name])
-    sees(INITIATOR, [name], None)
 
 
 def test_a_login_alone_does_not_show_a_lun(lio: LioArray, target: str) -> None:
