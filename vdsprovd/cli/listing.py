@@ -151,9 +151,7 @@ def targets(socket: str, as_json: bool, long: bool) -> None:
         Column("GROUP: PORTALS", lambda target: [_group(group) for group in target["portalGroups"]], cut=True),
         Column("INITIATORS", lambda target: target["connectedInitiators"], cut=True),
         *_sub_system(sub_systems),
-        empty="No targets. Create one:\n  vdsprovctl call SubSystemIscsi.CreateTarget --wait '"
-        + f'{{"id": "{_any(sub_systems)}"}}'
-        + "'",
+        empty="No targets. Create one:\n" + _create("SubSystemIscsi.CreateTarget", sub_systems),
     )
 
 
@@ -195,9 +193,8 @@ def luns(socket: str, as_json: bool, long: bool) -> None:
         Column("MASK", lambda lun: lun["unmaskingList"].split(";") if lun["unmaskingList"] else "nobody", cut=True),
         Column("TARGETS", lambda lun: [target["iscsiName"] for target in lun["targets"]], cut=True),
         *_sub_system(sub_systems),
-        empty="No LUNs. Create one:\n  vdsprovctl call SubSystem.CreateLun --wait \\\n    '"
-        + f'{{"id": "{_any(sub_systems)}", "type": "default", "sizeInBytes": 1073741824}}'
-        + "'",
+        empty="No LUNs. Create one:\n"
+        + _create("SubSystem.CreateLun", sub_systems, ',\n     "type": "default", "sizeInBytes": 1073741824'),
     )
 
 
@@ -284,8 +281,10 @@ def _sub_system(sub_systems: list[Object]) -> Iterator[Any]:
         yield Column("SUBSYSTEM", lambda entry: names[entry["subSystem"]], cut=True)
 
 
-def _any(sub_systems: list[Object]) -> str:
-    return sub_systems[0]["id"] if sub_systems else "..."
+def _create(method: str, sub_systems: list[Object], more: str = "") -> str:
+    """The command that makes the first object, in lines that a narrow terminal does not break."""
+    id = sub_systems[0]["id"] if sub_systems else "..."
+    return f"""  vdsprovctl call {method} --wait \\\n    '{{"id": "{id}"{more}}}'"""
 
 
 def _import_target(sub_system: Object) -> str:
