@@ -41,6 +41,16 @@ def _pair() -> tuple[socket.socket, socket.socket]:
     return pair
 
 
+def way(
+    frame: bytes, source: socket.socket, ports: list[socket.socket], learned: dict[bytes, socket.socket]
+) -> list[socket.socket]:
+    """Where a frame goes; learns where its sender is."""
+    learned[frame[6:12]] = source
+    # A group address is never learned: none is a sender's.
+    known = learned.get(frame[:6])
+    return [port for port in ([known] if known is not None else ports) if port is not source]
+
+
 def switch(ports: list[socket.socket]) -> None:
     selector = selectors.DefaultSelector()
     for port in ports:
@@ -55,15 +65,11 @@ def switch(ports: list[socket.socket]) -> None:
                 frame = source.recv(FRAME)
             except OSError:
                 continue
-            learned[frame[6:12]] = source
-            # The lowest bit of the first byte marks a group address, which is never learned as a source.
-            known = learned.get(frame[:6])
-            for port in [known] if known is not None else ports:
-                if port is not source:
-                    try:
-                        port.send(frame)
-                    except OSError:  # a full queue, or a guest that died: networks lose frames
-                        continue
+            for port in way(frame, source, ports, learned):
+                try:
+                    port.send(frame)
+                except OSError:  # a full queue, or a guest that died: networks lose frames
+                    continue
 
 
 if __name__ == "__main__":

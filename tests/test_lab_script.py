@@ -1,0 +1,326 @@
+"""Tests of scripts/lab itself, from the host: each boots a guest or two.
+
+They need what the lab needs (docs/lab.md), and are skipped where its tools or its root file system are not there, so
+that a plain `pytest` on a fresh machine does not spend minutes on a build. `scripts/lab --build` makes them run.
+"""
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LAB = CHECKOUT / "scripts" / "lab"
+sys.path.insert(0, str(LAB.parent))
+
+from labhost import cache, network, recipe, rootfs  # noqa: E402
+
+guest = pytest.mark.skipif(
+    shutil.which("unshare") is None or not (cache.folder() / recipe.read(CHECKOUT).name).is_dir(),
+    reason="no root file system of the lab; scripts/lab --build makes one",
+)
+
+
+def lab(*arguments: str, cwd: Path = CHECKOUT, limit: float = 100) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(LAB), *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
+
+
+def kernels_of(process: int) -> list[int]:
+    """The guests' kernels among the descendants of a lab."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+
+    def descends(number: int) -> bool:
+        while number in parents:
+            number = parents[number]
+            if number == process:
+                return True
+        return False
+
+    return [number for number in parents if descends(number) and "linux.uml" in command_line(number)]
+
+
+def command_line(process: int) -> str:
+    try:
+        return Path("/proc", str(process), "cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def running() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, str(LAB), "--", "sh", "-c", "echo up; sleep 100"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == b"up\n"
+        yield process
+        process.terminate()
+        process.wait(20)
+
+
+# What a command sees
+
+
+@guest
+def test_the_status_and_both_outputs_of_the_command_come_back() -> None:
+    done = lab("--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
+
+
+@guest
+@pytest.mark.parametrize(("command", "status"), [("kill -9 $$", 137), ("exec /no/such/program", 127)])
+def test_signals_and_missing_commands_have_the_statuses_of_a_shell(command: str, status: int) -> None:
+    assert lab("--", "sh", "-c", command).returncode == status
+
+
+@guest
+def test_output_is_clean_to_the_byte() -> None:
+    program = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 8000)"
+    done = subprocess.run(
+        [sys.executable, str(LAB), "--", "python3", "-c", program],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == bytes(range(256)) * 8000
+
+
+@guest
+def test_a_guest_has_what_the_project_needs(tmp_path: Path) -> None:
+    script = tmp_path / "look.sh"
+    script.write_text(
+        """
+        set -e
+        test "$(id -u)" = 0
+        test "$PWD" = "$1"
+        python3 -c 'import vdsprovd, msgspec, rtslib_fb, pyudev; assert vdsprovd.__file__.startswith("'"$1"'")'
+        for program in vdsprovd vdsprovctl pytest; do command -v $program; done
+        test -d /sys/kernel/config/target
+        test -d /sys/kernel/config/target/iscsi || mkdir /sys/kernel/config/target/iscsi
+        modprobe -a brd loop dm_flakey
+        getent group vdsprov
+        getent hosts host1 | grep -q '^10.77.0.1 '
+        grep -q 'iqn.2026-11.org.example:host1' /etc/iscsi/initiatorname.iscsi
+        truncate -s 64M /srv/disk && losetup -f /srv/disk
+        """
+    )
+    done = lab("--share", str(tmp_path), "--", "sh", str(script), str(CHECKOUT))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@guest
+def test_the_checkout_is_a_copy_and_a_shared_folder_is_not(tmp_path: Path) -> None:
+    mark = f"left-by-a-guest-{os.getpid()}"
+    done = lab("--share", str(tmp_path), "--", "sh", "-c", f"touch {mark} tests/{mark} && ls {mark} > {tmp_path}/seen")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "seen").read_text() == f"{mark}\n"
+    assert not (CHECKOUT / mark).exists()
+    assert not (CHECKOUT / "tests" / mark).exists()
+
+
+@guest
+def test_the_command_starts_in_the_callers_folder() -> None:
+    assert lab("--", "pwd", cwd=CHECKOUT / "tests").stdout == f"{CHECKOUT}/tests\n"
+    assert lab("--", "pwd", cwd=Path("/")).stdout == f"{CHECKOUT}\n"
+
+
+@guest
+def test_on_a_terminal_the_command_gets_one() -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["setsid", "-cw", sys.executable, str(LAB), "--", "bash", "--norc"], stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        for expected, keys in ((b"# ", b"tty; echo $((6 * 7))\r"), (b"42\r\n", b"exit 5\r")):
+            end = time.monotonic() + 40
+            while expected not in seen and time.monotonic() < end:
+                if select.select([ours], [], [], 0.2)[0]:
+                    seen += os.read(ours, 4096)
+            assert expected in seen
+            os.write(ours, keys)
+        assert b"/dev/tty" in seen
+        assert process.wait(20) == 5
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+# Other kinds of guest
+
+
+@guest
+def test_systemd_comes_up_whole() -> None:
+    done = lab("--systemd", "--", "sh", "-c", "systemctl is-system-running; systemctl --failed; exit 3")
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[0] == "running", done.stdout
+
+
+LOGIN = """
+set -e
+truncate -s 64M /srv/disk
+/usr/bin/python3 - <<'X'
+from rtslib_fb import FabricModule, FileIOStorageObject, LUN, NetworkPortal, TPG, Target
+disk = FileIOStorageObject("disk", "/srv/disk", 64 << 20)
+tpg = TPG(Target(FabricModule("iscsi"), "iqn.2026-11.org.example:lab"), 1)
+tpg.enable = True
+for name, value in {"generate_node_acls": 1, "demo_mode_write_protect": 0, "authentication": 0}.items():
+    tpg.set_attribute(name, value)
+NetworkPortal(tpg, "10.77.0.1", 3260)
+LUN(tpg, 0, disk)
+X
+on-host 2 iscsiadm -m discovery -t st -p 10.77.0.1 >/dev/null
+on-host 2 iscsiadm -m node -l >/dev/null
+on-host 2 udevadm settle
+on-host 2 sh -c 'echo written on host2 > /dev/disk/by-path/ip-10.77.0.1:3260-iscsi-iqn.2026-11.org.example:lab-lun-0'
+on-host 2 iscsiadm -m node -u >/dev/null
+head -n 1 /srv/disk
+status=0
+on-host 2 sh -c 'hostname; exit 9' || status=$?
+exit $status
+"""
+
+
+@guest
+def test_one_host_logs_in_to_another() -> None:
+    done = lab("--hosts", "2", "--", "bash", "-c", LOGIN)
+    assert done.stdout == "written on host2\nhost2\n", done.stderr
+    assert done.returncode == 9
+
+
+# Bad ends
+
+
+@guest
+def test_a_panic_is_told() -> None:
+    done = lab("--", "sh", "-c", "echo c > /proc/sysrq-trigger; sleep 30")
+    assert done.returncode == 70
+    assert "panic" in done.stderr
+
+
+@guest
+def test_a_guest_that_turns_itself_off_is_no_success() -> None:
+    done = lab("--", "sh", "-c", "echo o > /proc/sysrq-trigger; sleep 30")
+    assert done.returncode == 70
+
+
+@guest
+def test_a_time_limit_ends_the_guest() -> None:
+    done = lab("--timeout", "5", "--", "sleep", "100")
+    assert done.returncode == 124
+    assert "--timeout" in done.stderr
+
+
+@guest
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_lab_leaves_nothing(running: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    kernels = kernels_of(running.pid)
+    assert kernels
+    running.send_signal(number)
+    status = running.wait(20)
+    assert status == (-9 if number == signal.SIGKILL else 128 + number)
+    end = time.monotonic() + 5
+    while any("linux.uml" in command_line(kernel) for kernel in kernels) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any("linux.uml" in command_line(kernel) for kernel in kernels)
+    assert str(cache.folder()) not in Path("/proc/mounts").read_text()
+
+
+@guest
+def test_two_labs_at_once_do_not_meet(running: subprocess.Popen[bytes]) -> None:
+    assert lab("--", "sh", "-c", "ps ax | grep -c '[s]leep 100'; exit 4").stdout == "0\n"
+    assert running.poll() is None
+
+
+def test_a_missing_tool_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from labhost import prerequisites\n"
+        "prerequisites.BUILDING['no-such-program'] = 'some-package'\n"
+        "from labhost.command import main\n"
+        "sys.exit(main(['--build']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(LAB.parent)],
+        env={**os.environ, "VDSPROVD_LAB_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "namespaces" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 69
+    assert re.search(r"apt-get install .*some-package", done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-such-option", "--", "true"], ["--hosts", "0", "--", "true"]])
+def test_wrong_use_has_a_status_of_its_own(arguments: list[str]) -> None:
+    assert lab(*arguments).returncode == 64
+
+
+# Its parts
+
+
+def test_the_mirror_is_the_machines_own(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d" / "a.sources").write_text(
+        "Types: deb\nURIs: http://mirror.test/debian-security\nSuites: x\n\n"
+        "Types: deb\n# a comment\nURIs: http://mirror.test/debian/\nSuites: x\nSigned-By: /keys/one.gpg\n"
+    )
+    assert rootfs.find_mirror(tmp_path) == rootfs.Mirror("http://mirror.test/debian/", "/keys/one.gpg")
+    (tmp_path / "sources.list.d" / "a.sources").unlink()
+    (tmp_path / "sources.list").write_text(
+        "# deb http://no.test/debian x main\ndeb [arch=amd64 signed-by=/keys/two.gpg] http://m.test/debian x main\n"
+    )
+    assert rootfs.find_mirror(tmp_path) == rootfs.Mirror("http://m.test/debian", "/keys/two.gpg")
+
+
+def test_a_new_dependency_makes_a_new_root_file_system(tmp_path: Path) -> None:
+    text = (CHECKOUT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(text)
+    same = recipe.read(tmp_path).name
+    (tmp_path / "pyproject.toml").write_text(text.replace('"click', '"colorama",\n    "click', 1))
+    assert same == recipe.read(CHECKOUT).name != recipe.read(tmp_path).name
+
+
+def test_the_switch_learns_where_an_address_is() -> None:
+    ports = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(3)]
+    one, two, three = ports
+    learned: dict[bytes, socket.socket] = {}
+    first, second, everyone = b"\x52\0\0\0\0\1", b"\x52\0\0\0\0\2", b"\xff" * 6
+    assert network.way(everyone + first, one, ports, learned) == [two, three]
+    assert network.way(first + second, two, ports, learned) == [one]
+    assert network.way(second + first, one, ports, learned) == [two]
+    for port in ports:
+        port.close()
