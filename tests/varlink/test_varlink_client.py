@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from tests.varlink.sample import (
     NAME,
     Color,
@@ -26,7 +27,6 @@ from tests.varlink.sample import (
     serving_in_thread,
     with_methods,
 )
-
 from vdsprovd.varlink import client
 from vdsprovd.varlink.call import Call
 from vdsprovd.varlink.client import AsyncConnection, Connection

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from tests.varlink.sample import INTERFACE, NAME, Color, Count, Everything, Failure, Nothing, Number, method
 from varlink.scanner import Interface as Scanned
 
+from tests.varlink.sample import INTERFACE, NAME, Color, Count, Everything, Failure, Nothing, Number, method
 from vdsprovd.varlink import service_interface
 from vdsprovd.varlink.interface import Error, Interface, More
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import varlink
+
 from tests.varlink.sample import NAME, serving_in_thread
 
 

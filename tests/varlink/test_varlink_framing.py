@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.varlink.sample import Raw, call, serving, until
 
+from tests.varlink.sample import Raw, call, serving, until
 from vdsprovd.varlink.framing import Frames
 
 MESSAGES = st.lists(st.binary(max_size=40).map(lambda data: data.replace(b"\0", b"0")), max_size=12)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.varlink.sample import NAME, Raw, call, serving
 
 SERVICE = "org.varlink.service"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.varlink.sample import INTERFACE, NAME, Nothing, Raw, call, method, service, serving, until, with_methods
 
+from tests.varlink.sample import INTERFACE, NAME, Nothing, Raw, call, method, service, serving, until, with_methods
 from vdsprovd.varlink.call import Call
 from vdsprovd.varlink.interface import Interface, Method, VarlinkError
 from vdsprovd.varlink.server import Peer

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.varlink.sample import (
     NAME,
     Count,
@@ -25,7 +26,6 @@ from tests.varlink.sample import (
     until,
     with_methods,
 )
-
 from vdsprovd.varlink.call import Call
 from vdsprovd.varlink.interface import Last, More, VarlinkError
 from vdsprovd.varlink.routes import BATCH_SIZE, WHOLE_ARRAY_MAX, Route
