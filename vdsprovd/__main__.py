@@ -119,13 +119,14 @@ async def serve(
     service = make_service(interfaces.describe(context), gate)
     await service.serve(listener)
     try:
-        await recovery.start(context, stored)
-        gate.ready = True
-        notify.ready(f"serving {listener.getsockname()}")
-        log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
-        if on_ready:
-            on_ready(context)
+        # Watched from before the first look, so that no address comes unseen.
         async with addresses.watch(lambda: recovery.readdress(context)):
+            await recovery.start(context, stored)
+            gate.ready = True
+            notify.ready(f"serving {listener.getsockname()}")
+            log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
+            if on_ready:
+                on_ready(context)
             await stop.wait()
         log.info("stopping; exports go on without us")
         notify.stopping()

@@ -112,7 +112,7 @@ CREATE TABLE association (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE import_target (
     computer TEXT NOT NULL,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system ON DELETE CASCADE,
     iscsi_name TEXT NOT NULL,
     PRIMARY KEY (computer, sub_system_id)
 ) STRICT, WITHOUT ROWID;

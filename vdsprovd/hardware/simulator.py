@@ -126,6 +126,9 @@ class Simulator:
         with self._lock:
             match step:
                 case Step(before=None, after=Fact() as fact):
+                    if isinstance(self.facts.get(fact.key), Acl):  # adopted, as in the kernel
+                        self.facts[fact.key] = fact
+                        return
                     if fact.key in self.facts:
                         raise Mismatch(f"cannot add {fact}: it is there already")
                     for key in needs(fact):

@@ -119,6 +119,7 @@ async def _roomiest(context: Context, pools: Sequence[StoragePool]) -> tuple[Sto
     measured = [await context.measured(pool.id) for pool in pools]
     usable = [pool for pool in measured if not pool.fault]
     if not usable:
-        raise VdsError(Hresult.VDS_E_NOT_ENOUGH_SPACE, "there is no pool that can be used")
+        reasons = "; ".join(pool.fault for pool in measured) or "the subsystem has no pool"
+        raise VdsError(Hresult.VDS_E_NOT_ENOUGH_DRIVE, f"there is no pool that can be used: {reasons}")
     pool = max(usable, key=lambda entry: entry.free)
     return pool, pool.free

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import Fact, Step, realize, steps
+from vdsprovd.hardware import Condition, Fact, Step, realize, steps
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Association, Inventory, Target
 from vdsprovd.model import (
@@ -77,8 +77,12 @@ class Lun(Interface):
 
     @method(Role.VIEWER, *_GETTER)
     def get_properties(self, lun: inventory.Lun) -> LunPropertiesReply:
-        """The LUN's properties; readable in every state. (IVdsLun::GetProperties)"""
-        return LunPropertiesReply(Hresult.S_OK, lun.properties)
+        """The LUN's properties; readable in every state. (IVdsLun::GetProperties)
+
+        `hresult` is VDS_S_PROPERTIES_INCOMPLETE while the LUN's volume is missing: its health is unknown then.
+        """
+        missing = lun.condition is Condition.MISSING
+        return LunPropertiesReply(Hresult.VDS_S_PROPERTIES_INCOMPLETE if missing else Hresult.S_OK, lun.properties)
 
     @method(Role.VIEWER, *_GETTER)
     def get_sub_system(self, lun: inventory.Lun) -> SubSystemReply:
@@ -143,6 +147,8 @@ class Lun(Interface):
         pool = self.context.pool(lun.pool_id)
         size = rounded(lun.size + number_of_bytes_to_add, pool.granule)
         measured = await self.context.measured(lun.pool_id)
+        if measured.fault:
+            raise VdsError(Hresult.VDS_E_NOT_ENOUGH_DRIVE, f"the LUN's pool cannot be used: {measured.fault}", lun.id)
         if size - lun.size > measured.free and not pool.sparse:
             raise VdsError(
                 Hresult.VDS_E_NOT_ENOUGH_SPACE,

@@ -272,7 +272,7 @@ def _surroundings(context: Context, configured: Iterable[SubSystemConfig]) -> tu
     drop: list[Entity] = []
     names = {entry.name: entry for entry in configured}
     for sub_system in inventory.all(SubSystem):
-        if sub_system.name not in names:
+        if sub_system.name not in names:  # a scan of one subsystem
             continue
         pools = [_measured(context, pool) for pool in inventory.all(StoragePool) if pool.sub_system_id == sub_system.id]
         put += [*pools, _judged(sub_system, pools)]
@@ -337,15 +337,16 @@ async def start(context: Context, stored: Stored) -> None:
     """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
     claims = {name for step in stored.pending for name in step.detail.get("claims", ())}
     claims |= {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
-    inventory = await context.work(
-        settle_pending, context.store, context.hardware, context.cache.inventory, stored.pending
-    )
-    context.cache.inventory = inventory
-    found = await context.work(look, context, claims)
-    await context.work(_write, context, found, [step.number for step in stored.pending])
-    context.cache.apply(found.put, [entry.id for entry in found.drop])
-    if found.problems:
-        context.cache.corrupt(found.problems[0])
+    async with context.operations.holds.claim(context.provider_id):
+        inventory = await context.work(
+            settle_pending, context.store, context.hardware, context.cache.inventory, stored.pending
+        )
+        context.cache.inventory = inventory
+        found = await context.work(look, context, claims)
+        await context.work(_write, context, found, [step.number for step in stored.pending])
+        context.cache.apply(found.put, [entry.id for entry in found.drop])
+        if found.problems:
+            context.cache.corrupt(found.problems[0])
 
 
 def _write(context: Context, found: Found, finished: Sequence[int] = ()) -> None:
@@ -418,16 +419,19 @@ def _merged(current: Inventory, entry: Entity) -> Entity:
 
 async def readdress(context: Context) -> None:
     """The host's addresses changed: portals come, go, and become reachable or not."""
-    for sub_system in list(context.cache.inventory.all(SubSystem)):
-        configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
+    configured = {entry.name: entry for entry in context.config.subsystem}
 
-        def search(sub_system: SubSystem = sub_system, configured: list[SubSystemConfig] = configured) -> Found:
-            addresses = set(context.hardware.addresses())
-            put, drop = _portals(context.cache.inventory, sub_system, configured[0], addresses)
-            found = Found(put, drop, [])
-            _write(context, found)
-            return found
+    def search() -> Found:
+        addresses = set(context.hardware.addresses())
+        found = Found([], [], [])
+        for sub_system in context.cache.inventory.all(SubSystem):
+            put, drop = _portals(context.cache.inventory, sub_system, configured[sub_system.name], addresses)
+            found.put.extend(put)
+            found.drop.extend(drop)
+        _write(context, found)
+        return found
 
-        async with context.operations.holds.wait(shared=[context.provider_id, sub_system.id]):
-            found = await context.guarded(context.work(search), sub_system.id)
-            context.cache.apply(found.put, [entry.id for entry in found.drop])
+    sub_systems = [sub_system.id for sub_system in context.cache.inventory.all(SubSystem)]
+    async with context.operations.holds.wait(shared=[context.provider_id, *sub_systems]):
+        found = await context.guarded(context.work(search))
+        context.cache.apply(found.put, [entry.id for entry in found.drop])

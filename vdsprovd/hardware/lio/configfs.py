@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rtslib_fb import utils as rtslib
 from rtslib_fb.utils import RTSLibError
 
 from vdsprovd.hardware import HardwareError, Mismatch, Refused
@@ -20,6 +21,9 @@ CORE = ROOT / "core"
 
 # rtslib and targetcli take the lowest free number for a storage object's HBA folder; ours stay out of their way.
 FIRST_HBA = 1_000_000
+
+# Its name before rtslib 2.2 has no "Error".
+_NotInConfigfs = getattr(rtslib, "RTSLibNotInCFSError", None) or rtslib.RTSLibNotInCFS
 
 _MISMATCHES = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
 
@@ -47,6 +51,8 @@ def door(what: str) -> Iterator[None]:
         yield
     except HardwareError:
         raise
+    except _NotInConfigfs as error:
+        raise Mismatch(f"cannot {what}: {error}") from error
     except RTSLibError as error:
         # The errno survives only as the context of the exception that rtslib wraps in a text.
         cause = error.__context__

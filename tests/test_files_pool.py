@@ -1,0 +1,148 @@
+"""A pool of files: sizes, zeros, wiping, and what is left when something fails (nothing)."""
+
+import resource
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vdsprovd.hardware import Cancelled, Condition, HardwareError, Mismatch, NoSpace, VolumeFailed
+from vdsprovd.hardware.pools.files import CHUNK, MIB, FilesPool
+
+LUN = str(uuid.uuid4())
+
+
+def ignore(_percent: int) -> None:
+    """Progress that nobody wants."""
+
+
+@pytest.fixture(params=[False, True], ids=["preallocated", "sparse"])
+def pool(request: pytest.FixtureRequest, tmp_path: Path) -> FilesPool:
+    """A pool in a folder of its own."""
+    return FilesPool(tmp_path, sparse=request.param)
+
+
+def blocks(pool: FilesPool) -> int:
+    """How many bytes the LUN's file holds on the disk."""
+    return Path(pool.path(LUN)).stat().st_blocks * 512
+
+
+def test_a_new_volume_reads_as_zeros(pool: FilesPool) -> None:
+    """It has its size, is preallocated unless the pool is sparse, and is readable by its owner only."""
+    pool.create(LUN, 4 * MIB, ignore)
+    path = Path(pool.path(LUN))
+    assert path.read_bytes() == bytes(4 * MIB)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (blocks(pool) >= 4 * MIB) is not pool.sparse
+    assert pool.probe(LUN).condition is Condition.GOOD
+    assert pool.probe(LUN).size == 4 * MIB
+    assert list(pool.volumes()) == [LUN]
+
+
+def test_growing_and_cutting_keep_what_stays(pool: FilesPool) -> None:
+    """Growth adds zeros, cutting takes from the end."""
+    pool.create(LUN, MIB, ignore)
+    path = Path(pool.path(LUN))
+    path.write_bytes(b"x" * MIB)
+    pool.resize(LUN, 2 * MIB, ignore)
+    assert path.read_bytes() == b"x" * MIB + bytes(MIB)
+    pool.resize(LUN, MIB // 2, ignore)
+    assert path.read_bytes() == b"x" * (MIB // 2)
+
+
+def test_deleting_wipes_both_ends(pool: FilesPool) -> None:
+    """The first and the last MiB are zeroed before the file goes, also where they overlap; a missing file is no error."""
+    for size in (4 * MIB, MIB + 4096, 4096):
+        pool.create(LUN, size, ignore)
+        path = Path(pool.path(LUN))
+        path.write_bytes(b"x" * size)
+        with path.open("rb") as file:
+            pool.delete(LUN)
+            left = file.read()
+        assert left == bytes(min(size, MIB)) + b"x" * max(0, size - 2 * MIB) + bytes(max(0, min(size - MIB, MIB)))
+        assert not path.exists()
+    pool.delete(LUN)
+
+
+def test_it_is_strict(pool: FilesPool) -> None:
+    """Creating what is there, and resizing what is not, are mismatches; a name that is no UUID is never a path."""
+    pool.create(LUN, MIB, ignore)
+    with pytest.raises(Mismatch):
+        pool.create(LUN, MIB, ignore)
+    with pytest.raises(Mismatch):
+        pool.resize(str(uuid.uuid4()), MIB, ignore)
+    with pytest.raises(ValueError, match="badly formed"):
+        pool.path("../../etc/passwd")
+    assert pool.probe(str(uuid.uuid4())).condition is Condition.MISSING
+
+
+def test_links_and_folders_in_place_of_a_volume_are_not_followed(pool: FilesPool, tmp_path: Path) -> None:
+    """A symbolic link where a volume should be is an error, and what it leads to is not touched."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"x" * MIB)
+    Path(pool.path(LUN)).symlink_to(secret)
+    assert pool.probe(LUN).condition is Condition.FAILED
+    with pytest.raises(HardwareError):
+        pool.delete(LUN)
+    with pytest.raises(HardwareError):
+        pool.resize(LUN, 4096, ignore)
+    assert secret.read_bytes() == b"x" * MIB
+    Path(pool.path(LUN)).unlink()
+    Path(pool.path(LUN)).mkdir()
+    with pytest.raises((VolumeFailed, HardwareError)):
+        pool.resize(LUN, 4096, ignore)
+
+
+def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
+    """Work that is cancelled in the middle leaves no file, or the old size."""
+    pool = FilesPool(tmp_path)
+    seen: list[int] = []
+
+    def cancel(percent: int) -> None:
+        seen.append(percent)
+        if percent > 0:
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        pool.create(LUN, 3 * CHUNK, cancel)
+    assert seen == [0, 33]
+    assert list(tmp_path.iterdir()) == []
+    pool.create(LUN, MIB, ignore)
+    with pytest.raises(Cancelled):
+        pool.resize(LUN, 3 * CHUNK, cancel)
+    assert Path(pool.path(LUN)).stat().st_size == MIB
+
+
+def test_more_than_there_is(tmp_path: Path) -> None:
+    """A size beyond the file system's free space is refused before anything is written."""
+    pool = FilesPool(tmp_path)
+    for size in (pool.space().free + MIB, 1 << 60):
+        with pytest.raises(NoSpace):
+            pool.create(LUN, size, ignore)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_files() -> Iterator[int]:
+    """A limit on the size of files, which stands for a quota: preallocation ends in the middle."""
+    import signal
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (CHUNK + MIB, before[1]))
+    yield CHUNK + MIB
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_space_that_ends_in_the_middle_leaves_nothing(tmp_path: Path, small_files: int) -> None:
+    """When the second chunk cannot be had the first is given back."""
+    pool = FilesPool(tmp_path)
+    with pytest.raises(NoSpace):
+        pool.create(LUN, small_files + MIB, ignore)
+    assert list(tmp_path.iterdir()) == []
+    pool.create(LUN, MIB, ignore)
+    with pytest.raises(NoSpace):
+        pool.resize(LUN, small_files + MIB, ignore)
+    assert Path(pool.path(LUN)).stat().st_size == MIB
