@@ -76,6 +76,8 @@ def inside(task: Json) -> int:
             apt = ForeignApt(target / "apt", mirror, str(recipe["kernel_suite"]), log)
             apt.unpack(str(recipe["kernel_package"]), root)
             apt.close()
+            # Without root nobody makes device nodes.
+            _bind(Path("/dev"), root)
             _modules(root, root / "usr/lib/uml/modules", log)
             _python(root, cast(list[str], recipe["dependencies"]), log)
             _wrappers(root, cast(list[list[str]], recipe["scripts"]))
