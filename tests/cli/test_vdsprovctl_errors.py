@@ -67,9 +67,7 @@ def test_socket_not_allowed(shared_daemon: Daemon, tmp_path: Path) -> None:
     with answering(forbidden, DENIED):
         forbidden.chmod(0o600)
         # The test's folders are closed to others, too, and so is the interpreter: only the user of files changes.
-        change = (
-            "import os, runpy; import vdsprovd.cli.listing; os.setgroups([]); os.setegid(65534); os.seteuid(65534);"
-        )
+        change = "import gettext, locale, os, runpy; import vdsprovd.cli.listing; os.setgroups([]); os.setegid(65534); os.seteuid(65534);"
         done = subprocess.run(
             [sys.executable, "-c", f"{change} runpy.run_module('vdsprovd.cli', run_name='__main__')", "luns"],
             env=shared_daemon.environment() | {"VDSPROVD_SOCKET": str(forbidden)},

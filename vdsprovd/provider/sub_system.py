@@ -216,7 +216,7 @@ class SubSystemIscsi(Interface):
     ) -> Operation:
         """Create a target without portal groups; null or "" as `iscsiName` has a name generated.
 
-        Authentication is on: nobody logs in before Target.SetSharedSecret. Async.Wait gives the target's id.
+        Authentication is on: nobody logs in before IscsiTarget.SetSharedSecret. Async.Wait gives the target's id.
         (IVdsSubSystemIscsi::CreateTarget)
         """
         name = names.iscsi_name(iscsi_name) if iscsi_name else names.generated_iscsi_name(sub_system.iqn_prefix)
@@ -267,7 +267,7 @@ class SubSystemImportTarget(Interface):
             raise VdsError(
                 Hresult.VDS_E_NO_IMPORT_TARGET,
                 f"no import target is set for computer {computer} at subsystem {sub_system.name}; "
-                "set one with SubSystemImportTarget.SetImportTarget",
+                "set one with SubSystemImportTarget.SetImportTarget (vdsprovctl import-target --set)",
                 sub_system.id,
             )
         return IscsiNameReply(name)

@@ -5,7 +5,6 @@ A stream occupies its connection until its last reply; Varlink has no way to end
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import socket
@@ -15,13 +14,16 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import msgspec
 
 from vdsprovd.varlink.framing import Frames
 from vdsprovd.varlink.interface import VarlinkError
 from vdsprovd.varlink.message import UNREADABLE, MalformedError, encode_call, read_reply
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any] | msgspec.Struct | None
@@ -208,6 +210,9 @@ class AsyncConnection(_Dialogue):
     @classmethod
     async def open(cls, path: str | Path) -> Self:
         """Connect to the socket at a path."""
+        # Imported here: it would be half of a command's start-up, and a blocking client needs none of it.
+        import asyncio  # noqa: PLC0415
+
         return cls(*await asyncio.open_unix_connection(str(path), limit=_READ))
 
     async def __aenter__(self) -> Self:
