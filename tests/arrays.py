@@ -57,6 +57,7 @@ class Array(ABC):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pools_folder = folder
+        self.roles: dict[str, list[str]] = {}
         self.socket = folder / "vdsprovd.sock"
         self.connection: Connection
         self._made = 0
@@ -76,6 +77,7 @@ class Array(ABC):
             }
 
         return {
+            "roles": self.roles,
             "provider": {"socket": str(self.socket), "state": str(self.folder / "state")},
             "subsystem": [sub_system("array0", "files0"), sub_system("array1", "spare0", **{"import-target": False})],
         }
@@ -464,7 +466,7 @@ def clear_kernel() -> None:
 
 
 def _toml(configuration: dict[str, Any]) -> str:
-    lines = ["[provider]", *_keys(configuration["provider"])]
+    lines = ["[provider]", *_keys(configuration["provider"]), "[roles]", *_keys(configuration["roles"])]
     for sub_system in configuration["subsystem"]:
         lines += ["[[subsystem]]", *_keys(sub_system)]
         for pool in sub_system["pool"]:

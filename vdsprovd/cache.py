@@ -74,15 +74,23 @@ class Cache:
         before = self.inventory
         # Arrivals and changes before departures' ids are forgotten: a dropped target may still be named by a LUN.
         self.inventory = before.put(*put).drop(*drop)
-        for id in drop:
-            self._deleted[id] = None
-        while len(self._deleted) > REMEMBERED:
-            self._deleted.popitem(last=False)
+        self._remember(drop)
         group = tuple(differences(before, self.inventory, [*(entity.id for entity in put), *drop, *also]))
         if group:
             self.sequence += 1
             for sink in self._sinks:
                 sink.put(self.sequence, group)
+
+    def settle(self, inventory: Inventory) -> None:
+        """Take the inventory that the settling of what a crash cut off gave; nobody listens yet."""
+        self._remember(id for id in self.inventory.objects if id not in inventory.objects)
+        self.inventory = inventory
+
+    def _remember(self, deleted: Iterable[str]) -> None:
+        for id in deleted:
+            self._deleted[id] = None
+        while len(self._deleted) > REMEMBERED:
+            self._deleted.popitem(last=False)
 
     def set_import_target(self, computer: str, sub_system_id: str, iscsi_name: str | None) -> None:
         """Remember, or with None forget, an import target; VDS has no notification for it."""

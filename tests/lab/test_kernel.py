@@ -217,8 +217,12 @@ def test_kill_at_any_moment(lio: LioArray) -> None:
             lio.call("Lun.Delete", id=id)
 
 
-def test_a_missing_volume_makes_the_lun_offline_and_comes_back(lio: LioArray, reachable: tuple[str, str, str]) -> None:
-    """A LUN whose file is gone at boot is offline with its mask and association; with the file back it is online."""
+@pytest.mark.parametrize("scan", ["HwProvider.Refresh", "SubSystem.Reenumerate"])
+def test_a_missing_volume_makes_the_lun_offline_and_comes_back(
+    lio: LioArray, reachable: tuple[str, str, str], scan: str
+) -> None:
+    """A LUN whose file is gone at boot is offline with its mask and association, which can be changed meanwhile; with
+    the file back a scan puts it online and before its initiators again."""
     lun, target, _ = reachable
     before = lio.kernel()
     path = lio.pools_folder / "files0" / f"{lun}.lun"
@@ -226,9 +230,13 @@ def test_a_missing_volume_makes_the_lun_offline_and_comes_back(lio: LioArray, re
     clear_kernel()
     subprocess.run(["mv", path, lio.folder / "away"], check=True)
     lio.start()
-    assert lio.call("Lun.GetProperties", id=lun)["properties"]["status"] == "offline"
+    found = lio.call("Lun.GetProperties", id=lun)
+    assert found["hresult"] == 0x00042715
+    assert (found["properties"]["status"], found["properties"]["health"]) == ("offline", "unknown")
     assert lio.associated(lun) == [target]
+    lio.call("Lun.SetMask", id=lun, unmaskingList="")
+    lio.call("Lun.SetMask", id=lun, unmaskingList=INITIATOR)
     subprocess.run(["mv", lio.folder / "away", path], check=True)
-    lio.call("HwProvider.Refresh")
+    lio.call(scan, **({"id": lio.sub_system} if scan.startswith("SubSystem") else {}))
     assert lio.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
     assert lio.kernel() == before

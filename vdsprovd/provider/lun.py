@@ -1,11 +1,9 @@
 """A LUN: IVdsLun, IVdsLunNaming, IVdsLunNumber, IVdsLunIscsi."""
 
-from collections.abc import Callable
-
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import Condition, Fact, Step, realize, steps
+from vdsprovd.hardware import Condition, Step, realize, steps
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Association, Inventory, Target
 from vdsprovd.model import (
@@ -26,6 +24,7 @@ from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import Interface, Role, SuccessReply, method
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.creation import rounded
+from vdsprovd.provider.reshaping import reshape, sides
 from vdsprovd.provider.sub_system import TargetsReply
 from vdsprovd.varlink import More
 
@@ -213,7 +212,7 @@ class Lun(Interface):
         """Delete the LUN and its data; its associations end. The first and last MiB are wiped. (IVdsLun::Delete)"""
         targets = [entry.target_id for entry in lun.associations]
         async with self.context.reshaping(targets):
-            before, after = _sides(self.context, lun, None)
+            before, after = sides(self.context, lun, None)
             await self.context.guarded(self.context.work(_delete, self.context, lun, steps(before, after)), lun.id)
             self.context.cache.apply([await self.context.measured(lun.pool_id)], [lun.id], targets)
 
@@ -304,38 +303,6 @@ class LunIscsi(Interface):
         return TargetsReply(
             tuple(self.inventory.known(Target, entry.target_id).properties for entry in lun.associations)
         )
-
-
-async def reshape(
-    context: Context,
-    lun: inventory.Lun,
-    altered: Callable[[inventory.Lun], inventory.Lun],
-    targets: tuple[str, ...] = (),
-) -> None:
-    """Change a LUN and what the kernel holds for it, wholly or not at all; `targets` are those that it comes to."""
-    touched = [*(entry.target_id for entry in lun.associations), *targets]
-    async with context.reshaping(touched):
-        changed = altered(context.cache.inventory.known(inventory.Lun, lun.id))
-        before, after = _sides(context, lun, changed)
-        await context.change(before, after, put=[changed], also=touched, claims=_claims(context, lun, touched))
-
-
-def _sides(context: Context, lun: inventory.Lun, changed: inventory.Lun | None) -> tuple[list[Fact], list[Fact]]:
-    """The facts about a LUN before and after a change of it; None for after its deletion."""
-    current, local = context.cache.inventory, context.local
-    sides = (lun, changed) if changed else (lun,)
-    targets = {entry.target_id for side in sides for entry in side.associations}
-    initiators = {name for side in sides for name in facts.expanded(side.mask, local)}
-    before = list(facts.of_lun(current, lun, local, targets, initiators))
-    if changed:
-        return before, list(facts.of_lun(current.put(changed), changed, local, targets, initiators))
-    after = current.drop(lun.id)
-    groups = ((after.known(Target, id), group) for id in targets for group in after.groups_at(id))
-    return before, [fact for target, group in groups for fact in facts.acls(after, target, group, local, initiators)]
-
-
-def _claims(context: Context, lun: inventory.Lun, targets: list[str]) -> list[str]:
-    return [lun.id, *(context.cache.inventory.known(Target, id).iscsi_name for id in targets)]
 
 
 def _free_index(current: Inventory, target_id: str) -> int:

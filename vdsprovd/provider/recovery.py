@@ -31,6 +31,7 @@ from vdsprovd.inventory import Entity, Inventory, Lun, Portal, StoragePool, SubS
 from vdsprovd.model import Health, SubSystemStatus, TransitionState
 from vdsprovd.provider import facts
 from vdsprovd.provider.context import Context
+from vdsprovd.provider.reshaping import reshape
 from vdsprovd.store import PendingStep, Store, Stored
 
 log = logging.getLogger(__name__)
@@ -103,32 +104,44 @@ def settle_pending(store: Store, hardware: Hardware, inventory: Inventory, pendi
     What such a step did in the kernel is put right by the scan that follows; here it is about bytes and rows.
     """
     for step in pending:
-        lun = inventory.get(Lun, str(step.detail.get("lun")))
-        pool_id = str(step.detail.get("pool"))
-        match step.kind:
-            case "create_lun":
-                _forget_disk(hardware, str(step.detail["lun"]), int(step.detail["number"]))
-                _pool(hardware, inventory, pool_id).delete(str(step.detail["lun"]))
-                store.finish(step.number)
-                log.warning("undid the creation of LUN %s, which a crash had cut off", step.detail["lun"])
-            case "delete_lun":
-                if lun:
-                    _forget_lun(hardware, inventory, lun)
-                    inventory = inventory.drop(lun.id)
-                _pool(hardware, inventory, pool_id).delete(str(step.detail["lun"]))
-                store.finish(step.number, drop=[lun] if lun else [])
-                log.warning("completed the deletion of LUN %s, which a crash had cut off", step.detail["lun"])
-            case "resize_lun" if lun:
-                pool = _pool(hardware, inventory, pool_id)
-                if pool.probe(lun.id).size == step.detail["after"]:
-                    lun = msgspec.structs.replace(lun, size=int(step.detail["after"]))
-                    inventory = inventory.put(lun)
-                elif pool.probe(lun.id).condition is Condition.GOOD:
-                    pool.resize(lun.id, lun.size, lambda _percent: None)
-                store.finish(step.number, put=[lun])
-                log.warning("LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
-            case _:
-                log.warning("a crash cut off a change of %s", ", ".join(step.detail.get("claims", ())))
+        try:
+            inventory = _settle(store, hardware, inventory, step)
+        except HardwareError as error:
+            # Left pending: the next start tries again, and nothing else waits for it.
+            log.error("cannot settle step %d (%s), which a crash had cut off: %s", step.number, step.kind, error)
+    return inventory
+
+
+def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep) -> Inventory:
+    lun_id, pool_id = str(step.detail.get("lun")), str(step.detail.get("pool"))
+    if step.kind == "change":
+        log.warning("a crash cut off a change of %s", ", ".join(step.detail["claims"]))
+        return inventory
+    if inventory.get(StoragePool, pool_id) is None:
+        raise HardwareError(f"the pool of LUN {lun_id} is not in the configuration")
+    pool, lun = _pool(hardware, inventory, pool_id), inventory.get(Lun, lun_id)
+    match step.kind:
+        case "create_lun":
+            _forget_disk(hardware, lun_id, int(step.detail["number"]))
+            pool.delete(lun_id)
+            store.finish(step.number)
+            log.warning("undid the creation of LUN %s, which a crash had cut off", lun_id)
+        case "delete_lun":
+            if lun:
+                _forget_lun(hardware, lun)
+                inventory = inventory.drop(lun.id)
+            pool.delete(lun_id)
+            store.finish(step.number, drop=[lun] if lun else [])
+            log.warning("completed the deletion of LUN %s, which a crash had cut off", lun_id)
+        case "resize_lun" if lun:
+            found = pool.probe(lun.id)
+            if found.size == step.detail["after"]:
+                lun = msgspec.structs.replace(lun, size=found.size)
+                inventory = inventory.put(lun)
+            elif found.condition is Condition.GOOD:
+                pool.resize(lun.id, lun.size, lambda _percent: None)
+            store.finish(step.number, put=[lun])
+            log.warning("LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
     return inventory
 
 
@@ -138,7 +151,7 @@ def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
             hardware.take(Step(fact, None))
 
 
-def _forget_lun(hardware: Hardware, inventory: Inventory, lun: Lun) -> None:
+def _forget_lun(hardware: Hardware, lun: Lun) -> None:
     """Take out of the kernel what is there of a LUN, whatever a crash left of it."""
     there = {fact.key: fact for fact in hardware.read()}
     units = [fact for fact in there.values() if isinstance(fact, Unit) and fact.lun == lun.id]
@@ -341,9 +354,10 @@ async def start(context: Context, stored: Stored) -> None:
         inventory = await context.work(
             settle_pending, context.store, context.hardware, context.cache.inventory, stored.pending
         )
-        context.cache.inventory = inventory
+        context.cache.settle(inventory)
         found = await context.work(look, context, claims)
-        await context.work(_write, context, found, [step.number for step in stored.pending])
+        changes = [step.number for step in stored.pending if step.kind == "change"]
+        await context.work(_write, context, found, changes)
         context.cache.apply(found.put, [entry.id for entry in found.drop])
         if found.problems:
             context.cache.corrupt(found.problems[0])
@@ -407,14 +421,16 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
     current = context.cache.inventory
     put = [_merged(current, entry) for entry in found.put if not isinstance(entry, Lun) or current.get(Lun, entry.id)]
     context.cache.apply(put, [entry.id for entry in found.drop])
+    for entry in put:
+        if isinstance(entry, Lun) and entry.condition is Condition.GOOD and not entry.exported:
+            with context.operations.holds.hold([entry.id]):
+                await reshape(context, entry, lambda lun: msgspec.structs.replace(lun, exported=True))
 
 
 def _merged(current: Inventory, entry: Entity) -> Entity:
     if not isinstance(entry, Lun):
         return entry
-    return msgspec.structs.replace(
-        current.known(Lun, entry.id), condition=entry.condition, reason=entry.reason, exported=entry.exported
-    )
+    return msgspec.structs.replace(current.known(Lun, entry.id), condition=entry.condition, reason=entry.reason)
 
 
 async def readdress(context: Context) -> None:

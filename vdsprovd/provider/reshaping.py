@@ -1,0 +1,40 @@
+"""Change a LUN together with what the kernel holds for it."""
+
+from collections.abc import Callable
+
+from vdsprovd.hardware import Fact
+from vdsprovd.inventory import Lun, Target
+from vdsprovd.provider import facts
+from vdsprovd.provider.context import Context
+
+
+async def reshape(
+    context: Context,
+    lun: Lun,
+    altered: Callable[[Lun], Lun],
+    targets: tuple[str, ...] = (),
+) -> None:
+    """Change a LUN and what the kernel holds for it, wholly or not at all; `targets` are those that it comes to."""
+    touched = [*(entry.target_id for entry in lun.associations), *targets]
+    async with context.reshaping(touched):
+        changed = altered(context.cache.inventory.known(Lun, lun.id))
+        before, after = sides(context, lun, changed)
+        await context.change(before, after, put=[changed], also=touched, claims=_claims(context, lun, touched))
+
+
+def sides(context: Context, lun: Lun, changed: Lun | None) -> tuple[list[Fact], list[Fact]]:
+    """The facts about a LUN before and after a change of it; None for after its deletion."""
+    current, local = context.cache.inventory, context.local
+    both = (lun, changed) if changed else (lun,)
+    targets = {entry.target_id for side in both for entry in side.associations}
+    initiators = {name for side in both for name in facts.expanded(side.mask, local)}
+    before = list(facts.of_lun(current, lun, local, targets, initiators))
+    if changed:
+        return before, list(facts.of_lun(current.put(changed), changed, local, targets, initiators))
+    after = current.drop(lun.id)
+    groups = ((after.known(Target, id), group) for id in targets for group in after.groups_at(id))
+    return before, [fact for target, group in groups for fact in facts.acls(after, target, group, local, initiators)]
+
+
+def _claims(context: Context, lun: Lun, targets: list[str]) -> list[str]:
+    return [lun.id, *(context.cache.inventory.known(Target, id).iscsi_name for id in targets)]
