@@ -18,6 +18,7 @@ from labhost.prerequisites import BUILDING, EMULATION, RUNNING, require
 CHECKOUT = Path(__file__).resolve().parents[2]
 GUEST_SCRIPTS = CHECKOUT / "scripts/guest"
 BUILD_SPACE = 1500 << 20
+KERNEL_SPACE = 1000 << 20
 # What a test run may want to know of the one who called it.
 FORWARDED = ("CI", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "PYTEST_ADDOPTS")
 FORWARDED_PREFIXES = ("VDSPROVD_", "HYPOTHESIS_")
@@ -82,6 +83,11 @@ def _parser() -> Parser:
         help="end the guest after that long, with status 124 (default: never)",
     )
     add("--memory", metavar="MIB", type=int, default=2048, help="memory of each guest (default: 2048)")
+    add(
+        "--state",
+        metavar="DIR",
+        help="keep /etc/vdsprovd, /var/lib/vdsprovd and /srv/state in DIR, from one boot to the next (one host)",
+    )
     add("--console", metavar="FILE", help="keep what the guests' kernels say, and their services, in FILE")
     add(
         "--env",
@@ -103,6 +109,8 @@ def main(arguments: list[str]) -> int:
         parser.error("no COMMAND; put it after --")
     if not 1 <= options.hosts <= 9:
         parser.error("--hosts takes 1 to 9")
+    if options.state and options.hosts > 1:
+        parser.error("--state is for one host")
     end_on_signals()
     terminal = _saved_terminal()
     try:
@@ -124,7 +132,10 @@ def _lab(options: argparse.Namespace) -> int:
     require({**RUNNING, **(EMULATION if options.qemu else {})}, install=options.yes)
     check_rights(install=options.yes)
     wanted = recipe.read(CHECKOUT)
-    if not (cache.folder() / wanted.name).is_dir():
+    if not all(
+        (cache.folder() / name).is_dir()
+        for name in [wanted.name, *([recipe.stock_kernel_name()] if options.qemu else [])]
+    ):
         require(BUILDING, install=options.yes)
     built, _keep = cache.obtain(
         wanted.name,
@@ -133,11 +144,22 @@ def _lab(options: argparse.Namespace) -> int:
         need=BUILD_SPACE,
         announce="building the lab's root file system (about 2 minutes, once)...",
     )
+    kernel = None
+    if options.qemu:
+        source = {"suite": recipe.SUITE, "package": recipe.STOCK_KERNEL_PACKAGE}
+        kernel, _keep_kernel = cache.obtain(
+            recipe.stock_kernel_name(),
+            "labhost.stock_kernel",
+            {**source, "root": str(built / "root")},
+            need=KERNEL_SPACE,
+            announce="unpacking the stock kernel (about a minute, once)...",
+        )
     if not options.command:
         return 0
     task: Json = {
         "root": str(built / "root"),
-        "kernel": None,
+        "kernel": str(kernel) if kernel else None,
+        "state": _state(options.state),
         "guest_scripts": str(GUEST_SCRIPTS),
         "checkout": str(CHECKOUT),
         "folder": _folder(shares),
@@ -158,6 +180,14 @@ def _shared(name: str) -> str:
     path = Path(name).resolve()
     if not path.is_dir():
         raise LabError(f"--share {name}: no such folder", USAGE)
+    return str(path)
+
+
+def _state(name: str | None) -> str | None:
+    if name is None:
+        return None
+    path = Path(name).resolve()
+    path.mkdir(parents=True, exist_ok=True)
     return str(path)
 
 

@@ -15,11 +15,14 @@ from typing import cast
 
 from labhost import network, qemu, uml
 from labhost.ending import GUEST_DIED, TIMED_OUT, LabError, say
+from labhost.guest import Wiring
 from labhost.namespaces import Json
 
 BOOT_LIMIT = 60.0  # seconds until COMMAND starts; boots take 2 to 10
 EMULATED_BOOT_LIMIT = 400.0
 CHUNK = 1 << 16
+# What --state keeps: where the project's files are, and a place for pools.
+STATE = ("/etc/vdsprovd", "/var/lib/vdsprovd", "/srv/state")
 CONSOLE_LIMIT = 1 << 22
 ESCAPE = b"\x1d"  # Ctrl-], three times: the guest gets every other key, so a hung one could not be left
 
@@ -82,15 +85,22 @@ class Session:
         _mount("-t", "tmpfs", "-o", "mode=755", "lab", str(root / "lab/run"))
         _mount("--bind", cast(str, self._task["guest_scripts"]), str(root / "lab/guest"))
         if self._emulated:
-            qemu.mount_modules(root, Path(cast(str, self._task["kernel"])))
-        for index, folder in enumerate(self._mounts()):
+            _mount("--bind", f"{self._task['kernel']}/modules", str(root / "usr/lib/modules"))
+        for index, folder in enumerate(self._mounts().values()):
             place = root / "lab/run/mount" / str(index)
             place.mkdir(parents=True)
             _mount("--rbind", folder, str(place))
 
-    def _mounts(self) -> list[str]:
-        """Parents come before children."""
-        return sorted({cast(str, self._task["checkout"]), *cast(list[str], self._task["shares"])})
+    def _mounts(self) -> dict[str, str]:
+        """Places in the guest and the host's folders that are seen there; parents come before children."""
+        checkout = cast(str, self._task["checkout"])
+        places = {checkout: checkout, **{path: path for path in cast(list[str], self._task["shares"])}}
+        if state := cast(str | None, self._task["state"]):
+            for path in STATE:
+                folder = Path(state, path.strip("/").replace("/", "-"))
+                folder.mkdir(parents=True, exist_ok=True)
+                places[path] = str(folder)
+        return dict(sorted(places.items()))
 
     def _write_task(self) -> None:
         task = self._task
@@ -132,7 +142,7 @@ class Session:
         ]
         for index, path in enumerate(self._mounts()):
             below = f"/lab/run/mount/{index}"
-            if path in shares:
+            if path != self._task["checkout"] or path in shares:
                 rows.append((below, path, "none", "bind,x-mount.mkdir"))
             else:
                 options = f"lowerdir={below},upperdir=/mnt/checkout-upper,workdir=/mnt/checkout-work,x-mount.mkdir"
@@ -153,15 +163,13 @@ class Session:
         output_in, output_out = os.pipe()
         error_in, error_out = os.pipe()
         control_in, control_out = os.pipe()
-        keys_in, keys_out = os.pipe()
-        screen_in, screen_out = os.pipe()
-        wiring = uml.Wiring(
+        terminal, terminal_theirs = socket.socketpair()
+        wiring = Wiring(
             console=console_out,
             output=output_out,
             error=error_out,
             control=control_out,
-            terminal_in=keys_in,
-            terminal_out=screen_out,
+            terminal=terminal_theirs.fileno(),
             network=link.fileno() if link else None,
         )
         if self._emulated:
@@ -170,16 +178,17 @@ class Session:
         else:
             process = uml.start(self._root, number, self._memory, wiring)
         guest = Guest(number, process)
-        for end in (console_out, output_out, error_out, control_out, keys_in, screen_out):
+        terminal_theirs.close()
+        for end in (console_out, output_out, error_out, control_out):
             os.close(end)
         read = selectors.EVENT_READ
         self._selector.register(console_in, read, lambda data: self._on_console(guest, data))
         self._selector.register(output_in, read, lambda data: _write(1, data))
         self._selector.register(error_in, read, lambda data: _write(2, data))
         self._selector.register(control_in, read, lambda data: self._on_control(guest, data))
-        self._selector.register(screen_in, read, lambda data: _write(1, data))
+        self._selector.register(terminal, read, lambda data: _write(1, data))
         if number == 1 and self._terminal:
-            self._selector.register(0, read, lambda data: self._on_key(keys_out, data))
+            self._selector.register(0, read, lambda data: self._on_key(terminal, data))
         return guest
 
     # While they run
@@ -246,12 +255,12 @@ class Session:
             elif word == "failed":
                 raise self._death(rest)
 
-    def _on_key(self, keys: int, data: bytes) -> None:
+    def _on_key(self, terminal: socket.socket, data: bytes) -> None:
         others = data.rstrip(ESCAPE)
         self._escapes = len(data) - len(others) + (0 if others else self._escapes)
         if self._escapes >= 3:
             raise LabError("left with Ctrl-] three times\r", 130)
-        os.write(keys, data)
+        terminal.sendall(data)
 
     def _bury(self, guest: Guest) -> None:
         panic = b"Kernel panic" in guest.console

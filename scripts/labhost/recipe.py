@@ -82,3 +82,10 @@ def read(checkout: Path) -> Recipe:
         # A change of how it is built is a change of what is built.
         builder=hashlib.sha256((Path(__file__).parent / "rootfs.py").read_bytes()).hexdigest(),
     )
+
+
+def stock_kernel_name() -> str:
+    # Its archive moves to newer builds by itself; a new one is no reason to unpack again.
+    builder = (Path(__file__).parent / "stock_kernel.py").read_bytes()
+    text = f"{SUITE} {STOCK_KERNEL_PACKAGE} ".encode() + builder
+    return "kernel-" + hashlib.sha256(text).hexdigest()[:16]

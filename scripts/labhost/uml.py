@@ -1,49 +1,14 @@
 """The usual guest: a kernel that is an ordinary process (user-mode Linux)."""
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+from labhost.guest import COMMON_SETTINGS, Wiring
 from labhost.prerequisites import SEARCH_PATH
 
 # As the guest calls them; four lines, see scripts/guest/run.
 LINE = "/dev/ttyS"
 NETWORK_DEVICE = "vec0"
-
-# What takes seconds of a boot with systemd and does nothing for a guest that lives for a minute. The unit that restores
-# targets is among them: the kernel's configuration is to be what COMMAND makes of it.
-SYSTEMD_SETTINGS = (
-    "systemd.condition_needs_update=no",
-    *(
-        f"systemd.mask={unit}"
-        for unit in (
-            "e2scrub_reap.service",
-            "modprobe@drm.service",
-            "modprobe@efi_pstore.service",
-            "modprobe@fuse.service",
-            "proc-sys-fs-binfmt_misc.automount",
-            "rtslib-fb-targetctl.service",
-            "systemd-pstore.service",
-        )
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """The file descriptors that join a guest to the lab."""
-
-    console: int
-    output: int
-    error: int
-    control: int
-    terminal_in: int
-    terminal_out: int
-    network: int | None
-
-    def all(self) -> list[int]:
-        ends = [self.console, self.output, self.error, self.control, self.terminal_in, self.terminal_out]
-        return ends if self.network is None else [*ends, self.network]
 
 
 def start(root: Path, number: int, memory: int, wiring: Wiring) -> subprocess.Popen[bytes]:
@@ -66,14 +31,14 @@ def start(root: Path, number: int, memory: int, wiring: Wiring) -> subprocess.Po
         f"ssl0=null,fd:{wiring.output}",
         f"ssl1=null,fd:{wiring.error}",
         f"ssl2=null,fd:{wiring.control}",
-        f"ssl3=fd:{wiring.terminal_in},fd:{wiring.terminal_out}",
+        f"ssl3=fd:{wiring.terminal}",
         # Ends the process at a panic.
         "panic=-1",
         # Twice as fast as tracing; it falls back to that where the machine has no seccomp.
         "seccomp=auto",
         "quiet",
         "loglevel=6",
-        *SYSTEMD_SETTINGS,
+        *COMMON_SETTINGS,
         f"lab.host={number}",
         f"lab.line={LINE}",
     ]
