@@ -255,7 +255,8 @@ class SimulatedArray(Array):
             store = Store(self.folder / "state")
             try:
                 listener = activation.bind(self.socket, 0o660, -1)
-                await serve(check(self.configuration(), "test"), store, self.hardware, listener, self._stop, on_ready)
+                configuration = check(self.configuration(), "test")
+                await serve(configuration, store, self.hardware, listener, self._stop, on_ready=on_ready)
             finally:
                 store.close()
 

@@ -24,6 +24,7 @@ LAB = CHECKOUT / "scripts" / "lab"
 sys.path.insert(0, str(LAB.parent))
 
 from labhost import cache, network, recipe, rootfs  # noqa: E402
+from labhost.ending import LabError  # noqa: E402
 
 guest = pytest.mark.skipif(
     shutil.which("unshare") is None or not (cache.folder() / recipe.read(CHECKOUT).name).is_dir(),
@@ -186,6 +187,28 @@ def test_systemd_comes_up_whole() -> None:
     assert done.stdout.splitlines()[0] == "running", done.stdout
 
 
+@guest
+def test_state_outlives_a_boot(tmp_path: Path) -> None:
+    folders = ("/etc/vdsprovd", "/var/lib/vdsprovd", "/srv/state")
+    write = "; ".join(f"echo {folder} > {folder}/mark" for folder in folders)
+    assert lab("--state", str(tmp_path), "--", "sh", "-c", write).returncode == 0
+    done = lab("--state", str(tmp_path), "--", "sh", "-c", f"cat {' '.join(f'{folder}/mark' for folder in folders)}")
+    assert done.stdout.splitlines() == list(folders)
+
+
+@pytest.mark.skipif(
+    not (cache.folder() / recipe.stock_kernel_name()).is_dir(),
+    reason="no stock kernel in the lab's cache; scripts/lab --qemu --build unpacks one",
+)
+@guest
+def test_the_stock_kernel_runs_the_same_under_emulation(tmp_path: Path) -> None:
+    script = "ls /sys/kernel/config/target; nproc; echo err >&2; pwd > $0/seen; exit 7"
+    done = lab("--qemu", "--share", str(tmp_path), "--", "sh", "-c", script, str(tmp_path))
+    assert (done.returncode, done.stderr) == (7, "err\n")
+    assert done.stdout.split() == ["core", "dbroot", "version", "2"]
+    assert (tmp_path / "seen").read_text() == f"{CHECKOUT}\n"
+
+
 LOGIN = """
 set -e
 truncate -s 64M /srv/disk
@@ -282,6 +305,13 @@ def test_a_missing_tool_is_named_with_the_command_that_installs_it(tmp_path: Pat
         pytest.skip(done.stderr)
     assert done.returncode == 69
     assert re.search(r"apt-get install .*some-package", done.stderr)
+
+
+def test_a_full_disk_is_told_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VDSPROVD_LAB_CACHE", str(tmp_path))
+    with pytest.raises(LabError, match="MiB free") as raised:
+        cache.obtain("rootfs-0", "labhost.rootfs", {}, need=1 << 60, announce="")
+    assert raised.value.status == 73
 
 
 @pytest.mark.parametrize("arguments", [[], ["--no-such-option", "--", "true"], ["--hosts", "0", "--", "true"]])

@@ -93,8 +93,8 @@ async def _run(configuration: Config, options: argparse.Namespace) -> int:
     store = Store(None if options.simulate else Path(configuration.provider.state))
     try:
         hardware = _hardware(configuration, simulate=options.simulate)
-        listener = _listener(configuration, options.socket, simulate=options.simulate)
-        await serve(configuration, store, hardware, listener, stop)
+        listener, inherited = _listener(configuration, options.socket, simulate=options.simulate)
+        await serve(configuration, store, hardware, listener, stop, patient=inherited)
     finally:
         store.close()
     return 0
@@ -106,10 +106,15 @@ async def serve(
     hardware: Hardware,
     listener: socket.socket,
     stop: asyncio.Event,
+    *,
+    patient: bool = False,
     on_ready: Callable[[Context], None] | None = None,
 ) -> None:
-    """Serve the API on the socket until `stop` is set. Calls are answered from the first moment on, until the host is
-    rebuilt with VDS_E_INITIALIZE_NOT_CALLED. Raises `StartError`, `HardwareError`."""
+    """Serve the API on the socket until `stop` is set. Raises `StartError`, `HardwareError`.
+
+    Calls are answered from the first moment on, until the host is rebuilt with VDS_E_INITIALIZE_NOT_CALLED; or, if
+    `patient`, wait until then: a call that made systemd start the daemon wants its answer.
+    """
     stored = store.load()
     inventory, put, drop = recovery.assemble(configuration, stored)
     store.finish(None, put=put, drop=drop)
@@ -117,12 +122,15 @@ async def serve(
     context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
     gate = Gate(os.geteuid(), group_roles(configuration.roles))
     service = make_service(interfaces.describe(context), gate)
-    await service.serve(listener)
     try:
+        if not patient:
+            await service.serve(listener)
         # Watched from before the first look, so that no address comes unseen.
         async with addresses.watch(lambda: recovery.readdress(context)):
             await recovery.start(context, stored)
             gate.ready = True
+            if patient:
+                await service.serve(listener)
             notify.ready(f"serving {listener.getsockname()}")
             log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
             if on_ready:
@@ -158,11 +166,11 @@ def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
     return Lio(pools)
 
 
-def _listener(configuration: Config, path: str | None, *, simulate: bool) -> socket.socket:
-    """systemd's socket, or one of our own: 0660, root's and the configured group's."""
+def _listener(configuration: Config, path: str | None, *, simulate: bool) -> tuple[socket.socket, bool]:
+    """systemd's socket, or one of our own: 0660, root's and the configured group's; and whether it is systemd's."""
     inherited = activation.systemd_sockets()
     if path is None and (found := inherited.get("varlink")):
-        return found
+        return found, True
     gid = -1
     if not simulate:
         try:
@@ -172,7 +180,7 @@ def _listener(configuration: Config, path: str | None, *, simulate: bool) -> soc
     where = Path(path or configuration.provider.socket)
     if path is None:
         where.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    return activation.bind(where, 0o660, gid)
+    return activation.bind(where, 0o660, gid), False
 
 
 if __name__ == "__main__":

@@ -240,3 +240,16 @@ def test_a_missing_volume_makes_the_lun_offline_and_comes_back(
     lio.call(scan, **({"id": lio.sub_system} if scan.startswith("SubSystem") else {}))
     assert lio.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
     assert lio.kernel() == before
+
+
+def test_another_daemon_s_disks_are_in_nobody_s_way(lio: LioArray) -> None:
+    """A disk of another vdsprovd, or of one whose store was lost, is left alone, and its number is not used."""
+    lun = lio.make_lun()
+    lio.stop()
+    (lio.folder / "state").rename(lio.folder / "lost")
+    lio.start()
+    other = lio.make_lun()
+    assert {path.name for path in CONFIGFS.glob("core/fileio_*/*-*")} == {lun, other}
+    lio.call("Lun.Delete", id=other)
+    recover(lio)
+    assert {path.name for path in CONFIGFS.glob("core/fileio_*/*-*")} == {lun}

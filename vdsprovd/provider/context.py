@@ -56,7 +56,8 @@ class Context:
         self._failure = ""
         self.local: Collection[str] = ()
         """The iSCSI names of this host's initiators."""
-        self._last_lun_number = 0
+        self.last_lun_number = 0
+        """The highest number of a LUN that is or was seen."""
         self._workers = ThreadPoolExecutor(WORKERS, "vdsprovd")
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -79,11 +80,9 @@ class Context:
         return msgspec.structs.replace(entry, total=space.total, free=space.free, fault="")
 
     def next_lun_number(self) -> int:
-        """A number that no LUN has."""
-        if not self._last_lun_number:
-            self._last_lun_number = max((lun.number for lun in self.cache.inventory.all(Lun)), default=0)
-        self._last_lun_number += 1
-        return self._last_lun_number
+        """A number that no LUN has, and no disk that a scan found, whoever made it."""
+        self.last_lun_number += 1
+        return self.last_lun_number
 
     def reshaping(self, target_ids: Iterable[str]) -> AbstractAsyncContextManager[None]:
         """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""

@@ -21,6 +21,7 @@ from vdsprovd.hardware import (
     Listener,
     Mismatch,
     Pool,
+    Refused,
     Step,
     TargetNode,
     Unit,
@@ -98,8 +99,10 @@ class Lio:
     def _add_disk(self, disk: Disk) -> None:
         folder = configfs.hba(disk.number)
         if folder.exists():
+            if (folder / disk.lun).exists():
+                raise Mismatch(f"cannot add {disk}: it is in the kernel already")
             if configfs.folders(folder):
-                raise Mismatch(f"cannot add the disk of LUN {disk.lun}: {folder} is in use")
+                raise Refused(f"cannot add {disk}: somebody else uses its place, {folder}; try again after a recovery")
             # A crash between its two mkdirs leaves an empty HBA folder, which rtslib takes for a storage object.
             folder.rmdir()
         with self._rtslib:
