@@ -265,3 +265,51 @@ def test_ends_are_wiped(lio: LioArray, target: str, session: Login) -> None:
         left = kept.read()
     assert left == bytes(MIB) + b"x" * 2 * MIB + bytes(MIB)
     assert not path.exists()
+
+
+@pytest.fixture
+def busy(lio: LioArray, target: str, session: Login) -> Iterator[str]:
+    """A LUN that this host's initiator keeps writing to while the test goes on."""
+    lun = lio.make_lun(8 * MIB, mask=INITIATOR)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    session.login()
+    # A disk that is taken away shall fail soon, not after the two minutes for which open-iscsi hopes that it comes back.
+    for timeout in Path("/sys/class/iscsi_session").glob("session*/recovery_tmo"):
+        timeout.write_text("1")
+    writer = subprocess.Popen(
+        ["sh", "-c", f"while dd if=/dev/zero of={session.disk} bs=64k count=64 oflag=direct; do :; done"],
+        stderr=subprocess.DEVNULL,
+    )
+    yield lun
+    writer.kill()
+    writer.wait()
+
+
+def test_a_lun_in_use_can_be_deleted(lio: LioArray, target: str, busy: str) -> None:
+    """Delete takes the LUN from under its initiator, which gets errors; nothing hangs and nothing is left."""
+    lio.call("Lun.Delete", id=busy)
+    assert lio.call("IscsiTarget.QueryAssociatedLuns", id=target) == {"luns": []}
+    assert list(Path("/sys/kernel/config/target/core").glob("fileio_*/*-*")) == []
+    assert list((lio.pools_folder / "files0").iterdir()) == []
+
+
+def test_a_mask_and_an_association_in_use_can_be_changed(lio: LioArray, target: str, busy: str) -> None:
+    """A LUN in use can be masked, dissociated, set offline and given back."""
+    before = lio.kernel()
+    lio.call("Lun.SetMask", id=busy, unmaskingList="")
+    lio.call("Lun.SetMask", id=busy, unmaskingList=INITIATOR)
+    lio.call("LunIscsi.AssociateTargets", id=busy)
+    lio.call("LunIscsi.AssociateTargets", id=busy, targetIds=[target])
+    lio.call("Lun.SetStatus", id=busy, status="offline")
+    lio.call("Lun.SetStatus", id=busy, status="online")
+    assert lio.kernel() == before
+
+
+def test_a_target_and_a_subsystem_in_use_can_be_taken_away(lio: LioArray, target: str, busy: str) -> None:
+    """Connected initiators are no obstacle to an offline subsystem, nor to the deletion of a target."""
+    lio.call("SubSystem.SetStatus", id=lio.sub_system, status="offline")
+    assert lio.call("IscsiTarget.GetConnectedInitiators", id=target) == {"initiatorList": []}
+    lio.call("SubSystem.SetStatus", id=lio.sub_system, status="online")
+    lio.call("LunIscsi.AssociateTargets", id=busy)
+    lio.wait(lio.call("IscsiTarget.Delete", id=target))
+    assert lio.call("SubSystemIscsi.QueryTargets", id=lio.sub_system) == {"targets": []}

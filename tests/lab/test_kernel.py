@@ -234,6 +234,12 @@ def test_a_missing_volume_makes_the_lun_offline_and_comes_back(
     assert found["hresult"] == 0x00042715
     assert (found["properties"]["status"], found["properties"]["health"]) == ("offline", "unknown")
     assert lio.associated(lun) == [target]
+    for method, parameters in (
+        ("Lun.Extend", {"numberOfBytesToAdd": MIB}),
+        ("Lun.Shrink", {"numberOfBytesToRemove": 4096}),
+        ("Lun.GetIdentificationData", {}),
+    ):
+        assert lio.error(method, id=lun, **parameters) == "VDS_E_OBJECT_STATUS_FAILED"
     lio.call("Lun.SetMask", id=lun, unmaskingList="")
     lio.call("Lun.SetMask", id=lun, unmaskingList=INITIATOR)
     subprocess.run(["mv", lio.folder / "away", path], check=True)

@@ -92,6 +92,7 @@ class Lun(Interface):
     async def get_identification_data(self, lun: inventory.Lun) -> LunInformationReply:
         """What an initiator reads from INQUIRY and the VPD pages 0x80 and 0x83: the key by which backup software finds
         the LUN among its host's disks. (IVdsLun::GetIdentificationData)"""
+        _check_there(lun)
         with self.context.operations.holds.hold(shared=[lun.id]):
             work = self.context.work(self.context.hardware.identity, facts.disk(lun))
             found = await self.context.guarded(work, lun.id)
@@ -141,6 +142,7 @@ class Lun(Interface):
 
         Initiators see the new size after a rescan. (IVdsLun::Extend)
         """
+        _check_there(lun)
         _check_drives(drive_ids)
         rounded(number_of_bytes_to_add, 1)
         pool = self.context.pool(lun.pool_id)
@@ -159,6 +161,7 @@ class Lun(Interface):
     @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG)
     def shrink(self, lun: inventory.Lun, number_of_bytes_to_remove: int) -> Operation:
         """Cut at most so many bytes from the end of the LUN; what is there is lost. (IVdsLun::Shrink)"""
+        _check_there(lun)
         if number_of_bytes_to_remove <= 0:
             raise VdsError(
                 Hresult.E_INVALIDARG,
@@ -319,6 +322,12 @@ def _free_index(current: Inventory, target_id: str) -> int:
             Hresult.VDS_E_NOT_SUPPORTED, f"the target has {len(taken)} LUNs; SCSI can address no more", target_id
         )
     return index
+
+
+def _check_there(lun: inventory.Lun) -> None:
+    """What needs the LUN's bytes is refused while its volume is missing; its settings can be changed all the same."""
+    if lun.condition is Condition.MISSING:
+        raise VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, f"the LUN's volume is missing: {lun.reason}", lun.id)
 
 
 def _check_drives(drive_ids: tuple[str, ...]) -> None:
