@@ -392,7 +392,7 @@ class LioArray(Array):
                 if (path / name).is_symlink():
                     found.add(f"{path / name} -> {os.readlink(path / name)}")
             # What counts live (ids that the kernel hands out anew, statistics) is no configuration.
-            if "statistics" not in base and "alua" not in base:
+            if not any(word in base for word in ("statistics", "alua", "discovery_auth")):
                 found.add(base)
                 for name in files:
                     if name in ("enable", "authentication", "userid", "password", "TargetAlias", "vpd_unit_serial"):
