@@ -10,10 +10,10 @@ from rpds import HashTrieMap
 
 from vdsprovd.hardware import Secret
 from vdsprovd.inventory import Association, Entity, Lun, Portal, PortalGroup, StoragePool, SubSystem, Target
-from vdsprovd.model import LunType, SubSystemStatus
+from vdsprovd.model import LunType
 from vdsprovd.store import REMEMBERED, Store, StoreError
 
-SUB_SYSTEM = SubSystem("s", "array0", "", "Array", True, status=SubSystemStatus.OFFLINE)
+SUB_SYSTEM = SubSystem("s", "array0", "", "Array", True, online=False)
 POOL = StoragePool("p", "s", "files0", "")
 TARGET = Target(
     "t",

@@ -49,8 +49,25 @@ class SubSystem(msgspec.Struct, frozen=True):
     friendly_name: str
     require_chap: bool
     import_target: bool = True
-    status: SubSystemStatus = SubSystemStatus.ONLINE
-    health: Health = Health.HEALTHY
+    online: bool = True
+    faults: tuple[str, ...] = ()
+    """What is wrong with its pools, one text a pool."""
+    failed: bool = False
+    """None of its pools works."""
+
+    @property
+    def status(self) -> SubSystemStatus:
+        """What was set, unless the pools say otherwise."""
+        if self.failed:
+            return SubSystemStatus.FAILED
+        return SubSystemStatus.ONLINE if self.online else SubSystemStatus.OFFLINE
+
+    @property
+    def health(self) -> Health:
+        """Failed with its last pool, degraded with the first."""
+        if self.failed:
+            return Health.FAILED
+        return Health.DEGRADED if self.faults else Health.HEALTHY
 
     @property
     def properties(self) -> SubSystemProperties:

@@ -33,7 +33,7 @@ from vdsprovd.inventory import (
     SubSystem,
     Target,
 )
-from vdsprovd.model import LunType, SubSystemStatus
+from vdsprovd.model import LunType
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ CREATE TABLE sub_system (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     friendly_name TEXT NOT NULL,
-    status TEXT NOT NULL
+    online INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE storage_pool (
     id TEXT PRIMARY KEY,
@@ -293,8 +293,8 @@ class Store:
             )
 
     def _sub_systems(self) -> Iterator[SubSystem]:
-        for id, name, friendly_name, status in self._rows("SELECT id, name, friendly_name, status FROM sub_system"):
-            yield SubSystem(id, name, "", friendly_name, True, status=SubSystemStatus.of(status))
+        for id, name, friendly_name, online in self._rows("SELECT id, name, friendly_name, online FROM sub_system"):
+            yield SubSystem(id, name, "", friendly_name, True, online=bool(online))
 
     def _targets(self) -> Iterator[Target]:
         secrets: dict[tuple[str, int], dict[str, Secret]] = {}
@@ -369,7 +369,7 @@ def _upsert(table: str, columns: str) -> str:
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {updates}"  # noqa: S608
 
 
-_SUB_SYSTEM = _upsert("sub_system", "id name friendly_name status")
+_SUB_SYSTEM = _upsert("sub_system", "id name friendly_name online")
 _STORAGE_POOL = _upsert("storage_pool", "id sub_system_id name")
 _LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online")
 _TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")
@@ -378,9 +378,7 @@ _PORTAL_GROUP = _upsert("portal_group", "id target_id tag")
 
 
 def _put_sub_system(db: sqlite3.Connection, value: SubSystem) -> None:
-    # Failed and the like are found out anew; only what was set by hand lasts.
-    status = SubSystemStatus.OFFLINE if value.status is SubSystemStatus.OFFLINE else SubSystemStatus.ONLINE
-    db.execute(_SUB_SYSTEM, (value.id, value.name, value.friendly_name, status.value))
+    db.execute(_SUB_SYSTEM, (value.id, value.name, value.friendly_name, value.online))
 
 
 def _put_storage_pool(db: sqlite3.Connection, value: StoragePool) -> None:

@@ -163,6 +163,31 @@ def test_access_that_nobody_granted_goes(lio: LioArray, reachable: tuple[str, st
     assert lio.kernel() == before
 
 
+def test_a_logical_unit_that_somebody_swapped(lio: LioArray, reachable: tuple[str, str, str]) -> None:
+    """A logical unit that leads to another of our disks is put right by the recovery, with the grants on it."""
+    _, target, name = reachable
+    lio.call("LunIscsi.AssociateTargets", id=lio.make_lun(mask=OTHER_INITIATOR), targetIds=[target])
+    before = lio.kernel()
+    base = group_folder(name)
+    grants = (base / "acls" / INITIATOR / "lun_0", base / "acls" / OTHER_INITIATOR / "lun_1")
+    disks = []
+    for number, grant in enumerate(grants):
+        (link,) = (entry for entry in (base / "lun" / f"lun_{number}").iterdir() if entry.is_symlink())
+        disks.append(link.resolve())
+        unlink(grant)
+        unlink(base / "lun" / f"lun_{number}")
+    for number, disk in enumerate(reversed(disks)):
+        folder = base / "lun" / f"lun_{number}"
+        folder.mkdir()
+        (folder / "swapped").symlink_to(disk)
+    for number, grant in enumerate(grants):
+        grant.mkdir()
+        (grant / "swapped").symlink_to(base / "lun" / f"lun_{number}")
+    assert lio.kernel() != before
+    recover(lio)
+    assert lio.kernel() == before
+
+
 def test_a_kernel_half_built(lio: LioArray, reachable: tuple[str, str, str]) -> None:
     """Objects left half made (a folder without its link, a disk without a file, an empty HBA) are completed at start."""
     lun, _, name = reachable

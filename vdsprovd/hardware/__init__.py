@@ -4,7 +4,8 @@ The state of the iSCSI target is a set of *facts*: flat, immutable, each about o
 a set, what is there is another, and `steps` turns their difference into an order of work that the kernel accepts. A
 command, its undoing, boot, recovery after a crash and Refresh all take that one path.
 
-Laws: a fact's `key` names the object, its other fields are the object's settings. Adapters are strict: adding what is
+Laws: a fact's `key` names the object, its other fields are the object's settings; those in `fixed` cannot be changed in
+place, so an object that differs in them is made anew, with all that needs it. Adapters are strict: adding what is
 there or relying on what is not raises `Mismatch`, because it proves that the caller's picture of the host is wrong.
 Adapters block; they are called from worker threads.
 """
@@ -39,12 +40,18 @@ class Fact(msgspec.Struct, frozen=True):
 
     rank: ClassVar[int]
     identity: ClassVar[int]  # how many of the fields, from the first, name the object
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> "Key":
         """What names the object; two facts with one key are the same object with different settings."""
         fields = self.__struct_fields__[: self.identity]
         return (type(self), *(getattr(self, field) for field in fields))
+
+    @property
+    def needs(self) -> "tuple[Key, ...]":
+        """The keys of the objects without which this one cannot be."""
+        return ()
 
 
 class Disk(Fact, frozen=True):
@@ -56,6 +63,7 @@ class Disk(Fact, frozen=True):
     size: int
     rank: ClassVar[int] = 0
     identity: ClassVar[int] = 1
+    fixed: ClassVar[tuple[str, ...]] = ("number", "path")
 
     def __str__(self) -> str:
         return f"the disk of LUN {self.lun} ({self.size} bytes in {self.path})"
@@ -83,6 +91,10 @@ class Group(Fact, frozen=True):
     rank: ClassVar[int] = 2
     identity: ClassVar[int] = 2
 
+    @property
+    def needs(self) -> "tuple[Key, ...]":
+        return ((TargetNode, self.target),)
+
     def __str__(self) -> str:
         return f"portal group {self.tag} of target {self.target}"
 
@@ -97,6 +109,11 @@ class Unit(Fact, frozen=True):
     number: int
     rank: ClassVar[int] = 3
     identity: ClassVar[int] = 3
+    fixed: ClassVar[tuple[str, ...]] = ("lun", "number")
+
+    @property
+    def needs(self) -> "tuple[Key, ...]":
+        return ((Group, self.target, self.tag), (Disk, self.lun))
 
     def __str__(self) -> str:
         return f"LUN {self.lun} as logical unit {self.index} of portal group {self.tag} of target {self.target}"
@@ -112,6 +129,10 @@ class Acl(Fact, frozen=True):
     rank: ClassVar[int] = 4
     identity: ClassVar[int] = 3
 
+    @property
+    def needs(self) -> "tuple[Key, ...]":
+        return ((Group, self.target, self.tag),)
+
     def __str__(self) -> str:
         return f"initiator {self.initiator} at portal group {self.tag} of target {self.target}"
 
@@ -126,6 +147,11 @@ class Grant(Fact, frozen=True):
     unit: int
     rank: ClassVar[int] = 5
     identity: ClassVar[int] = 4
+    fixed: ClassVar[tuple[str, ...]] = ("unit",)
+
+    @property
+    def needs(self) -> "tuple[Key, ...]":
+        return ((Acl, self.target, self.tag, self.initiator), (Unit, self.target, self.tag, self.unit))
 
     def __str__(self) -> str:
         return f"initiator {self.initiator}'s access to logical unit {self.unit} of target {self.target}"
@@ -141,8 +167,16 @@ class Listener(Fact, frozen=True):
     rank: ClassVar[int] = 6
     identity: ClassVar[int] = 4
 
+    @property
+    def needs(self) -> "tuple[Key, ...]":
+        return ((Group, self.target, self.tag),)
+
     def __str__(self) -> str:
         return f"portal {self.address}:{self.port} of target {self.target}"
+
+
+Key = tuple[object, ...]
+"""A kind of fact, and the values of the fields that name the object."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -162,11 +196,25 @@ def steps(before: Iterable[Fact], after: Iterable[Fact]) -> list[Step]:
     then changes and additions from the inside out."""
     old = {fact.key: fact for fact in before}
     new = {fact.key: fact for fact in after}
-    removed = [Step(fact, None) for key, fact in old.items() if key not in new]
-    removed.sort(key=lambda step: -step.before.rank if step.before else 0)
-    there = [Step(old.get(key), fact) for key, fact in new.items() if old.get(key) != fact]
-    there.sort(key=lambda step: step.after.rank if step.after else 0)
-    return removed + there
+    remade = {
+        key
+        for key, fact in old.items()
+        if key in new and any(getattr(fact, field) != getattr(new[key], field) for field in fact.fixed)
+    }
+    if remade:
+        for fact in sorted(old.values(), key=_rank):
+            if not remade.isdisjoint(fact.needs):
+                remade.add(fact.key)
+    removed = [fact for key, fact in old.items() if key not in new or key in remade]
+    there = [fact for key, fact in new.items() if old.get(key) != fact or key in remade]
+    return [
+        *(Step(fact, None) for fact in sorted(removed, key=_rank, reverse=True)),
+        *(Step(None if fact.key in remade else old.get(fact.key), fact) for fact in sorted(there, key=_rank)),
+    ]
+
+
+def _rank(fact: Fact) -> int:
+    return fact.rank
 
 
 def realize(hardware: "Hardware", wanted: Sequence[Step]) -> None:

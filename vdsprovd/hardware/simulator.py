@@ -13,11 +13,8 @@ from vdsprovd.hardware import (
     Condition,
     Disk,
     Fact,
-    Grant,
-    Group,
     HardwareError,
     Identity,
-    Listener,
     Mismatch,
     NoSpace,
     Pool,
@@ -26,7 +23,6 @@ from vdsprovd.hardware import (
     Space,
     Step,
     TargetNode,
-    Unit,
     VolumeState,
 )
 
@@ -131,10 +127,10 @@ class Simulator:
                         return
                     if fact.key in self.facts:
                         raise Mismatch(f"cannot add {fact}: it is there already")
-                    for key in needs(fact):
+                    for key in fact.needs:
                         if key not in self.facts:
                             raise Mismatch(f"cannot add {fact}: {key} is not there")
-                    self._users.update(needs(fact))
+                    self._users.update(fact.needs)
                     self.facts[fact.key] = fact
                 case Step(before=Fact() as fact, after=None):
                     if fact.key not in self.facts:
@@ -143,7 +139,7 @@ class Simulator:
                         raise Refused(f"cannot remove {fact}: {self._users[fact.key]} objects use it")
                     del self.facts[fact.key]
                     del self._users[fact.key]
-                    self._users.subtract(needs(fact))
+                    self._users.subtract(fact.needs)
                 case Step(before=Fact() as old, after=Fact() as new):
                     if old.key not in self.facts:
                         raise Mismatch(f"cannot change {old}: it is not there")
@@ -167,18 +163,3 @@ class Simulator:
 
     def local_initiators(self) -> Collection[str]:
         return self._initiators
-
-
-def needs(fact: Fact) -> list[tuple[object, ...]]:
-    """The keys of the objects without which this one cannot be."""
-    match fact:
-        case Group(target=target):
-            return [(TargetNode, target)]
-        case Unit(target=target, tag=tag, lun=lun):
-            return [(Group, target, tag), (Disk, lun)]
-        case Acl(target=target, tag=tag) | Listener(target=target, tag=tag):
-            return [(Group, target, tag)]
-        case Grant(target=target, tag=tag, initiator=initiator, unit=index):
-            return [(Acl, target, tag, initiator), (Unit, target, tag, index)]
-        case _:
-            return []

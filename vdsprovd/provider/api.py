@@ -20,7 +20,7 @@ import msgspec
 from vdsprovd import varlink
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Entity, Inventory, Lun, SubSystem
-from vdsprovd.model import LunStatus, Struct, SubSystemStatus
+from vdsprovd.model import LunStatus, Struct
 from vdsprovd.operations import Operation, another_call
 from vdsprovd.provider.context import Context
 from vdsprovd.varlink.call import Call
@@ -259,6 +259,6 @@ def _failed(context: Context, entity: Entity | None) -> str:
             return context.failure
         case Lun(status=LunStatus.FAILED, reason=reason, id=id):
             return f"LUN {id} has failed: {reason}"
-        case SubSystem(status=SubSystemStatus.FAILED, name=name):
-            return f"subsystem {name} has failed: none of its pools can be read"
+        case SubSystem(failed=True, name=name, faults=faults):
+            return f"subsystem {name} has failed: none of its pools works: {'; '.join(faults)}"
     return ""

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator
 
 from vdsprovd.hardware import Acl, Credentials, Disk, Fact, Grant, Group, Listener, TargetNode, Unit
 from vdsprovd.inventory import Inventory, Lun, Portal, PortalGroup, SubSystem, Target
-from vdsprovd.model import SubSystemStatus
 
 EVERYBODY = "*"
 
@@ -60,7 +59,7 @@ def group_itself(inventory: Inventory, target: Target, group: PortalGroup) -> Gr
     return Group(
         target.iscsi_name,
         group.tag,
-        enabled=sub_system.status is not SubSystemStatus.OFFLINE,
+        enabled=sub_system.online,
         authentication=target.authentication,
         # The kernel takes a comma for the separator of a list of values, and refuses it here.
         alias=(target.friendly_name or target.iscsi_name).replace(",", " "),

@@ -21,6 +21,7 @@ from vdsprovd.hardware import (
     Grant,
     Hardware,
     HardwareError,
+    Key,
     Pool,
     Step,
     Unit,
@@ -28,7 +29,7 @@ from vdsprovd.hardware import (
     steps,
 )
 from vdsprovd.inventory import Entity, Inventory, Lun, Portal, StoragePool, SubSystem, Target
-from vdsprovd.model import Health, SubSystemStatus, TransitionState
+from vdsprovd.model import TransitionState
 from vdsprovd.provider import facts
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.reshaping import reshape
@@ -60,7 +61,7 @@ def assemble(config: Config, stored: Stored) -> tuple[Inventory, list[Entity], l
             friendly_name=known.friendly_name if known else configured.name,
             require_chap=configured.require_chap,
             import_target=configured.import_target,
-            status=known.status if known else SubSystemStatus.ONLINE,
+            online=known.online if known else True,
         )
         put.append(sub_system)
         for entry in configured.pool:
@@ -196,18 +197,18 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     work = steps(_ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
+    dead: set[Key] = set()
     for step in work:
         try:
             hardware.take(step)
         except HardwareError as error:
             fact = step.after or step.before
-            match fact:
-                case Disk(lun) | Unit(lun=lun) if step.after:
-                    broken.setdefault(lun, str(error))
-                case Grant(target=target, tag=tag, unit=unit) if _broken_unit(work, broken, target, tag, unit):
-                    pass  # follows from what is broken already
-                case _:
-                    problems.append(str(error))
+            assert fact
+            dead.add(fact.key)
+            if isinstance(fact, Disk | Unit) and step.after:
+                broken.setdefault(fact.lun, str(error))
+            elif dead.isdisjoint(fact.needs):  # else it follows from what is known already
+                problems.append(str(error))
     for text in (*problems, *broken.values()):
         log.error("%s", text)
     if work:
@@ -219,15 +220,6 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         for lun in luns
     ]
     return Found([*put, *luns], drop, problems)
-
-
-def _broken_unit(work: Sequence[Step], broken: Collection[str], target: str, tag: int, index: int) -> bool:
-    return any(
-        isinstance(step.after, Unit)
-        and (step.after.target, step.after.tag, step.after.index) == (target, tag, index)
-        and step.after.lun in broken
-        for step in work
-    )
 
 
 def _ours(context: Context, observed: Iterable[Fact], claims: Collection[str]) -> list[Fact]:
@@ -306,12 +298,8 @@ def _measured(context: Context, pool: StoragePool) -> StoragePool:
 
 
 def _judged(sub_system: SubSystem, pools: Sequence[StoragePool]) -> SubSystem:
-    """A subsystem none of whose pools works has failed; with some that work it is degraded."""
-    faults = sum(bool(pool.fault) for pool in pools)
-    if pools and faults == len(pools):
-        return msgspec.structs.replace(sub_system, status=SubSystemStatus.FAILED, health=Health.FAILED)
-    status = SubSystemStatus.ONLINE if sub_system.status is SubSystemStatus.FAILED else sub_system.status
-    return msgspec.structs.replace(sub_system, status=status, health=Health.DEGRADED if faults else Health.HEALTHY)
+    faults = tuple(pool.fault for pool in pools if pool.fault)
+    return msgspec.structs.replace(sub_system, faults=faults, failed=bool(pools) and len(faults) == len(pools))
 
 
 def _portals(

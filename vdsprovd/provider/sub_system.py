@@ -151,7 +151,7 @@ class SubSystem(Interface):
                 f"the status {status.value} cannot be set; use online or offline",
                 sub_system.id,
             )
-        changed = msgspec.structs.replace(sub_system, status=status)
+        changed = msgspec.structs.replace(sub_system, online=status is SubSystemStatus.ONLINE)
         targets = [target for target in self.inventory.all(Target) if target.sub_system_id == sub_system.id]
         async with self.context.reshaping(target.id for target in targets):
             before = self.inventory

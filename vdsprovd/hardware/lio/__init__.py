@@ -155,7 +155,7 @@ class Lio:
 
     def _change(self, before: Fact, after: Fact) -> None:
         match before, after:
-            case Disk(path=old_path), Disk(path=new_path) if old_path == new_path:
+            case Disk(), Disk():
                 # The one way to resize a file-backed disk under live sessions; initiators see it after a rescan.
                 configfs.write(configfs.hba(after.number) / after.lun / "control", f"fd_dev_size={after.size}")
             case Group(), Group():
@@ -166,10 +166,6 @@ class Lio:
             case Acl(), Acl(target, tag, initiator, credentials):
                 path = configfs.group(target, tag) / "acls" / initiator
                 _write_credentials(path, before.credentials, credentials)
-            case _:
-                # What has no settings of its own (a link that leads elsewhere, an object left half made) is made anew.
-                self._remove(before)
-                self._add(after)
 
     def has_target(self, target: str) -> bool:
         return (configfs.ISCSI / target).exists()
