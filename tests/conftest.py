@@ -1,12 +1,17 @@
 """Fixtures: a running vdsprovd on the simulator, and on the kernel's target where the lab is."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.arrays import Array, LioArray, SimulatedArray, breakable_disk, clear_kernel
+
+
+# Started in the background by a shell, the tests, and so the programs that they start, would ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
