@@ -9,7 +9,6 @@ import pytest
 
 from tests.arrays import Array, LioArray, SimulatedArray, breakable_disk, clear_kernel
 
-
 # Started in the background by a shell, the tests, and so the programs that they start, would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
