@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -113,7 +112,7 @@ def test_foreign_parser(interface: Interface) -> None:
         assert list(scanned.members[error.name].type.fields) == list(error.parameters.__struct_encode_fields__)
 
 
-@pytest.mark.skipif(shutil.which("varlinkctl") is None, reason="no varlinkctl here")
+@pytest.mark.lab  # which has varlinkctl
 @pytest.mark.parametrize("interface", [INTERFACE, SERVICE, ERRORS_ONLY], ids=lambda interface: interface.name)
 def test_systemd_parser(tmp_path: Path, interface: Interface) -> None:
     """systemd accepts the description."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +64,7 @@ def test_errors(sample: Any) -> None:
         sample.UpToOnly(3)
 
 
-@pytest.mark.skipif(shutil.which("varlinkctl") is None, reason="no varlinkctl here")
+@pytest.mark.lab  # which has varlinkctl
 def test_varlinkctl(tmp_path: Path) -> None:
     """systemd's client introspects, calls, streams to the end and shows errors."""
 
