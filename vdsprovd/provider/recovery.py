@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import uuid
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -394,50 +395,58 @@ async def refresh(context: Context) -> None:
 async def rescan(context: Context, sub_system: SubSystem) -> None:
     """IVdsSubSystem::Reenumerate: pools, volumes and addresses, without a look at the kernel's target."""
     configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
+    holds = context.operations.holds
+    probed: list[tuple[Lun, Lun]] = []
 
     def search() -> Found:
         put, drop = _surroundings(context, configured)
-        luns = [
-            _probed(lun, context.pool(lun.pool_id).probe(lun.id), exported=lun.exported)
-            for lun in context.cache.inventory.all(Lun)
-            if lun.sub_system_id == sub_system.id and not context.operations.holds.busy(lun.id)
-        ]
-        found = Found([*put, *luns], drop, [])
+        for lun in context.cache.inventory.all(Lun):
+            if lun.sub_system_id == sub_system.id:
+                state = context.pool(lun.pool_id).probe(lun.id)
+                probed.append((lun, _probed(lun, state, exported=lun.exported)))
+        found = Found(put, drop, [])
         _write(context, found)
         return found
 
-    found = await context.guarded(context.work(search), sub_system.id)
-    # What changed while the search ran keeps its change; only what was found about its volume is new.
-    current = context.cache.inventory
-    put = [_merged(current, entry) for entry in found.put if not isinstance(entry, Lun) or current.get(Lun, entry.id)]
-    context.cache.apply(put, [entry.id for entry in found.drop])
-    for entry in put:
-        if isinstance(entry, Lun) and entry.condition is Condition.GOOD and not entry.exported:
-            with context.operations.holds.hold([entry.id]):
-                await reshape(context, entry, lambda lun: msgspec.structs.replace(lun, exported=True))
-
-
-def _merged(current: Inventory, entry: Entity) -> Entity:
-    if not isinstance(entry, Lun):
-        return entry
-    return msgspec.structs.replace(current.known(Lun, entry.id), condition=entry.condition, reason=entry.reason)
+    async with _portals_held(context, [sub_system]):
+        found = await context.guarded(context.work(search), sub_system.id)
+        # A LUN that was changed meanwhile was probed at a bad moment; what it is now, its change has found out.
+        known = context.cache.inventory
+        luns = [
+            msgspec.structs.replace(after, exported=before.exported)
+            for before, after in probed
+            if known.get(Lun, before.id) is before and not holds.busy(before.id)
+        ]
+        context.cache.apply([*found.put, *luns], [entry.id for entry in found.drop])
+    for lun in luns:
+        if lun.condition is Condition.GOOD and not lun.exported and not holds.busy(lun.id):
+            with holds.hold([lun.id]):
+                await reshape(context, lun, lambda found: msgspec.structs.replace(found, exported=True))
 
 
 async def readdress(context: Context) -> None:
     """The host's addresses changed: portals come, go, and become reachable or not."""
     configured = {entry.name: entry for entry in context.config.subsystem}
+    sub_systems = list(context.cache.inventory.all(SubSystem))
 
     def search() -> Found:
         addresses = set(context.hardware.addresses())
         found = Found([], [], [])
-        for sub_system in context.cache.inventory.all(SubSystem):
+        for sub_system in sub_systems:
             put, drop = _portals(context.cache.inventory, sub_system, configured[sub_system.name], addresses)
             found.put.extend(put)
             found.drop.extend(drop)
         _write(context, found)
         return found
 
-    sub_systems = [sub_system.id for sub_system in context.cache.inventory.all(SubSystem)]
-    async with context.operations.holds.wait(shared=[context.provider_id, *sub_systems]):
+    async with context.operations.holds.wait(shared=[context.provider_id]), _portals_held(context, sub_systems):
         found = await context.guarded(context.work(search))
         context.cache.apply(found.put, [entry.id for entry in found.drop])
+
+
+def _portals_held(context: Context, sub_systems: Collection[SubSystem]) -> AbstractAsyncContextManager[None]:
+    """Nobody puts a portal into a group or sets its status while it is found out whether it goes. Waits its turn."""
+    ids = {sub_system.id for sub_system in sub_systems}
+    return context.operations.holds.wait(
+        [portal.id for portal in context.cache.inventory.all(Portal) if portal.sub_system_id in ids]
+    )
