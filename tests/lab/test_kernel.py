@@ -40,6 +40,24 @@ def reachable(lio: LioArray) -> tuple[str, str, str]:
     return lun, target, lio.name_of(target)
 
 
+def test_safe_by_default(lio: LioArray, reachable: tuple[str, str, str]) -> None:
+    """A new portal group authenticates, generates no ACLs and shows itself to nobody without one; a new disk is written
+    through, and its serial number is the LUN's id."""
+    lun, _, name = reachable
+    attributes = group_folder(name) / "attrib"
+    for attribute, value in (
+        ("authentication", "1"),
+        ("generate_node_acls", "0"),
+        ("demo_mode_discovery", "0"),
+        ("demo_mode_write_protect", "1"),
+    ):
+        assert (attributes / attribute).read_text().strip() == value
+    (disk,) = CONFIGFS.glob(f"core/fileio_*/{lun}")
+    assert "Mode: O_DSYNC" in (disk / "info").read_text()
+    assert (disk / "attrib" / "emulate_write_cache").read_text().strip() == "0"
+    assert (disk / "wwn" / "vpd_unit_serial").read_text().strip().endswith(lun)
+
+
 def test_a_grant_removed_through_configfs(lio: LioArray, reachable: tuple[str, str, str]) -> None:
     """The command that needs it proves the corruption; every page's methods answer it; recovery puts it back."""
     lun, target, name = reachable
