@@ -1,6 +1,7 @@
 """IVdsLunIscsi: through which targets a LUN is reached."""
 
 from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
+from vdsprovd.hardware import Refused, Step, Unit
 
 
 def test_association_is_a_snapshot_in_the_order_given(array: Array) -> None:
@@ -119,6 +120,32 @@ def test_it_is_undone_as_a_whole_when_the_hardware_refuses_a_step(simulated: Sim
     assert simulated.associated(lun) == []
     assert simulated.kernel() == before
     simulated.restart()
+    assert simulated.associated(lun) == []
+    assert simulated.kernel() == before
+
+
+def test_what_cannot_be_undone_corrupts_the_cache(simulated: SimulatedArray) -> None:
+    """When a step is refused and one before it cannot be undone, the answer is VDS_E_PROVIDER_CACHE_CORRUPT, for all
+    callers, and the recovery puts the host right."""
+    lun, (first, _), second = simulated.make_lun(), simulated.make_reachable_target(), simulated.make_target()
+    simulated.make_group(second)
+    before, names = simulated.kernel(), (simulated.name_of(first), simulated.name_of(second))
+
+    def fault(step: Step) -> None:
+        fact = step.after or step.before
+        if isinstance(fact, Unit) and (step.after is None) is (fact.target == names[0]):
+            raise Refused(f"cannot touch {fact}: the test says so")
+
+    simulated.hardware.fault = fault
+    assert (
+        simulated.error("LunIscsi.AssociateTargets", id=lun, targetIds=[first, second])
+        == "VDS_E_PROVIDER_CACHE_CORRUPT"
+    )
+    simulated.hardware.fault = None
+    assert simulated.kernel() != before
+    assert simulated.error("LunIscsi.QueryAssociatedTargets", id=lun) == "VDS_E_PROVIDER_CACHE_CORRUPT"
+    simulated.call("HwProvider.Reenumerate")
+    simulated.call("HwProvider.Refresh")
     assert simulated.associated(lun) == []
     assert simulated.kernel() == before
 

@@ -10,7 +10,7 @@ on. They are checked in one place, `_check`, in this order: deleted, cache corru
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
@@ -214,8 +214,10 @@ def _handler(context: Context, function: Any, rules: Rules, kind: type[Any] | No
 
     async def stream(call: Call, parameters: msgspec.Struct) -> AsyncIterator[Any]:
         try:
-            async for reply in function(*arguments(parameters), call=call):
-                yield reply
+            # Closed with the call: an advise sink that nobody reads any more is told no more.
+            async with aclosing(function(*arguments(parameters), call=call)) as replies:
+                async for reply in replies:
+                    yield reply
         except VdsError as error:
             raise wire_error(error) from error
 

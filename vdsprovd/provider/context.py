@@ -148,7 +148,13 @@ class Context:
             raise self.translate(error, subject) from error
 
     def translate(self, error: Exception, subject: str | None = None) -> VdsError:
-        """The error for the client, by VDS code; proof of corruption and failed volumes are taken note of."""
+        """The error for the client, by VDS code; proof of corruption and failed volumes are taken note of.
+
+        An error with notes left a step that could not be undone: the host is not what the cache says.
+        """
+        if undone := getattr(error, "__notes__", None):
+            self.cache.corrupt("; ".join((str(error), *undone)))
+            return self.corrupt()
         match error:
             case VdsError():
                 return error
