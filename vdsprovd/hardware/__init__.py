@@ -218,22 +218,25 @@ def _rank(fact: Fact) -> int:
 
 
 def realize(hardware: "Hardware", wanted: Sequence[Step]) -> None:
-    """Take the steps in order; when one fails, undo those taken, the last first, and raise what failed.
-
-    Undoing goes on past a step that cannot be undone, so that as little as possible stays.
-    """
+    """Take the steps in order; when one fails, undo those taken, and raise what failed."""
     taken: list[Step] = []
     try:
         for step in wanted:
             hardware.take(step)
             taken.append(step)
     except Exception as error:
-        for step in reversed(taken):
-            try:
-                hardware.take(step.inverse)
-            except Exception as second:
-                error.add_note(f"and could not be undone: {second}")
+        undo(hardware, taken, error)
         raise
+
+
+def undo(hardware: "Hardware", taken: Sequence[Step], error: Exception) -> None:
+    """Undo the steps, the last first, because of the error; one that cannot be undone becomes a note of the error, and
+    the others are undone all the same."""
+    for step in reversed(taken):
+        try:
+            hardware.take(step.inverse)
+        except Exception as second:
+            error.add_note(f"and could not be undone: {second}")
 
 
 class HardwareError(Exception):

@@ -24,6 +24,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     realize,
     steps,
+    undo,
 )
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Entity, Lun, StoragePool, SubSystem
@@ -115,8 +116,8 @@ class Context:
                 raise
             try:
                 self.store.finish(number, put, drop)
-            except Exception:
-                realize(self.hardware, [step.inverse for step in reversed(wanted)])
+            except Exception as error:
+                undo(self.hardware, wanted, error)
                 raise
 
         await self.guarded(self.work(execute))

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from vdsprovd.hardware import Step, realize
+from vdsprovd.hardware import Step, realize, undo
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Lun, StoragePool
 from vdsprovd.model import AsyncOutputType, LunType
@@ -96,8 +96,8 @@ def _make(context: Context, operation: Operation, lun: Lun) -> None:
             realize(context.hardware, on_disk)
             try:
                 context.store.finish(step, put=[lun])
-            except Exception:
-                realize(context.hardware, [taken.inverse for taken in on_disk])
+            except Exception as error:
+                undo(context.hardware, on_disk, error)
                 raise
         except Exception:
             pool.delete(lun.id)

@@ -3,7 +3,7 @@
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import Condition, Step, realize, steps
+from vdsprovd.hardware import Condition, Step, realize, steps, undo
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Association, Inventory, Target
 from vdsprovd.model import (
@@ -355,8 +355,8 @@ def _resize_volume(context: Context, operation: Operation, lun: inventory.Lun, r
             realize(context.hardware, on_disk)
             try:
                 pool.resize(lun.id, resized.size, _no_progress)
-            except Exception:
-                realize(context.hardware, [step.inverse for step in on_disk])
+            except Exception as error:
+                undo(context.hardware, on_disk, error)
                 raise
     except Exception:
         context.store.finish(number)
@@ -372,8 +372,8 @@ def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> None:
         realize(context.hardware, removal)
         try:
             pool.delete(lun.id)
-        except Exception:
-            realize(context.hardware, [step.inverse for step in reversed(removal)])
+        except Exception as error:
+            undo(context.hardware, removal, error)
             raise
     except Exception:
         context.store.finish(number)
