@@ -149,7 +149,13 @@ class HwProviderStoragePools(Interface):
             )
         )
 
-    @method(Role.OPERATOR)
+    @method(
+        Role.OPERATOR,
+        Hresult.E_INVALIDARG,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.VDS_E_NOT_ENOUGH_SPACE,
+    )
     async def create_lun_in_storage_pool(
         self, type: LunType, size_in_bytes: int, storage_pool_id: str, unmasking_list: str = ""
     ) -> Operation:
