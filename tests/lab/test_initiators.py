@@ -130,6 +130,27 @@ def test_an_initiator_s_own_secret_beats_the_default(lio: LioArray, target: str)
     sees(INITIATOR, [name, "0"])
 
 
+def test_without_required_chap_a_secret_makes_the_difference(lio: LioArray) -> None:
+    """With require-chap = false the mask alone decides, until a secret is set; cleared, the mask alone decides again."""
+    configured = lio.configuration()
+    for sub_system in configured["subsystem"]:
+        sub_system["require-chap"] = False
+    lio.configuration = lambda: configured  # type: ignore[method-assign]
+    lio.restart()
+    lun, (target, _) = lio.make_lun(mask=INITIATOR), lio.make_reachable_target()
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    name = lio.name_of(target)
+    assert not lio.call("IscsiTarget.GetProperties", id=target)["properties"]["chapEnabled"]
+    sees(INITIATOR, [name, "0"], None)
+    sees(OTHER_INITIATOR, [], None)
+    lio.call("IscsiTarget.SetSharedSecret", id=target, targetSharedSecret=SECRET)
+    assert lio.call("IscsiTarget.GetProperties", id=target)["properties"]["chapEnabled"]
+    sees(INITIATOR, [name], None)
+    sees(INITIATOR, [name, "0"])
+    lio.call("IscsiTarget.SetSharedSecret", id=target)
+    sees(INITIATOR, [name, "0"], None)
+
+
 def test_a_login_alone_does_not_show_a_lun(lio: LioArray, target: str) -> None:
     """An initiator that has only a secret, and is in no mask, logs in and sees no LUN."""
     lun, name = lio.make_lun(mask=OTHER_INITIATOR), lio.name_of(target)
