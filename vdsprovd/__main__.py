@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, recovery.StartError) as error:
         print(f"vdsprovd: {error}", file=sys.stderr)
         return EX_CONFIG
-    except (StoreError, HardwareError, OSError) as error:
+    except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
         print(f"vdsprovd: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
 
@@ -168,7 +169,10 @@ def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
 
 def _listener(configuration: Config, path: str | None, *, simulate: bool) -> tuple[socket.socket, bool]:
     """systemd's socket, or one of our own: 0660, root's and the configured group's; and whether it is systemd's."""
-    inherited = activation.systemd_sockets()
+    try:
+        inherited = activation.systemd_sockets()
+    except ValueError as error:
+        raise OSError(f"cannot take the sockets that systemd passes: {error}") from error
     if path is None and (found := inherited.get("varlink")):
         return found, True
     gid = -1

@@ -11,7 +11,7 @@ import msgspec
 EX_CONFIG = 78
 """The exit status for a configuration that cannot be used (sysexits.h)."""
 
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -72,7 +72,7 @@ def load(path: Path) -> Config:
         table = tomllib.loads(path.read_text())
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # bad TOML, bad UTF-8, numbers and nesting beyond all reason
         raise ConfigError(f"{path}: {error}") from error
     return check(table, str(path))
 
@@ -105,10 +105,24 @@ def check(table: object, source: str) -> Config:
                 raise ConfigError(f"{key}.pool[{place}].name: {pool.name!r} is used twice")
             if not pool.path.startswith("/"):
                 raise ConfigError(f"{key}.pool[{place}].path: {pool.path!r} does not begin with /")
+            # The kernel takes a comma for the end of a file's name, and cuts a name that is longer.
+            if "," in pool.path or not pool.path.isprintable() or len(pool.path.encode()) > LONGEST_PATH:
+                raise ConfigError(
+                    f"{key}.pool[{place}].path: {pool.path!r} cannot be a pool: it has a comma, a character that cannot be "
+                    f"printed, or more than {LONGEST_PATH} bytes"
+                )
+    for name, value in (("socket", config.provider.socket), ("state", config.provider.state)):
+        if not value.isprintable():
+            raise ConfigError(f"{source}: provider.{name}: {value!r} has a character that cannot be printed")
     return config
 
 
-IQN_PREFIX = re.compile(r"iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+LONGEST_PATH = 210
+"""Bytes; with the name of a LUN's file behind it that is what LIO can take."""
+
+IQN_PREFIX = re.compile(
+    r"iqn\.[0-9]{4}-(0[1-9]|1[0-2])\.[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+"
+)
 
 
 def parse_portal(text: str) -> tuple[str, int]:

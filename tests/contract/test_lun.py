@@ -1,10 +1,13 @@
 """IVdsLun, IVdsLunNaming, IVdsLunNumber."""
 
 import base64
+import threading
+import time
 
 import pytest
 
 from tests.arrays import GIB, INITIATOR, MIB, OTHER_INITIATOR, Array, SimulatedArray
+from vdsprovd.hardware import Space
 
 
 def properties(array: Array, lun: str) -> dict[str, object]:
@@ -215,3 +218,30 @@ def test_progress_is_streamed(simulated: SimulatedArray) -> None:
     assert (percentages[-1], replies[-1]["hresult"], replies[-1]["type"]) == (100, 0, "create_lun")
     assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_CANCEL_TOO_LATE"
     assert simulated.error("Async.Wait", id="nothing") == "VDS_E_OBJECT_NOT_FOUND"
+
+
+def test_two_growths_add_up(simulated: SimulatedArray) -> None:
+    """An Extend that was checked before another one ended grows the LUN by what it asked for, from what it is then."""
+    lun = simulated.make_lun(MIB)
+    space, slow = simulated.pool.space, [True]
+
+    def delayed() -> Space:
+        if slow.pop() if slow else False:
+            time.sleep(0.5)
+        return space()
+
+    simulated.pool.space = delayed  # type: ignore[method-assign]  # the first client is overtaken while it looks
+    replies: list[dict[str, object]] = []
+
+    def grow() -> None:
+        with simulated.connect() as connection:
+            parameters = {"id": lun, "numberOfBytesToAdd": MIB}
+            replies.append(connection.call("org.vdsprov.Lun.Extend", parameters))
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    time.sleep(0.2)
+    simulated.wait(simulated.call("Lun.Extend", id=lun, numberOfBytesToAdd=100 * MIB))
+    thread.join()
+    simulated.wait(replies[0])
+    assert properties(simulated, lun)["size"] == 102 * MIB == simulated.pool.sizes[lun]

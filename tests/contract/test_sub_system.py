@@ -165,6 +165,9 @@ def test_a_name_is_used_once(array: Array) -> None:
         "iqn.2026-11.org.example:a b",
         "iqn.2026-11.org.example:../a",
         "iqn.2026-11.org.example:a_b",
+        "iqn.\uff12026-11.org.example:a",
+        "iqn.2026-11.org.example:\u212a",
+        "naa.0123456789abcdef",
     ],
 )
 def test_a_wrong_target_name_is_refused(array: Array, wrong: str) -> None:

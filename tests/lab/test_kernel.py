@@ -302,3 +302,40 @@ def test_another_daemon_s_disks_are_in_nobody_s_way(lio: LioArray) -> None:
     lio.call("Lun.Delete", id=other)
     recover(lio)
     assert {path.name for path in CONFIGFS.glob("core/fileio_*/*-*")} == {lun}
+
+
+def test_a_pool_that_moved(lio: LioArray) -> None:
+    """After a boot with a pool at another path the LUN's bytes there are exported; where they are missing nothing is
+    made in their place."""
+    lun, lost = lio.make_lun(), lio.make_lun()
+    old = lio.pools_folder / "files0"
+    (old / f"{lun}.lun").write_bytes(b"PRECIOUS" + bytes(MIB - 8))
+    lio.stop()
+    clear_kernel()
+    moved = lio.pools_folder.with_name(lio.pools_folder.name + "-moved")
+    lio.pools_folder.rename(moved)
+    old.mkdir(parents=True)
+    (moved / "files0" / f"{lost}.lun").unlink()
+    lio.pools_folder = moved
+    lio.start()
+    (disk,) = CONFIGFS.glob(f"core/fileio_*/{lun}")
+    assert f"File: {moved / 'files0' / lun}.lun" in (disk / "info").read_text()
+    assert list(old.iterdir()) == []
+    assert lio.call("Lun.GetProperties", id=lost)["properties"]["status"] == "offline"
+    assert [path.stem for path in (moved / "files0").iterdir()] == [lun]
+
+
+@pytest.mark.parametrize("name", ["iqn.2026-11.org.Example:HOST1", "", "iqn.2026-11.org.example:a/b"])
+def test_this_host_s_initiator_name_as_people_write_it(lio: LioArray, name: str) -> None:
+    """ "*" takes the name in lower case, as the kernel does at login; what is no name is left out, and breaks nothing."""
+    file = Path("/etc/iscsi/initiatorname.iscsi")
+    before = file.read_text()
+    file.write_text(f"InitiatorName={name}\n")
+    try:
+        lio.restart()
+        lun, (target, _) = lio.make_lun(mask="*"), lio.make_reachable_target()
+        lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+        acls = [path.name for path in (group_folder(lio.name_of(target)) / "acls").iterdir()]
+        assert acls == ([name.lower()] if "HOST1" in name else [])
+    finally:
+        file.write_text(before)

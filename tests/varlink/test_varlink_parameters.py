@@ -95,3 +95,10 @@ def test_what_is_no_json(parameters: bytes) -> None:
     """What is no JSON, or nested without end, is malformed."""
     with pytest.raises(MalformedError):
         reader(Outer)(parameters)
+
+
+@pytest.mark.parametrize("inside", [b'"\xff"', b"[" * 900 + b"]" * 900], ids=["no UTF-8", "deep nesting"])
+def test_bad_input_beside_a_null(inside: bytes) -> None:
+    """What is read a second time because of a null is held to the same: no JSON, or beyond reason, is malformed."""
+    with pytest.raises((MalformedError, InvalidParameterError)):
+        reader(Outer)(b'{"intField":null,"other":' + inside + b"}")

@@ -33,9 +33,10 @@ def rounded(size: int, granule: int) -> int:
     """The size rounded up. Raises E_INVALIDARG for a size that no LUN can have."""
     if size <= 0:
         raise VdsError(Hresult.E_INVALIDARG, f"the size is {size} bytes; it must be positive")
-    if size > LARGEST:
+    rounded_up = -(-size // granule) * granule
+    if rounded_up > LARGEST:
         raise VdsError(Hresult.VDS_E_NOT_ENOUGH_SPACE, f"no pool can hold {size} bytes")
-    return -(-size // granule) * granule
+    return rounded_up
 
 
 async def create_lun(

@@ -61,9 +61,15 @@ def group_itself(inventory: Inventory, target: Target, group: PortalGroup) -> Gr
         group.tag,
         enabled=sub_system.online,
         authentication=target.authentication,
-        # The kernel takes a comma for the separator of a list of values, and refuses it here.
-        alias=(target.friendly_name or target.iscsi_name).replace(",", " "),
+        alias=_alias(target),
     )
+
+
+def _alias(target: Target) -> str:
+    # The kernel takes a comma for the separator of a list of values and refuses it here, and the words that iSCSI keeps
+    # for itself (RFC 7143 6.1).
+    alias = target.friendly_name.replace(",", " ")
+    return target.iscsi_name if alias in ("", "None", "Reject", "Irrelevant", "NotUnderstood") else alias
 
 
 def acls(

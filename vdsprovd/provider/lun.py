@@ -1,5 +1,7 @@
 """A LUN: IVdsLun, IVdsLunNaming, IVdsLunNumber, IVdsLunIscsi."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from vdsprovd import inventory
@@ -156,7 +158,12 @@ class Lun(Interface):
                 f"{size - lun.size} more bytes are wanted, and pool {measured.name} has {measured.free} free",
                 lun.id,
             )
-        return self._resize(lun, size, AsyncOutputType.EXTEND_LUN, TransitionState.EXTENDING)
+
+        # Counted from what the LUN has once it is held: another Extend may have ended meanwhile.
+        def grown(current: inventory.Lun) -> int:
+            return rounded(current.size + number_of_bytes_to_add, pool.granule)
+
+        return self._resize(lun, grown, AsyncOutputType.EXTEND_LUN, TransitionState.EXTENDING)
 
     @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG)
     def shrink(self, lun: inventory.Lun, number_of_bytes_to_remove: int) -> Operation:
@@ -171,13 +178,19 @@ class Lun(Interface):
         if number_of_bytes_to_remove >= lun.size:
             raise VdsError(Hresult.E_INVALIDARG, f"the LUN has only {lun.size} bytes; some must stay", lun.id)
         size = rounded(lun.size - number_of_bytes_to_remove, self.context.pool(lun.pool_id).granule)
-        return self._resize(lun, size, AsyncOutputType.SHRINK_LUN, TransitionState.SHRINKING)
+        return self._resize(lun, lambda _current: size, AsyncOutputType.SHRINK_LUN, TransitionState.SHRINKING)
 
-    def _resize(self, lun: inventory.Lun, size: int, type: AsyncOutputType, transition: TransitionState) -> Operation:
+    def _resize(
+        self,
+        lun: inventory.Lun,
+        size: Callable[[inventory.Lun], int],
+        type: AsyncOutputType,
+        transition: TransitionState,
+    ) -> Operation:
         async def work(operation: Operation) -> None:
             # The object may have changed between the check and the hold.
             current = self.inventory.known(inventory.Lun, lun.id)
-            resized = msgspec.structs.replace(current, size=size)
+            resized = msgspec.structs.replace(current, size=size(current))
             self.context.cache.apply([msgspec.structs.replace(current, transition=transition)])
             try:
                 await self.context.guarded(

@@ -11,14 +11,15 @@ FRIENDLY_NAME_LENGTH = 255
 """Bytes of UTF-8: the longest TargetAlias (RFC 7143 13.5)."""
 
 # RFC 3720 3.2.6.3 and RFC 3722: a date, a reversed domain, and after a colon anything of [a-z0-9.:-].
-_IQN = re.compile(r"iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9-]+(\.[a-z0-9-]+)+(:[a-z0-9.:-]+)?")
+_IQN = re.compile(r"iqn\.[0-9]{4}-(0[1-9]|1[0-2])\.[a-z0-9-]+(\.[a-z0-9-]+)+(:[a-z0-9.:-]+)?")
 _EUI = re.compile(r"eui\.[0-9a-f]{16}")
 _NAA = re.compile(r"naa\.[0-9a-f]{16}([0-9a-f]{16})?")
 
 
 def iscsi_name(name: str, what: str = "the iSCSI name") -> str:
     """The name in its normal form, lower case (RFC 3722). Raises E_INVALIDARG for what is no iSCSI name."""
-    normal = name.lower()
+    # Some characters beyond ASCII have a lower case in ASCII.
+    normal = name.lower() if name.isascii() else name
     if len(normal) > ISCSI_NAME_LENGTH:
         raise VdsError(Hresult.E_INVALIDARG, f"{what} has {len(normal)} characters; {ISCSI_NAME_LENGTH} are allowed")
     if not any(form.fullmatch(normal) for form in (_IQN, _EUI, _NAA)):
@@ -61,6 +62,8 @@ def chap_secret(secret: str) -> str:
     """The secret. Raises E_INVALIDARG when it is not 12 to 16 bytes long; the message does not show it."""
     if not 12 <= len(secret.encode()) <= 16:
         raise VdsError(Hresult.E_INVALIDARG, "a CHAP secret has 12 to 16 bytes")
+    if secret.startswith("NULL"):
+        raise VdsError(Hresult.E_INVALIDARG, "a CHAP secret cannot begin with NULL: the kernel takes it for none")
     if not secret.isprintable():
         raise VdsError(Hresult.E_INVALIDARG, "a CHAP secret has printable characters only")
     return secret

@@ -8,7 +8,7 @@ target of ours and is not in the store goes, so that nobody has access whom the 
 import ipaddress
 import logging
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
@@ -29,9 +29,10 @@ from vdsprovd.hardware import (
     VolumeState,
     steps,
 )
+from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Entity, Inventory, Lun, Portal, StoragePool, SubSystem, Target
 from vdsprovd.model import TransitionState
-from vdsprovd.provider import facts
+from vdsprovd.provider import facts, names
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.reshaping import reshape
 from vdsprovd.store import PendingStep, Store, Stored
@@ -185,14 +186,19 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     Raises `HardwareError` when the scan breaks off. One object that cannot be put right does not keep others from it.
     """
     inventory, hardware = context.cache.inventory, context.hardware
-    context.local = hardware.local_initiators()
+    context.local = _initiators(hardware.local_initiators())
     observed = hardware.read()
-    disks = {fact.lun: fact.number for fact in observed if isinstance(fact, Disk)}
-    numbers = [*disks.values(), *(lun.number for lun in inventory.all(Lun)), context.last_lun_number]
+    disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
+    numbers = [
+        *(disk.number for disk in disks.values()),
+        *(lun.number for lun in inventory.all(Lun)),
+        context.last_lun_number,
+    ]
     context.last_lun_number = max(numbers)
     put, drop = _surroundings(context, context.config.subsystem)
     luns = [
-        _probed(lun, context.pool(lun.pool_id).probe(lun.id), exported=lun.id in disks) for lun in inventory.all(Lun)
+        _placed(context, _probed(lun, context.pool(lun.pool_id).probe(lun.id), exported=lun.id in disks), disks)
+        for lun in inventory.all(Lun)
     ]
     wanted_inventory = inventory.put(*put, *luns)
     work = steps(_ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
@@ -256,6 +262,25 @@ def _ours(context: Context, observed: Iterable[Fact], claims: Collection[str]) -
         if mine:
             ours.append(fact)
     return ours
+
+
+def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
+    """The LUN at the place where its pool is now: the configuration may have moved it. One that is not there stays where
+    the kernel has it, if it does."""
+    if lun.condition is Condition.MISSING and lun.id in disks:
+        return msgspec.structs.replace(lun, path=disks[lun.id].path)
+    return msgspec.structs.replace(lun, path=context.pool(lun.pool_id).path(lun.id))
+
+
+def _initiators(found: Iterable[str]) -> list[str]:
+    """The names of this host's initiators in their normal form; what is no name is logged and left out."""
+    normal = []
+    for name in found:
+        try:
+            normal.append(names.iscsi_name(name))
+        except VdsError as error:
+            log.warning("ignoring this host's initiator: %s", error.message)
+    return normal
 
 
 def _probed(lun: Lun, state: VolumeState, *, exported: bool) -> Lun:

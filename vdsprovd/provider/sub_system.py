@@ -220,6 +220,10 @@ class SubSystemIscsi(Interface):
         (IVdsSubSystemIscsi::CreateTarget)
         """
         name = names.iscsi_name(iscsi_name) if iscsi_name else names.generated_iscsi_name(sub_system.iqn_prefix)
+        if name.startswith("naa.") and not (name.startswith("naa.5") and len(name) == len("naa.") + 16):
+            raise VdsError(
+                Hresult.E_INVALIDARG, f"LIO has no targets of the name {name}; of the naa. names, it has naa.5"
+            )
         friendly, _ = names.friendly_name(friendly_name)
         self._check_unused(name)
         target = Target(str(uuid.uuid4()), sub_system.id, name, friendly, sub_system.require_chap)

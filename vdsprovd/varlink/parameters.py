@@ -59,6 +59,8 @@ def reader(parameters: type[msgspec.Struct]) -> Callable[[bytes | msgspec.Raw], 
             return decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(raw))))
         except msgspec.ValidationError as error:
             raise _reason(error) from None
+        except (*UNREADABLE, RecursionError) as error:
+            raise MalformedError from error
 
     return read
 

@@ -105,10 +105,17 @@ class Lio:
                 raise Refused(f"cannot add {disk}: somebody else uses its place, {folder}; try again after a recovery")
             # A crash between its two mkdirs leaves an empty HBA folder, which rtslib takes for a storage object.
             folder.rmdir()
+        if not Path(disk.path).is_file():
+            # The kernel would make an empty one.
+            raise Refused(f"cannot add {disk}: there is no such file")
         with self._rtslib:
             FileIOStorageObject(
                 disk.lun, disk.path, disk.size, wwn=disk.lun, write_back=False, index=configfs.FIRST_HBA + disk.number
             )
+        if (found := reader.disk(disk.lun, disk.number).path) != disk.path:
+            (folder / disk.lun).rmdir()
+            folder.rmdir()
+            raise Refused(f"cannot add {disk}: the kernel opened {found!r}")
         wwn = folder / disk.lun / "wwn"
         if (wwn / "product_id").exists():
             configfs.write(wwn / "product_id", PRODUCT)

@@ -12,7 +12,7 @@ from vdsprovd.hardware.lio import configfs
 
 log = logging.getLogger(__name__)
 
-_INFO = re.compile(r"File: (?P<path>.*?)\s+Size: (?P<size>\d+)\s+Mode:")
+_INFO = re.compile(r"File: (?P<path>.*)\s+Size: (?P<size>\d+)\s+Mode:")
 _ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
 _UNSET = ("", "NULL")
 
@@ -45,10 +45,11 @@ def _disks() -> Iterator[Disk]:
             continue
         for name in configfs.folders(configfs.CORE / hba):
             if _is_uuid(name):
-                yield _disk(name, number)
+                yield disk(name, number)
 
 
-def _disk(lun: str, number: int) -> Disk:
+def disk(lun: str, number: int) -> Disk:
+    """The storage object of that LUN, as the kernel describes it."""
     found = _INFO.search(configfs.read(configfs.hba(number) / lun / "info"))
     # A storage object that a crash left half made has no file yet: no path tells so.
     return Disk(lun, number, found["path"] if found else "", int(found["size"]) if found else 0)
@@ -71,8 +72,8 @@ def _group(target: str, tag: int) -> Iterator[Fact]:
         alias=configfs.read(path / "param/TargetAlias"),
     )
     for name in configfs.folders(path / "lun"):
-        disk = _linked(path / "lun" / name)
-        yield Unit(target, tag, _number(name), disk.name, _disk_number(disk.parent.name))
+        linked = _linked(path / "lun" / name)
+        yield Unit(target, tag, _number(name), linked.name, _disk_number(linked.parent.name))
     for initiator in configfs.folders(path / "acls"):
         acl = path / "acls" / initiator
         yield Acl(target, tag, initiator, _credentials(acl / "auth"))
