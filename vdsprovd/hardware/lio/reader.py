@@ -12,7 +12,7 @@ from vdsprovd.hardware.lio import configfs
 
 log = logging.getLogger(__name__)
 
-_INFO = re.compile(r"File: (?P<path>.*)\s+Size: (?P<size>\d+)\s+Mode:")
+_INFO = re.compile(r"File: (?P<path>.*\S)\s+Size: (?P<size>\d+)\s+Mode:")
 _ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
 _UNSET = ("", "NULL")
 
