@@ -152,7 +152,7 @@ class IscsiTarget(Interface):
         """Set the CHAP secret, 12 to 16 bytes, with which the target authenticates an initiator; null clears it.
 
         Without `initiatorName` it is the secret of all initiators that have none of their own. The CHAP name is the
-        initiator's iSCSI name. Secrets can be set and never read. (IVdsIscsiTarget::SetSharedSecret)
+        initiator's iSCSI name. A secret cannot begin with NULL. Secrets can be set and never read. (IVdsIscsiTarget::SetSharedSecret)
         """
         initiator = names.iscsi_name(initiator_name, "the initiator's name") if initiator_name else ""
         secrets = target.secrets
