@@ -120,7 +120,7 @@ class Array(ABC):
         try:
             reply = self.connection.call(f"org.vdsprov.{method}", parameters)
         except VarlinkError as error:
-            details = dict(error.parameters)  # type: ignore[arg-type]
+            details = dict(error.parameters)  # type: ignore[arg-type]  # a mapping, as above
             if "symbol" not in details:
                 return error.name
             code = Hresult[details["symbol"]]

@@ -23,8 +23,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LAB = CHECKOUT / "scripts" / "lab"
 sys.path.insert(0, str(LAB.parent))
 
-from labhost import cache, network, recipe, rootfs  # noqa: E402
-from labhost.ending import LabError  # noqa: E402
+from labhost import cache, network, recipe, rootfs  # noqa: E402  # found by the path above
+from labhost.ending import LabError  # noqa: E402  # found by the path above
 
 guest = pytest.mark.skipif(
     shutil.which("unshare") is None or not (cache.folder() / recipe.read(CHECKOUT).name).is_dir(),

@@ -119,7 +119,7 @@ def test_corrupt_cache_and_recovery(array: tuple[SimulatedArray, Daemon]) -> Non
 def test_failed_recovery(array: tuple[SimulatedArray, Daemon], monkeypatch: pytest.MonkeyPatch) -> None:
     """A recovery that fails says which step it was."""
     simulated, daemon = array
-    simulated.hardware.scan_fault = OSError("the host cannot be read")  # type: ignore[assignment]
+    simulated.hardware.scan_fault = OSError("the host cannot be read")  # type: ignore[assignment]  # what no adapter should raise
     done = daemon.run("recover")
     assert done.returncode != 0
     assert done.stdout.endswith("... failed\n")

@@ -67,7 +67,7 @@ def test_a_subsystem_that_is_gone(array: Array) -> None:
     """A subsystem taken out of the configuration answers VDS_E_OBJECT_DELETED, also after another restart."""
     gone = array.sub_systems()["array1"]
     configured = array.configuration()
-    array.configuration = lambda: {**configured, "subsystem": configured["subsystem"][:1]}  # type: ignore[method-assign]
+    array.configuration = lambda: {**configured, "subsystem": configured["subsystem"][:1]}  # type: ignore[method-assign]  # what an administrator would edit
     for _ in range(2):
         array.restart()
         assert array.error(GET, id=gone) == "VDS_E_OBJECT_DELETED"

@@ -231,3 +231,15 @@ def test_everything_outlives_a_reboot(array: Array) -> None:
     before = seen()
     array.reboot()
     assert seen() == before
+
+
+def test_a_subsystem_without_a_pool_has_no_drives(array: Array) -> None:
+    """Where no pool is configured CreateLun answers VDS_E_NOT_ENOUGH_DRIVE, and makes nothing."""
+    configured = array.configuration()
+    configured["subsystem"][0]["pool"] = []
+    array.configuration = lambda: configured  # type: ignore[method-assign]  # what an administrator would edit
+    array.restart()
+    before = array.kernel()
+    assert create(array) == "VDS_E_NOT_ENOUGH_DRIVE"
+    assert array.call("SubSystem.QueryLuns", id=array.sub_system) == {"luns": []}
+    assert array.kernel() == before

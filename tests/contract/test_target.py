@@ -189,7 +189,7 @@ def test_portals_come_and_go_with_addresses(simulated: SimulatedArray) -> None:
     configured = simulated.configuration()
     for sub_system in configured["subsystem"]:
         del sub_system["portals"]
-    simulated.configuration = lambda: configured  # type: ignore[method-assign]
+    simulated.configuration = lambda: configured  # type: ignore[method-assign]  # what an administrator would edit
     simulated.hardware._addresses = ["127.0.0.1", "::1", "fe80::1", "10.77.0.1", "fd00::1"]
     simulated.restart()
 

@@ -15,7 +15,7 @@ def test_an_address_that_appears_is_a_portal_at_once(lio: LioArray) -> None:
     configured = lio.configuration()
     for sub_system in configured["subsystem"]:
         del sub_system["portals"]
-    lio.configuration = lambda: configured  # type: ignore[method-assign]
+    lio.configuration = lambda: configured  # type: ignore[method-assign]  # what an administrator would edit
     lio.restart()
 
     def addresses() -> set[str]:

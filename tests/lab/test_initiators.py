@@ -135,7 +135,7 @@ def test_without_required_chap_a_secret_makes_the_difference(lio: LioArray) -> N
     configured = lio.configuration()
     for sub_system in configured["subsystem"]:
         sub_system["require-chap"] = False
-    lio.configuration = lambda: configured  # type: ignore[method-assign]
+    lio.configuration = lambda: configured  # type: ignore[method-assign]  # what an administrator would edit
     lio.restart()
     lun, (target, _) = lio.make_lun(mask=INITIATOR), lio.make_reachable_target()
     lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
