@@ -15,13 +15,14 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import conformance
 from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
-from vdsprovd.hardware import Condition, Listener, Mismatch, Refused, Step, VolumeState
+from vdsprovd.hardware import Condition, Listener, Mismatch, Refused, Space, Step, VolumeFailed, VolumeState
 from vdsprovd.hardware.simulator import SimulatedPool, Simulator
 from vdsprovd.hresult import Hresult
 from vdsprovd.provider.context import Context
@@ -54,17 +55,16 @@ class Array(ABC):
 
     kind = ""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pools_folder: Path) -> None:
         self.folder = folder
-        self.pools_folder = folder
-        self.roles: dict[str, list[str]] = {}
+        self.pools_folder = pools_folder
         self.socket = folder / "vdsprovd.sock"
+        self.configuration = self._configuration()
+        """As it would be read from TOML. A test edits it and restarts the daemon, as an administrator does."""
         self.connection: Connection
         self._made = 0
 
-    def configuration(self) -> dict[str, Any]:
-        """The configuration as it would be read from TOML."""
-
+    def _configuration(self) -> dict[str, Any]:
         def sub_system(name: str, pool: str, **more: object) -> dict[str, Any]:
             path = self.pools_folder / pool
             path.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class Array(ABC):
             }
 
         return {
-            "roles": self.roles,
+            "roles": {},
             "provider": {"socket": str(self.socket), "state": str(self.folder / "state")},
             "subsystem": [sub_system("array0", "files0"), sub_system("array1", "spare0", **{"import-target": False})],
         }
@@ -110,10 +110,16 @@ class Array(ABC):
     def call(self, method: str, /, **parameters: Any) -> Reply:
         """Call a method, by its name without org.vdsprov. Raises `Failed`."""
         try:
-            return dict(self.connection.call(f"org.vdsprov.{method}", parameters))
+            reply = dict(self.connection.call(f"org.vdsprov.{method}", parameters))
         except VarlinkError as error:
             details = dict(error.parameters)  # type: ignore[arg-type]  # a client's error has a mapping
             raise Failed(details.get("symbol", error.name), str(details)) from error
+        if "async" in reply:
+            conformance.began(method, reply["async"])
+        if "async" not in reply or reply.get("hresult"):
+            # What Wait gives as hresult is not its own.
+            conformance.saw(method, 0 if method == "Async.Wait" else reply.get("hresult", 0))
+        return reply
 
     def error(self, method: str, /, **parameters: Any) -> str:
         """Call a method that must fail, and give the VDS code's name; the error's parts must agree with each other."""
@@ -127,12 +133,16 @@ class Array(ABC):
             assert details["hresult"] == int(code)
             assert error.name == f"org.vdsprov.{code.error_name}"
             assert details["message"]
+            assert not any(secret in details["message"] for secret in _secrets(parameters))
+            conformance.saw(method, code)
             return str(details["symbol"])
         raise AssertionError(f"{method} did not fail: {reply}")
 
     def result(self, reply: Reply) -> Reply:
         """Wait for an asynchronous operation and give the last reply of Async.Wait."""
-        return dict(self.connection.call("org.vdsprov.Async.Wait", {"id": reply["async"]}))
+        result = self.call("Async.Wait", id=reply["async"])
+        conformance.ended(reply["async"], result["hresult"])
+        return result
 
     def wait(self, reply: Reply) -> str:
         """Wait for an operation that must succeed, and give the id of what it made, "" for nothing. Raises `Failed`."""
@@ -153,8 +163,13 @@ class Array(ABC):
         found = self.call("HwProvider.QuerySubSystems")["subSystems"]
         return {entry["friendlyName"]: entry["id"] for entry in found}
 
-    def make_lun(self, size: int = MIB, mask: str = "", sub_system: str | None = None) -> str:
-        """A LUN."""
+    def make_lun(self, size: int = MIB, mask: str = "", sub_system: str | None = None, pool: str = "") -> str:
+        """A LUN, in the pool of that name if one is given."""
+        if pool:
+            pools = self.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
+            (id,) = [entry["id"] for entry in pools if entry["name"] == pool]
+            parameters = {"type": "simple", "sizeInBytes": size, "storagePoolId": id, "unmaskingList": mask}
+            return self.wait(self.call("HwProviderStoragePools.CreateLunInStoragePool", **parameters))
         return self.wait(
             self.call(
                 "SubSystem.CreateLun",
@@ -204,7 +219,19 @@ class Array(ABC):
         """The ids of the portals in a group."""
         return [entry["id"] for entry in self.call("IscsiPortalGroup.QueryAssociatedPortals", id=group)["portals"]]
 
+    def add_pool(self, name: str, **settings: object) -> None:
+        """Configure one more pool in array0, and restart the daemon."""
+        path = self.pools_folder / name
+        path.mkdir()
+        pool = {"name": name, "kind": "files", "path": str(path), **settings}
+        self.configuration["subsystem"][0]["pool"].append(pool)
+        self.restart()
+
     # What the world does.
+
+    @abstractmethod
+    def pool_gone(self, name: str) -> AbstractContextManager[None]:
+        """What array0's pool of that name is on is not there, for a while."""
 
     @abstractmethod
     def lose_portal(self, target: str) -> None:
@@ -229,7 +256,7 @@ class SimulatedArray(Array):
     kind = "simulator"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, folder)
         self.pools = {("array0", "files0"): SimulatedPool(SPACE), ("array1", "spare0"): SimulatedPool(SPACE)}
         self.hardware = Simulator(self.pools, [ADDRESS, "127.0.0.1"], [INITIATOR])
         self.context: Context
@@ -255,7 +282,7 @@ class SimulatedArray(Array):
             store = Store(self.folder / "state")
             try:
                 listener = activation.bind(self.socket, 0o660, -1)
-                configuration = check(self.configuration(), "test")
+                configuration = check(self.configuration, "test")
                 await serve(configuration, store, self.hardware, listener, self._stop, on_ready=on_ready)
             finally:
                 store.close()
@@ -293,6 +320,19 @@ class SimulatedArray(Array):
     def kernel(self) -> set[str]:
         return {f"{fact} {fact!r}" for fact in self.hardware.facts.values()}
 
+    def add_pool(self, name: str, **settings: object) -> None:
+        self.pools["array0", name] = SimulatedPool(SPACE)
+        super().add_pool(name, **settings)
+
+    @contextmanager
+    def pool_gone(self, name: str) -> Iterator[None]:
+        pool = self.pools["array0", name]
+        self.pools["array0", name] = GonePool()
+        try:
+            yield
+        finally:
+            self.pools["array0", name] = pool
+
     def break_volume(self, lun: str) -> None:
         self.pool.broken[lun] = VolumeState(Condition.FAILED, "it cannot be read: Input/output error")
 
@@ -315,6 +355,16 @@ class SimulatedArray(Array):
             self.hardware.fault = None
 
 
+class GonePool(SimulatedPool):
+    """A pool that cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def space(self) -> Space:
+        raise VolumeFailed("the pool is not there: the test says so")
+
+
 class LioArray(Array):
     """The daemon as a process of its own, on this host's kernel. Its pools are on a file system on dm-linear, so that
     the disk under them can fail."""
@@ -322,14 +372,13 @@ class LioArray(Array):
     kind = "lio"
 
     def __init__(self, folder: Path, pools_folder: Path) -> None:
-        super().__init__(folder)
-        self.pools_folder = pools_folder
+        super().__init__(folder, pools_folder)
         self.pid = 0
         self.log = folder / "log"
 
     def start(self) -> None:
         file = self.folder / "vdsprovd.toml"
-        file.write_text(_toml(self.configuration()))
+        file.write_text(_toml(self.configuration))
         # A fork of this process, which has loaded all modules, is ready five times sooner than a new interpreter.
         self.pid = os.fork()
         if self.pid == 0:
@@ -399,11 +448,24 @@ class LioArray(Array):
                         found.add(f"{path / name} = {(path / name).read_text().strip()}")
         return found
 
+    @contextmanager
+    def pool_gone(self, name: str) -> Iterator[None]:
+        path = self.pools_folder / name
+        away = path.rename(path.with_suffix(".away"))
+        try:
+            yield
+        finally:
+            away.rename(path)
+
     def break_volume(self, lun: str) -> None:
         reload_disk("error")
 
     def mend_volume(self, lun: str) -> None:
         reload_disk("linear")
+
+
+def _secrets(parameters: Reply) -> list[str]:
+    return [value for name, value in parameters.items() if name.endswith("Secret") and value]
 
 
 def group_folder(target: str, tag: int = 1) -> Path:

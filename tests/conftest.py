@@ -7,10 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from tests import conformance
 from tests.arrays import Array, LioArray, SimulatedArray, breakable_disk, clear_kernel
 
 # Started in the background by a shell, the tests, and so the programs that they start, would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """What the tests before saw is not this one's."""
+    conformance.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that did not see what it claims to show."""
+    yield
+    if missing := conformance.unseen(item):
+        pytest.fail(f"the test claims to show {sorted(missing)}, and did not see it")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vdsprovd.hardware import Cancelled, Condition, HardwareError, Mismatch, NoSpace, VolumeFailed
+from vdsprovd.hardware import Cancelled, Condition, HardwareError, Mismatch, NoSpace, Unsupported, VolumeFailed
 from vdsprovd.hardware.pools.files import CHUNK, MIB, FilesPool
 
 LUN = str(uuid.uuid4())
@@ -136,13 +136,13 @@ def small_files() -> Iterator[int]:
     signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_space_that_ends_in_the_middle_leaves_nothing(tmp_path: Path, small_files: int) -> None:
+def test_a_file_that_ends_in_the_middle_leaves_nothing(tmp_path: Path, small_files: int) -> None:
     """When the second chunk cannot be had the first is given back."""
     pool = FilesPool(tmp_path)
-    with pytest.raises(NoSpace):
+    with pytest.raises(Unsupported):
         pool.create(LUN, small_files + MIB, ignore)
     assert list(tmp_path.iterdir()) == []
     pool.create(LUN, MIB, ignore)
-    with pytest.raises(NoSpace):
+    with pytest.raises(Unsupported):
         pool.resize(LUN, small_files + MIB, ignore)
     assert Path(pool.path(LUN)).stat().st_size == MIB

@@ -11,10 +11,11 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from vdsprovd import __version__, addresses, config, notify
 from vdsprovd.cache import Cache
-from vdsprovd.config import EX_CONFIG, Config, ConfigError
+from vdsprovd.config import EX_CONFIG, Config, ConfigError, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Pool
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.simulator import SimulatedPool, Simulator
@@ -54,18 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else "%(asctime)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
+    inherited = None
     try:
+        inherited = _inherited()
         if options.simulate and options.config is None:
             configuration = config.check(SIMULATED_CONFIG, "--simulate")
         else:
             configuration = config.load(options.config or DEFAULT_CONFIG)
-        return asyncio.run(_run(configuration, options))
+        return asyncio.run(_run(configuration, options, inherited))
     except (ConfigError, recovery.StartError) as error:
-        print(f"vdsprovd: {error}", file=sys.stderr)
-        return EX_CONFIG
+        failure, status = str(error), EX_CONFIG
     except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
-        print(f"vdsprovd: {error}", file=sys.stderr)
-        return EX_UNAVAILABLE
+        failure, status = str(error), EX_UNAVAILABLE
+    print(f"vdsprovd: {failure}", file=sys.stderr)
+    if inherited is not None and inherited.fileno() >= 0:
+        asyncio.run(_answer_those_who_wait(inherited, failure))
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(configuration: Config, options: argparse.Namespace) -> int:
+async def _run(configuration: Config, options: argparse.Namespace, inherited: socket.socket | None) -> int:
     if not options.simulate:
         _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
     if options.check:
@@ -94,8 +99,10 @@ async def _run(configuration: Config, options: argparse.Namespace) -> int:
     store = Store(None if options.simulate else Path(configuration.provider.state))
     try:
         hardware = _hardware(configuration, simulate=options.simulate)
-        listener, inherited = _listener(configuration, options.socket, simulate=options.simulate)
-        await serve(configuration, store, hardware, listener, stop, patient=inherited)
+        listener = inherited
+        if listener is None or options.socket:
+            listener = _listener(configuration, options.socket, simulate=options.simulate)
+        await serve(configuration, store, hardware, listener, stop, patient=listener is inherited)
     finally:
         store.close()
     return 0
@@ -114,7 +121,8 @@ async def serve(
     """Serve the API on the socket until `stop` is set. Raises `StartError`, `HardwareError`.
 
     Calls are answered from the first moment on, until the host is rebuilt with VDS_E_INITIALIZE_NOT_CALLED; or, if
-    `patient`, wait until then: a call that made systemd start the daemon wants its answer.
+    `patient`, wait until then: a call that made systemd start the daemon wants its answer. When `patient`, the socket
+    of a start that fails is still open.
     """
     stored = store.load()
     inventory, put, drop = recovery.assemble(configuration, stored)
@@ -167,14 +175,16 @@ def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
     return Lio(pools)
 
 
-def _listener(configuration: Config, path: str | None, *, simulate: bool) -> tuple[socket.socket, bool]:
-    """systemd's socket, or one of our own: 0660, root's and the configured group's; and whether it is systemd's."""
+def _inherited() -> socket.socket | None:
+    """The socket that systemd opened for us, if it did."""
     try:
-        inherited = activation.systemd_sockets()
+        return activation.systemd_sockets().get("varlink")
     except ValueError as error:
         raise OSError(f"cannot take the sockets that systemd passes: {error}") from error
-    if path is None and (found := inherited.get("varlink")):
-        return found, True
+
+
+def _listener(configuration: Config, path: str | None, *, simulate: bool) -> socket.socket:
+    """A socket of our own: 0660, root's and the configured group's."""
     gid = -1
     if not simulate:
         try:
@@ -184,7 +194,18 @@ def _listener(configuration: Config, path: str | None, *, simulate: bool) -> tup
     where = Path(path or configuration.provider.socket)
     if path is None:
         where.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    return activation.bind(where, 0o660, gid), False
+    return activation.bind(where, 0o660, gid)
+
+
+async def _answer_those_who_wait(listener: socket.socket, failure: str) -> None:
+    """Tell the callers for whom systemd started us why there is no provider. Their calls are in the socket already."""
+    gate = Gate(os.geteuid(), group_roles(RolesConfig()))
+    gate.failure = failure
+    # No call gets beyond the gate, so none needs a context.
+    service = make_service(interfaces.describe(cast(Context, None)), gate)
+    await service.serve(listener)
+    await asyncio.sleep(1)
+    await service.close()
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def another_call(id: str) -> VdsError:
 class Operation:
     """An asynchronous operation. `percent` is 0 to 99 while it runs and 100 when it is over."""
 
-    def __init__(self, type: AsyncOutputType, subject: str) -> None:
+    def __init__(self, type: AsyncOutputType, subject: str, *, cancellable: bool = True) -> None:
         self.id = str(uuid.uuid4())
         self.type = type
         self.subject = subject
@@ -119,6 +119,7 @@ class Operation:
         self.object: str | None = None
         self.finished = False
         self._cancel = threading.Event()
+        self._cancellable = cancellable
         self._committed = False
         self._changed: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
@@ -156,6 +157,12 @@ class Operation:
         """Ask the work to stop and undo itself (IVdsAsync::Cancel)."""
         if self._cancel.is_set():
             raise VdsError(Hresult.VDS_E_OPERATION_CANCELED, "the operation was cancelled already", self.id)
+        if not (self._cancellable or self.finished):
+            raise VdsError(
+                Hresult.VDS_E_NOT_SUPPORTED,
+                f"a {self.type.value.replace('_', ' ')} cannot be cancelled; wait for it, it is over soon",
+                self.id,
+            )
         if self.finished or self._committed:
             raise VdsError(Hresult.VDS_E_CANCEL_TOO_LATE, "the operation is too far along to be cancelled", self.id)
         self._cancel.set()
@@ -184,16 +191,19 @@ class Operations:
         *,
         exclusive: Iterable[str] = (),
         shared: Iterable[str] = (),
+        cancellable: bool = True,
         translate: Callable[[Exception], VdsError],
     ) -> Operation:
         """Start the work on `subject`, holding the objects until it is over; it returns the id of what it made.
+
+        Work that is `cancellable` calls `progress` now and then, and `commit` when it is too late.
 
         Raises VDS_E_ANOTHER_CALL_IN_PROGRESS at once when one of them is held. `translate` turns what the work raises
         into the operation's result.
         """
         hold = ExitStack()
         hold.enter_context(self.holds.hold(exclusive, shared))
-        operation = Operation(type, subject)
+        operation = Operation(type, subject, cancellable=cancellable)
         self._operations[operation.id] = operation
         self.spawn(self._run(operation, work, hold, translate))
         return operation

@@ -24,6 +24,8 @@ class Gate:
         self.owner = owner
         self.groups = groups
         self.ready = False
+        self.failure = ""
+        """Why the provider cannot start, once that is known."""
 
     def role(self, peer: Peer) -> Role | None:
         """What the peer may do, None for nothing."""
@@ -50,6 +52,8 @@ class Gate:
                     f"{method.name} needs the role {rules.role.name.lower()}; yours is {role.name.lower()}",
                 )
             )
+        if self.failure:
+            raise wire_error(VdsError(Hresult.VDS_E_INITIALIZED_FAILED, f"vdsprovd cannot start: {self.failure}"))
         if not self.ready:
             raise wire_error(
                 VdsError(Hresult.VDS_E_INITIALIZE_NOT_CALLED, "the provider is still starting; try again shortly")

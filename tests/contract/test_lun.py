@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from tests.arrays import GIB, INITIATOR, MIB, OTHER_INITIATOR, Array, SimulatedArray
+from tests.arrays import GIB, INITIATOR, MIB, OTHER_INITIATOR, Array, LioArray, SimulatedArray
 from vdsprovd.hardware import Space
+from vdsprovd.hresult import Hresult
 
 
 def properties(array: Array, lun: str) -> dict[str, object]:
@@ -15,6 +16,7 @@ def properties(array: Array, lun: str) -> dict[str, object]:
     return dict(array.call("Lun.GetProperties", id=lun)["properties"])
 
 
+@pytest.mark.shows("Lun.GetSubSystem")
 def test_properties_of_a_new_lun(array: Array) -> None:
     """A new LUN is online, healthy, stable, write-through, named by its id, and unmasked to nobody."""
     lun = array.make_lun(MIB)
@@ -34,11 +36,14 @@ def test_properties_of_a_new_lun(array: Array) -> None:
     assert array.call("Lun.GetSubSystem", id=lun) == {"subSystem": array.sub_system}
 
 
+@pytest.mark.shows("Async.Wait")
+@pytest.mark.shows("Lun.GetProperties")
 def test_sizes_are_rounded_up(array: Array) -> None:
     """A size that is no multiple of the pool's granule grows to the next one."""
     assert properties(array, array.make_lun(MIB + 1))["size"] == MIB + 4096
 
 
+@pytest.mark.shows("Lun.SetMask")
 def test_the_mask_is_replaced_and_its_duplicates_go(array: Array) -> None:
     """SetMask replaces the list, drops duplicates and brings names into lower case."""
     lun = array.make_lun(mask=OTHER_INITIATOR)
@@ -49,6 +54,7 @@ def test_the_mask_is_replaced_and_its_duplicates_go(array: Array) -> None:
         assert properties(array, lun)["unmaskingList"] == single
 
 
+@pytest.mark.shows("Lun.SetMask", "E_INVALIDARG")
 @pytest.mark.parametrize(
     "wrong", [f"*;{INITIATOR}", "0123456789ABCDEF", f"{INITIATOR},{OTHER_INITIATOR}", "iqn.bad", "/"]
 )
@@ -82,6 +88,7 @@ def test_nobody_reaches_a_lun_before_mask_association_and_portal_group(array: Ar
     assert not granted()
 
 
+@pytest.mark.shows("Lun.SetStatus")
 def test_offline_takes_the_lun_away_and_online_brings_it_back(array: Array) -> None:
     """SetStatus offline removes the LUN from its targets and keeps mask and association; online restores the kernel."""
     lun, (target, _) = array.make_lun(mask=INITIATOR), array.make_reachable_target()
@@ -97,6 +104,7 @@ def test_offline_takes_the_lun_away_and_online_brings_it_back(array: Array) -> N
     assert array.kernel() == before
 
 
+@pytest.mark.shows("Lun.SetStatus", "E_INVALIDARG")
 @pytest.mark.parametrize("status", ["unknown", "failed", "not_ready", "no such status"])
 def test_only_online_and_offline_can_be_set(array: Array, status: str) -> None:
     """Any other status is E_INVALIDARG."""
@@ -115,6 +123,8 @@ def test_extend_grows_by_at_least_the_request(array: Array) -> None:
     assert properties(array, lun)["transitionState"] == "stable"
 
 
+@pytest.mark.shows("Lun.Extend", "VDS_E_OBJECT_NOT_FOUND", "VDS_E_NOT_ENOUGH_SPACE", "E_INVALIDARG")
+@pytest.mark.shows("Lun.QueryMaxLunExtendSize", "S_OK", "VDS_E_OBJECT_NOT_FOUND")
 def test_extend_beyond_the_pool_changes_nothing(array: Array) -> None:
     """More than the pool has free is VDS_E_NOT_ENOUGH_SPACE at once; QueryMaxLunExtendSize says how much there is."""
     lun = array.make_lun()
@@ -128,6 +138,7 @@ def test_extend_beyond_the_pool_changes_nothing(array: Array) -> None:
     assert array.error("Lun.QueryMaxLunExtendSize", id=lun, driveIds=["x"]) == "VDS_E_OBJECT_NOT_FOUND"
 
 
+@pytest.mark.shows("Lun.Shrink", "S_OK", "E_INVALIDARG")
 def test_shrink_cuts_at_most_the_request(array: Array) -> None:
     """Shrink rounds so that no more goes than was asked for; taking all is E_INVALIDARG."""
     lun = array.make_lun(2 * MIB)
@@ -138,6 +149,7 @@ def test_shrink_cuts_at_most_the_request(array: Array) -> None:
     assert properties(array, lun)["size"] == MIB
 
 
+@pytest.mark.shows("Lun.Delete")
 def test_a_deleted_lun_leaves_nothing(array: Array) -> None:
     """Delete dissociates, frees the space and leaves no object in the kernel; then every method says deleted."""
     target, _ = array.make_reachable_target()
@@ -157,6 +169,7 @@ def test_a_deleted_lun_leaves_nothing(array: Array) -> None:
             assert array.error(method, id=lun) == "VDS_E_OBJECT_DELETED"
 
 
+@pytest.mark.shows("Lun.GetIdentificationData")
 def test_identification_follows_the_id(array: Array) -> None:
     """Serial number and NAA designator are made of the LUN's id, and stay through restart and reboot."""
     lun = array.make_lun()
@@ -170,6 +183,7 @@ def test_identification_follows_the_id(array: Array) -> None:
         assert array.call("Lun.GetIdentificationData", id=lun)["properties"] == found
 
 
+@pytest.mark.shows("LunNaming.SetFriendlyName", "S_OK", "VDS_S_NAME_TRUNCATED")
 def test_names(array: Array) -> None:
     """A name is kept through a restart; one of more than 255 bytes is cut with VDS_S_NAME_TRUNCATED; "" removes it."""
     lun = array.make_lun()
@@ -184,6 +198,7 @@ def test_names(array: Array) -> None:
     assert properties(array, lun)["friendlyName"] == ""
 
 
+@pytest.mark.shows("LunNumber.GetLunNumber")
 def test_numbers_are_unique_and_stay(array: Array) -> None:
     """Every LUN has its own number, the same after a restart."""
     luns = [array.make_lun() for _ in range(3)]
@@ -193,6 +208,8 @@ def test_numbers_are_unique_and_stay(array: Array) -> None:
     assert [array.call("LunNumber.GetLunNumber", id=lun)["lunNumber"] for lun in luns] == numbers
 
 
+@pytest.mark.shows("Async.Cancel", "S_OK", "VDS_E_OPERATION_CANCELED")
+@pytest.mark.shows("Async.QueryStatus", "VDS_E_OPERATION_PENDING")
 def test_an_operation_can_be_cancelled_and_leaves_nothing(simulated: SimulatedArray) -> None:
     """Async.Cancel makes Wait report VDS_E_OPERATION_CANCELED; the LUN has its old size; cancelling twice says so."""
     lun = simulated.make_lun()
@@ -207,6 +224,54 @@ def test_an_operation_can_be_cancelled_and_leaves_nothing(simulated: SimulatedAr
     assert simulated.pool.sizes[lun] == MIB
 
 
+@pytest.mark.shows("Async.Cancel", "VDS_E_NOT_SUPPORTED", "VDS_E_CANCEL_TOO_LATE")
+def test_what_is_over_soon_cannot_be_cancelled(simulated: SimulatedArray) -> None:
+    """Operations on targets and groups answer Async.Cancel with VDS_E_NOT_SUPPORTED, and go on; once they are over it
+    is too late."""
+    simulated.hardware.delay = 0.3
+    reply = simulated.call("SubSystemIscsi.CreateTarget", id=simulated.sub_system)
+    assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_NOT_SUPPORTED"
+    target = simulated.wait(reply)
+    assert simulated.call("IscsiTarget.GetProperties", id=target)["properties"]["id"] == target
+    assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_CANCEL_TOO_LATE"
+
+
+@pytest.mark.shows("Lun.Extend", "VDS_E_NOT_ENOUGH_DRIVE")
+def test_a_pool_that_is_gone_has_no_drive(array: Array) -> None:
+    """When the LUN's pool cannot be used Extend answers VDS_E_NOT_ENOUGH_DRIVE, also where the subsystem has another
+    pool that can; the LUN keeps its size."""
+    array.add_pool("files1")
+    lun = array.make_lun(pool="files0")
+    with array.pool_gone("files0"):
+        assert array.error("Lun.Extend", id=lun, numberOfBytesToAdd=MIB) == "VDS_E_NOT_ENOUGH_DRIVE"
+        array.make_lun(pool="files1")
+    assert properties(array, lun)["size"] == MIB
+    array.wait(array.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB))
+
+
+@pytest.mark.shows("SubSystem.CreateLun", "VDS_E_NOT_SUPPORTED")
+@pytest.mark.shows("Lun.Extend", "VDS_E_NOT_SUPPORTED")
+@pytest.mark.lab
+def test_a_file_system_that_holds_no_such_file(lio: LioArray) -> None:
+    """A size that the pool's file system has no files of is VDS_E_NOT_SUPPORTED, whatever becomes free; nothing is left,
+    and the LUN keeps its size."""
+    lio.configuration["subsystem"][0]["pool"][0]["sparse"] = True
+    lio.restart()
+    lun = lio.make_lun()
+    huge = 1 << 54
+    growth = lio.call("Lun.Extend", id=lun, numberOfBytesToAdd=huge)
+    assert lio.result(growth)["hresult"] == Hresult.VDS_E_NOT_SUPPORTED
+    assert properties(lio, lun)["size"] == MIB
+    creation = lio.call("SubSystem.CreateLun", id=lio.sub_system, type="simple", sizeInBytes=huge)
+    result = lio.result(creation)
+    assert result["hresult"] == Hresult.VDS_E_NOT_SUPPORTED
+    assert "its file system holds no file of that size" in result["message"]
+    assert len(list((lio.pools_folder / "files0").iterdir())) == 1
+
+
+@pytest.mark.shows("Async.Wait", "VDS_E_OBJECT_NOT_FOUND")
+@pytest.mark.shows("Async.QueryStatus", "VDS_E_OBJECT_NOT_FOUND")
+@pytest.mark.shows("Async.Cancel", "VDS_E_OBJECT_NOT_FOUND")
 def test_progress_is_streamed(simulated: SimulatedArray) -> None:
     """Async.Wait with `more` reports growing percentages, and ends with 100 and the result."""
     simulated.pool.delay = 0.2
@@ -217,9 +282,11 @@ def test_progress_is_streamed(simulated: SimulatedArray) -> None:
     assert len(percentages) > 2
     assert (percentages[-1], replies[-1]["hresult"], replies[-1]["type"]) == (100, 0, "create_lun")
     assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_CANCEL_TOO_LATE"
-    assert simulated.error("Async.Wait", id="nothing") == "VDS_E_OBJECT_NOT_FOUND"
+    for method in ("Wait", "QueryStatus", "Cancel"):
+        assert simulated.error(f"Async.{method}", id="nothing") == "VDS_E_OBJECT_NOT_FOUND"
 
 
+@pytest.mark.shows("Lun.Extend")
 def test_two_growths_add_up(simulated: SimulatedArray) -> None:
     """An Extend that was checked before another one ended grows the LUN by what it asked for, from what it is then."""
     lun = simulated.make_lun(MIB)

@@ -1,7 +1,15 @@
 """IVdsLunIscsi: through which targets a LUN is reached."""
 
+import uuid
+
+import msgspec
+import pytest
+
 from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
 from vdsprovd.hardware import Refused, Step, Unit
+from vdsprovd.inventory import Association, Lun
+from vdsprovd.provider.lun import LUNS_PER_TARGET
+from vdsprovd.store import Store
 
 
 def test_association_is_a_snapshot_in_the_order_given(array: Array) -> None:
@@ -11,6 +19,7 @@ def test_association_is_a_snapshot_in_the_order_given(array: Array) -> None:
     assert array.associated(lun) == [second, first]
 
 
+@pytest.mark.shows("LunIscsi.QueryAssociatedTargets")
 def test_without_a_target_the_enumeration_is_empty(array: Array) -> None:
     """A LUN without targets has an empty enumeration, which is no error."""
     assert array.call("LunIscsi.QueryAssociatedTargets", id=array.make_lun()) == {"targets": []}
@@ -26,6 +35,7 @@ def test_associating_replaces_the_whole_list(array: Array) -> None:
     assert array.associated(lun) == []
 
 
+@pytest.mark.shows("LunIscsi.AssociateTargets")
 def test_a_target_named_twice_counts_once(array: Array) -> None:
     """Duplicate ids are no error and make one association."""
     lun, target = array.make_lun(), array.make_target()
@@ -45,6 +55,7 @@ def test_an_unknown_target_changes_nothing(array: Array) -> None:
     assert array.kernel() == before
 
 
+@pytest.mark.shows("LunIscsi.AssociateTargets", "VDS_E_OBJECT_NOT_FOUND")
 def test_a_target_of_another_sub_system_is_not_found(array: Array) -> None:
     """A LUN is reached through targets of its own subsystem only."""
     lun = array.make_lun()
@@ -160,3 +171,29 @@ def test_a_busy_lun_refuses_both(simulated: SimulatedArray) -> None:
     assert simulated.call("Lun.GetProperties", id=lun)["properties"]["transitionState"] == "extending"
     simulated.wait(growth)
     assert simulated.associated(lun) == []
+
+
+@pytest.mark.shows("LunIscsi.AssociateTargets", "VDS_E_NOT_SUPPORTED")
+def test_a_target_that_is_full(simulated: SimulatedArray) -> None:
+    """A target has 16,384 LUNs at most, as many as SCSI's flat addressing has numbers for: one more is
+    VDS_E_NOT_SUPPORTED and changes nothing; when one has left there is room for one."""
+    target = simulated.make_target()
+    one = simulated.make_lun()
+    example = simulated.context.cache.inventory.known(Lun, one)
+    simulated.stop()
+    # As an array that grew for years, without waiting for it.
+    store = Store(simulated.folder / "state")
+    luns = [
+        msgspec.structs.replace(
+            example, id=str(uuid.UUID(int=place)), number=1000 + place, associations=(Association(target, place),)
+        )
+        for place in range(LUNS_PER_TARGET)
+    ]
+    store.finish(None, put=luns)
+    store.close()
+    simulated.start()
+    assert simulated.error("LunIscsi.AssociateTargets", id=one, targetIds=[target]) == "VDS_E_NOT_SUPPORTED"
+    assert simulated.associated(one) == []
+    simulated.call("LunIscsi.AssociateTargets", id=luns[7].id)
+    simulated.call("LunIscsi.AssociateTargets", id=one, targetIds=[target])
+    assert simulated.associated(one) == [target]

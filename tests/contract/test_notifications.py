@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests import conformance
 from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
+from vdsprovd.hresult import Hresult
 from vdsprovd.varlink.client import Connection
 
 
@@ -17,6 +19,7 @@ class Sink:
         self.replies: Iterator[Any] = iter(self.connection.stream("org.vdsprov.Service.Advise", {}))
         first = next(self.replies)
         assert first["established"]
+        conformance.saw("Service.Advise", Hresult.S_OK)
         self.epoch, self.sequence = first["epoch"], first["sequence"]
 
     def take(self) -> set[tuple[str, str]]:
@@ -36,6 +39,7 @@ def sink(array: Array) -> Iterator[Sink]:
     found.connection.close()
 
 
+@pytest.mark.shows("Service.Advise")
 def test_a_lun_s_life(array: Array, sink: Sink) -> None:
     """Creation, mask, name, growth (twice: it begins and ends), status and deletion are one group each."""
     lun = array.make_lun()
@@ -135,6 +139,7 @@ def test_advise_needs_more(array: Array) -> None:
     assert array.error("Service.Advise") == "org.varlink.service.ExpectedMore"
 
 
+@pytest.mark.shows("Service.GetObject", "S_OK", "VDS_E_OBJECT_NOT_FOUND")
 def test_get_object_wants_id_and_type(array: Array) -> None:
     """An object is found by id and type together; a deleted one, or one of another type, is not found."""
     lun = array.make_lun()

@@ -1,15 +1,18 @@
 """The provider cache: what proves it corrupt, what answers then, and how it is recovered."""
 
+import threading
 import time
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
-from vdsprovd.hardware import HardwareError
+from tests.arrays import INITIATOR, MIB, Array, Failed, SimulatedArray
+from tests.conformance import documenting
+from vdsprovd.hardware import Fact, HardwareError
 from vdsprovd.hresult import Hresult
-from vdsprovd.provider.api import Rules
-from vdsprovd.provider.interfaces import describe
-from vdsprovd.varlink import Method
+from vdsprovd.varlink.client import Connection
 
 DELETED = Hresult.VDS_E_OBJECT_DELETED
 CORRUPT = Hresult.VDS_E_PROVIDER_CACHE_CORRUPT
@@ -35,18 +38,6 @@ PARAMETERS: dict[str, dict[str, object]] = {
 """What the methods that need more than an id are called with."""
 
 
-def methods(simulated: SimulatedArray, code: Hresult) -> list[tuple[str, Method, bool]]:
-    """The methods that document the code: short name, method, and whether it is about an object."""
-    found = []
-    for interface in describe(simulated.context):
-        for method in interface.methods:
-            rules = method.metadata
-            if isinstance(rules, Rules) and code in rules.codes and not (code is CORRUPT and rules.recovers):
-                name = f"{interface.name.removeprefix('org.vdsprov.')}.{method.name}"
-                found.append((name, method, "id" in method.parameters.__struct_fields__ and "Async." not in name))
-    return found
-
-
 def ids(simulated: SimulatedArray) -> dict[str, str]:
     """An object for each interface that has objects."""
     lun, (target, group) = simulated.make_lun(mask=INITIATOR), simulated.make_reachable_target()
@@ -64,72 +55,132 @@ def ids(simulated: SimulatedArray) -> dict[str, str]:
 
 
 def subject(name: str, objects: dict[str, str]) -> str:
-    """The object that a method of that name is about: the longest interface that its own begins with."""
+    """The kind of object that a method of that name is about: the longest that its interface begins with, or ""."""
     interface = name.partition(".")[0]
-    return objects[max((known for known in objects if interface.startswith(known)), key=len)]
+    return max((known for known in objects if interface.startswith(known)), key=len, default="")
 
 
-def test_every_method_that_documents_it_answers_corrupt(simulated: SimulatedArray) -> None:
+def arguments(name: str, objects: dict[str, str]) -> dict[str, object]:
+    """What the method can be called with."""
+    kind = subject(name, objects)
+    return ({"id": objects[kind]} if kind else {}) | PARAMETERS.get(name, {})
+
+
+@pytest.mark.parametrize("name", documenting(CORRUPT))
+def test_a_corrupt_cache(simulated: SimulatedArray, name: str) -> None:
     """While the cache is corrupt every method that documents VDS_E_PROVIDER_CACHE_CORRUPT answers it; others work."""
     objects = ids(simulated)
     simulated.prove_corruption()
-    documented = methods(simulated, CORRUPT)
-    assert len(documented) > 40
-    for name, _, about in documented:
-        about_whom = {"id": subject(name, objects)} if about else {}
-        assert simulated.error(name, **about_whom, **PARAMETERS.get(name, {})) == CORRUPT.name, name
+    if name == "HwProvider.Reenumerate":
+        # It is what recovers: it answers the code only when the host cannot be read.
+        simulated.hardware.scan_fault = HardwareError("a folder vanished")
+    assert simulated.error(name, **arguments(name, objects)) == CORRUPT.name
     simulated.call("Provider.GetProperties")
     simulated.call("LunNumber.GetLunNumber", id=objects["Lun"])
     simulated.call("Service.GetObject", objectId=objects["Lun"], type="lun")
 
 
-def test_every_method_that_documents_it_answers_busy(simulated: SimulatedArray) -> None:
-    """While an exclusive operation runs on an object every method that documents it answers ANOTHER_CALL_IN_PROGRESS,
-    and pure getters answer."""
+@pytest.mark.parametrize("name", documenting(BUSY))
+def test_two_calls_on_an_object(simulated: SimulatedArray, name: str) -> None:
+    """While a change of an object is under way every method that documents it answers
+    VDS_E_ANOTHER_CALL_IN_PROGRESS, and pure getters answer."""
     objects = ids(simulated)
-    documented = [entry for entry in methods(simulated, BUSY) if entry[2]]
-    assert len(documented) > 25
-    holds = simulated.context.operations.holds
-    with holds.hold(objects.values()):
-        for name, _, _ in documented:
-            reply = simulated.error(name, id=subject(name, objects), **PARAMETERS.get(name, {}))
-            assert reply == BUSY.name, name
+    arguments_of_it = arguments(name, objects)
+    with changing(simulated, name, objects):
+        assert simulated.error(name, **arguments_of_it) == BUSY.name
         for getter in ("SubSystem", "Lun", "IscsiTarget", "IscsiPortalGroup", "IscsiPortal"):
             simulated.call(f"{getter}.GetProperties", id=objects[getter])
 
 
-def test_every_method_that_documents_it_answers_failed(
-    simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On failed LUNs and subsystems every method that documents it answers VDS_E_OBJECT_STATUS_FAILED."""
+@contextmanager
+def changing(simulated: SimulatedArray, name: str, objects: dict[str, str]) -> Iterator[None]:
+    """A change of the object that the method is about goes on for a while."""
+    kind = subject(name, objects)
+    id = objects.get(kind, "")
+    simulated.pool.delay = simulated.hardware.delay = 0.3
+    with ExitStack() as stack:
+        match kind:
+            case "SubSystem":
+                long: tuple[str, dict[str, object]] = ("SubSystem.SetStatus", {"status": "offline"})
+            case "Lun":
+                long = ("Lun.Extend", {"numberOfBytesToAdd": MIB})
+            case "IscsiTarget":
+                long = ("IscsiTarget.CreatePortalGroup", {})
+            case "IscsiPortalGroup":
+                long = ("IscsiPortalGroup.AddPortal", {"portalId": simulated.portals()[1]})
+            case "IscsiPortal":
+                long = ("IscsiPortal.SetStatus", {"status": "offline"})
+            case _:
+                # Reenumerate waits for the change of the LUN, and everybody else for it.
+                simulated.call("Lun.Extend", id=objects["Lun"], numberOfBytesToAdd=MIB)
+                long = ("HwProvider.Reenumerate", {})
+        method, parameters = long
+        # Its reply is not waited for.
+        other = stack.enter_context(simulated.connect())
+        other.stream(f"org.vdsprov.{method}", {"id": id, **parameters} if id else parameters)
+        busy = id or simulated.context.provider_id
+        while not simulated.context.operations.holds.busy(busy):
+            time.sleep(0.001)
+        yield
+        assert simulated.context.operations.holds.busy(busy), "it was over too soon to show anything"
+
+
+@pytest.mark.parametrize("name", documenting(FAILED))
+def test_failed_objects(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """On a LUN whose volume cannot be read, a subsystem whose pools cannot, and the provider when its store cannot be
+    written, every method that documents it answers VDS_E_OBJECT_STATUS_FAILED."""
     objects = ids(simulated)
-    simulated.break_volume(objects["Lun"])
-    monkeypatch.setattr(simulated.pool, "space", _unreadable)
-    simulated.call("HwProvider.Refresh")
-    documented = [entry for entry in methods(simulated, FAILED) if entry[2]]
-    assert len(documented) > 15
-    for name, _, _ in documented:
-        reply = simulated.error(name, id=subject(name, objects), **PARAMETERS.get(name, {}))
-        assert reply == FAILED.name, name
-    found = simulated.call("SubSystem.GetProperties", id=objects["SubSystem"])["properties"]
-    assert (found["status"], found["health"]) == ("failed", "failed")
+    if subject(name, objects):
+        simulated.break_volume(objects["Lun"])
+        monkeypatch.setattr(simulated.pool, "space", _unreadable)
+        simulated.call("HwProvider.Refresh")
+    else:
+        simulated.context.store._db.execute("PRAGMA query_only = ON")
+        with pytest.raises(Failed):
+            simulated.call("Lun.SetMask", id=objects["Lun"], unmaskingList="*")
+    assert simulated.error(name, **arguments(name, objects)) == FAILED.name
+    if subject(name, objects):
+        found = simulated.call("SubSystem.GetProperties", id=objects["SubSystem"])["properties"]
+        assert (found["status"], found["health"]) == ("failed", "failed")
 
 
 def _unreadable() -> object:
     raise HardwareError("the pool cannot be read")
 
 
-def test_every_method_that_documents_it_answers_deleted(simulated: SimulatedArray) -> None:
+GONE = ("Lun", "LunNaming", "LunNumber", "LunIscsi", "IscsiTarget", "IscsiPortalGroup")
+
+
+@pytest.mark.parametrize("name", documenting(DELETED, *GONE))
+def test_deleted_objects(simulated: SimulatedArray, name: str) -> None:
     """On deleted LUNs, targets and groups every method that documents it answers VDS_E_OBJECT_DELETED."""
     objects = ids(simulated)
+    arguments_of_it = arguments(name, objects)
     simulated.call("Lun.Delete", id=objects["Lun"])
     simulated.wait(simulated.call("IscsiTarget.Delete", id=objects["IscsiTarget"]))
-    gone = ("Lun", "IscsiTarget", "IscsiPortalGroup")
-    documented = [entry for entry in methods(simulated, DELETED) if entry[0].startswith(gone)]
-    assert len(documented) > 25
-    for name, _, _ in documented:
-        reply = simulated.error(name, id=subject(name, objects), **PARAMETERS.get(name, {}))
-        assert reply == DELETED.name, name
+    assert simulated.error(name, **arguments_of_it) == DELETED.name
+
+
+SURROUNDINGS = ("SubSystem", "SubSystemNaming", "SubSystemIscsi", "SubSystemImportTarget", "StoragePool", "IscsiPortal")
+
+
+@pytest.mark.parametrize("name", documenting(DELETED, *SURROUNDINGS))
+def test_objects_that_left_the_configuration(simulated: SimulatedArray, name: str) -> None:
+    """On subsystems, pools and portals that the configuration had and has not any more every method that documents it
+    answers VDS_E_OBJECT_DELETED."""
+    objects = {
+        "SubSystem": simulated.sub_systems()["array1"],
+        "StoragePool": next(
+            pool["id"]
+            for pool in simulated.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
+            if pool["name"] == "spare0"
+        ),
+    }
+    portals = simulated.call("SubSystemIscsi.QueryPortals", id=objects["SubSystem"])["portals"]
+    objects["IscsiPortal"] = portals[0]["id"]
+    simulated.configuration["subsystem"].pop()
+    simulated.restart()
+    assert simulated.error(name, **arguments(name, objects)) == DELETED.name
 
 
 def test_recovery_needs_both_calls_in_order(array: Array) -> None:
@@ -157,6 +208,9 @@ def test_a_restart_recovers_too(array: Array) -> None:
     assert array.call("HwProvider.QuerySubSystems")
 
 
+@pytest.mark.shows("HwProvider.QuerySubSystems")
+@pytest.mark.shows("HwProvider.Reenumerate")
+@pytest.mark.shows("HwProvider.Refresh")
 def test_a_scan_that_breaks_off_proves_corruption(simulated: SimulatedArray) -> None:
     """Reenumerate answers VDS_E_PROVIDER_CACHE_CORRUPT when the host cannot be read to the end, and so do others."""
     simulated.hardware.scan_fault = HardwareError("a folder vanished")
@@ -168,6 +222,7 @@ def test_a_scan_that_breaks_off_proves_corruption(simulated: SimulatedArray) -> 
     assert simulated.sub_system
 
 
+@pytest.mark.shows("Async.QueryStatus")
 @pytest.mark.parametrize("call", ["HwProvider.Reenumerate", "HwProvider.Refresh"])
 def test_recovery_waits_for_changes_and_one_excludes_another(simulated: SimulatedArray, call: str) -> None:
     """Reenumerate and Refresh wait for what is under way; a second one meanwhile is ANOTHER_CALL_IN_PROGRESS."""
@@ -198,3 +253,28 @@ def test_a_store_that_cannot_be_written_fails_the_provider(simulated: SimulatedA
     simulated.context.store._db.execute("PRAGMA query_only = OFF")
     assert simulated.call("HwProvider.QuerySubSystems")["subSystems"]
     simulated.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+
+
+@pytest.mark.parametrize("name", documenting(Hresult.VDS_E_INITIALIZE_NOT_CALLED))
+def test_while_the_daemon_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Until the host is rebuilt the provider's methods answer VDS_E_INITIALIZE_NOT_CALLED, and then they work."""
+    array, looked = SimulatedArray(tmp_path), threading.Event()
+    read = array.hardware.read
+
+    def slow() -> Collection[Fact]:
+        looked.wait(20)
+        return read()
+
+    monkeypatch.setattr(array.hardware, "read", slow)
+    starting = threading.Thread(target=array.start)
+    starting.start()
+    try:
+        while not array.socket.exists():
+            time.sleep(0.001)
+        with Connection(str(array.socket)) as array.connection:
+            assert array.error(name) == Hresult.VDS_E_INITIALIZE_NOT_CALLED.name
+    finally:
+        looked.set()
+        starting.join()
+    array.call(name)
+    array.stop()

@@ -151,7 +151,7 @@ def test_descriptions_name_every_interface(array: Array) -> None:
 
 def test_no_secret_comes_out(array: Array, caplog: pytest.LogCaptureFixture) -> None:
     """A CHAP secret is in no reply, no error, no log and no description of an object."""
-    secret = "Sesame4Sesame4"
+    secret, other_secret = "Sesame4Sesame4", "Open4Open4Open"
     target, _ = array.make_reachable_target()
     lun = array.make_lun(MIB, mask=INITIATOR)
     array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
@@ -161,7 +161,7 @@ def test_no_secret_comes_out(array: Array, caplog: pytest.LogCaptureFixture) -> 
             "IscsiTarget.RememberInitiatorSharedSecret",
             id=target,
             initiatorName=INITIATOR,
-            initiatorSharedSecret=secret,
+            initiatorSharedSecret=other_secret,
         ),
         array.call("IscsiTarget.GetProperties", id=target),
         array.call("SubSystemIscsi.QueryTargets", id=array.sub_system),
@@ -173,6 +173,7 @@ def test_no_secret_comes_out(array: Array, caplog: pytest.LogCaptureFixture) -> 
     log = getattr(array, "log", None)
     text = caplog.text + (log.read_text() if log else "")
     assert secret not in str(seen) + text
+    assert other_secret not in str(seen) + text
     store = array.folder / "state" / "vdsprovd.sqlite"
     assert store.stat().st_mode & 0o777 == 0o600
     assert store.parent.stat().st_mode & 0o777 == 0o700

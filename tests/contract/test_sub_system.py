@@ -14,6 +14,9 @@ def create(array: Array, **parameters: object) -> str:
     return array.error("SubSystem.CreateLun", **wanted)
 
 
+@pytest.mark.shows("HwProviderType.GetProviderType")
+@pytest.mark.shows("SubSystem.GetProperties")
+@pytest.mark.shows("SubSystem.GetProvider")
 def test_properties(array: Array) -> None:
     """The subsystem says what it can do, is online and healthy, and has an identification."""
     found = array.call("SubSystem.GetProperties", id=array.sub_system)
@@ -26,6 +29,7 @@ def test_properties(array: Array) -> None:
     assert array.call("HwProviderType.GetProviderType") == {"type": "iscsi"}
 
 
+@pytest.mark.shows("Provider.GetProperties")
 def test_the_provider_and_its_subsystems_keep_their_ids(array: Array) -> None:
     """Ids outlive restart and reboot."""
     before = (array.call("Provider.GetProperties"), array.sub_systems())
@@ -44,6 +48,7 @@ def test_types_that_files_can_be(array: Array, type: str) -> None:
     assert array.call("SubSystem.QueryMaxLunCreateSize", id=array.sub_system, type=type)["maxLunSize"] > 0
 
 
+@pytest.mark.shows("SubSystem.CreateLun", "E_INVALIDARG")
 def test_every_other_type_is_not_supported(simulated: SimulatedArray) -> None:
     """A type of the enumeration that files cannot be is VDS_E_NOT_SUPPORTED; unknown, or none of it, E_INVALIDARG."""
     for type in LunType:
@@ -54,6 +59,7 @@ def test_every_other_type_is_not_supported(simulated: SimulatedArray) -> None:
     assert create(simulated, type="raid7") == "E_INVALIDARG"
 
 
+@pytest.mark.shows("SubSystem.CreateLun", "VDS_E_OBJECT_NOT_FOUND")
 def test_wrong_parameters_change_nothing(array: Array) -> None:
     """Sizes that no LUN can have, unknown drives and wrong masks are errors at once, and nothing is left."""
     before = array.kernel()
@@ -74,6 +80,8 @@ def test_wrong_parameters_change_nothing(array: Array) -> None:
     assert array.kernel() == before
 
 
+@pytest.mark.shows("SubSystem.CreateLun", "VDS_E_NOT_ENOUGH_SPACE")
+@pytest.mark.shows("SubSystem.QueryMaxLunCreateSize")
 def test_the_largest_lun_can_be_created_and_no_larger(array: Array) -> None:
     """QueryMaxLunCreateSize is what CreateLun can do; more is VDS_E_NOT_ENOUGH_SPACE and leaves the pool as it was."""
     most = array.call("SubSystem.QueryMaxLunCreateSize", id=array.sub_system, type="simple")["maxLunSize"]
@@ -84,6 +92,7 @@ def test_the_largest_lun_can_be_created_and_no_larger(array: Array) -> None:
     assert after <= 16 * MIB
 
 
+@pytest.mark.shows("SubSystem.QueryLuns")
 def test_creations_from_many_clients_queue(array: Array) -> None:
     """CreateLun calls on one subsystem at the same time all succeed."""
     made: list[str] = []
@@ -107,6 +116,7 @@ def test_creations_from_many_clients_queue(array: Array) -> None:
     assert len(made) == 32
 
 
+@pytest.mark.shows("SubSystem.SetStatus", "S_OK", "VDS_E_NOT_SUPPORTED", "E_INVALIDARG")
 def test_offline_disables_every_portal_group(array: Array) -> None:
     """An offline subsystem's portal groups are disabled, also after a reboot; online restores the kernel."""
     array.make_reachable_target()
@@ -121,6 +131,7 @@ def test_offline_disables_every_portal_group(array: Array) -> None:
     assert array.error("SubSystem.SetStatus", id=array.sub_system, status="failed") == "VDS_E_NOT_SUPPORTED"
 
 
+@pytest.mark.shows("SubSystemNaming.SetFriendlyName", "S_OK", "VDS_S_NAME_TRUNCATED")
 def test_names(array: Array) -> None:
     """A subsystem's name is kept through a restart, and cut with VDS_S_NAME_TRUNCATED."""
     id = array.sub_system
@@ -131,6 +142,7 @@ def test_names(array: Array) -> None:
     assert reply == {"hresult": 0x00042700}
 
 
+@pytest.mark.shows("IscsiTarget.GetProperties")
 def test_targets_get_a_name_or_a_generated_one(array: Array) -> None:
     """A name given is brought into lower case; null and "" generate one with the subsystem's prefix."""
     names = [array.name_of(array.make_target(name)) for name in ("IQN.2026-11.org.Example:Big", None, "")]
@@ -139,6 +151,7 @@ def test_targets_get_a_name_or_a_generated_one(array: Array) -> None:
     assert len(set(names)) == 3
 
 
+@pytest.mark.shows("SubSystemIscsi.CreateTarget", "S_OK", "VDS_E_NAME_NOT_UNIQUE")
 def test_a_name_is_used_once(array: Array) -> None:
     """A second target of one name, in any subsystem and at the same moment, is VDS_E_NAME_NOT_UNIQUE."""
     name = "iqn.2026-11.org.example:once"
@@ -157,6 +170,8 @@ def test_a_name_is_used_once(array: Array) -> None:
     assert array.error("SubSystemIscsi.CreateTarget", id=other, iscsiName=name.upper()) == "VDS_E_NAME_NOT_UNIQUE"
 
 
+@pytest.mark.shows("SubSystemIscsi.CreateTarget", "E_INVALIDARG")
+@pytest.mark.shows("SubSystemIscsi.QueryTargets")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -167,7 +182,6 @@ def test_a_name_is_used_once(array: Array) -> None:
         "iqn.2026-11.org.example:a_b",
         "iqn.\uff12026-11.org.example:a",
         "iqn.2026-11.org.example:\u212a",
-        "naa.0123456789abcdef",
     ],
 )
 def test_a_wrong_target_name_is_refused(array: Array, wrong: str) -> None:
@@ -176,6 +190,15 @@ def test_a_wrong_target_name_is_refused(array: Array, wrong: str) -> None:
     assert array.call("SubSystemIscsi.QueryTargets", id=array.sub_system) == {"targets": []}
 
 
+@pytest.mark.shows("SubSystemIscsi.CreateTarget", "VDS_E_NOT_SUPPORTED")
+def test_a_name_that_lio_has_no_targets_of(array: Array) -> None:
+    """A name that is valid, and that LIO takes no target by, is VDS_E_NOT_SUPPORTED."""
+    name = "naa.0123456789abcdef"
+    assert array.error("SubSystemIscsi.CreateTarget", id=array.sub_system, iscsiName=name) == "VDS_E_NOT_SUPPORTED"
+    assert array.call("SubSystemIscsi.QueryTargets", id=array.sub_system) == {"targets": []}
+
+
+@pytest.mark.shows("SubSystemIscsi.QueryPortals")
 def test_portals_are_those_of_the_configuration(array: Array) -> None:
     """Portals are there without being made, with address, port and status."""
     found = array.call("SubSystemIscsi.QueryPortals", id=array.sub_system)["portals"]
@@ -185,6 +208,45 @@ def test_portals_are_those_of_the_configuration(array: Array) -> None:
     ]
 
 
+@pytest.mark.shows("StoragePool.GetProvider")
+@pytest.mark.shows("HwProviderStoragePools.QueryMaxLunCreateSizeInStoragePool")
+@pytest.mark.shows(
+    "HwProviderStoragePools.CreateLunInStoragePool",
+    "VDS_E_NOT_SUPPORTED",
+    "VDS_E_OBJECT_NOT_FOUND",
+    "VDS_E_NOT_ENOUGH_SPACE",
+    "E_INVALIDARG",
+)
+@pytest.mark.shows("SubSystem.QueryMaxLunCreateSize", "VDS_E_NOT_SUPPORTED", "VDS_E_OBJECT_NOT_FOUND")
+def test_what_a_pool_cannot_hold(array: Array) -> None:
+    """A LUN larger than the largest, of no type, of a type that files cannot be, in a pool or on a drive that there is
+    not: the code says which, and nothing is made."""
+    before = array.kernel()
+    pools = array.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
+    (pool,) = [entry["id"] for entry in pools if entry["name"] == "files0"]
+    wanted = {"type": "simple", "storagePoolId": pool}
+    largest = array.call("HwProviderStoragePools.QueryMaxLunCreateSizeInStoragePool", **wanted)["maxLunSize"]
+    for code, parameters in (
+        ("VDS_E_NOT_ENOUGH_SPACE", {"sizeInBytes": largest + (1 << 40)}),
+        ("E_INVALIDARG", {"type": "unknown"}),
+        ("VDS_E_NOT_SUPPORTED", {"type": "raid3"}),
+        ("VDS_E_OBJECT_NOT_FOUND", {"storagePoolId": "nothing"}),
+    ):
+        create = {"sizeInBytes": MIB, **wanted, **parameters}
+        assert array.error("HwProviderStoragePools.CreateLunInStoragePool", **create) == code
+    query = {"id": array.sub_system, "type": "simple"}
+    assert array.error("SubSystem.QueryMaxLunCreateSize", **{**query, "type": "raid3"}) == "VDS_E_NOT_SUPPORTED"
+    assert array.error("SubSystem.QueryMaxLunCreateSize", **query, driveIds=["x"]) == "VDS_E_OBJECT_NOT_FOUND"
+    assert array.call("StoragePool.GetProvider", id=pool) == {
+        "provider": array.call("Provider.GetProperties")["properties"]["id"]
+    }
+    assert array.kernel() == before
+
+
+@pytest.mark.shows("HwProviderStoragePools.CreateLunInStoragePool")
+@pytest.mark.shows("HwProviderStoragePools.QueryStoragePools")
+@pytest.mark.shows("StoragePool.GetProperties")
+@pytest.mark.shows("StoragePool.QueryAllocatedLuns")
 def test_pools_tell_their_space(array: Array) -> None:
     """A pool's free space goes down by what a LUN takes."""
     pools = array.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
@@ -198,6 +260,7 @@ def test_pools_tell_their_space(array: Array) -> None:
     assert [entry["id"] for entry in array.call("StoragePool.QueryAllocatedLuns", id=pool["id"])["luns"]] == [lun]
 
 
+@pytest.mark.shows("SubSystem.CreateLun")
 def test_enumerations_are_streamed_in_batches(simulated: SimulatedArray) -> None:
     """QueryLuns with `more` gives batches of 100, which together are all LUNs."""
     luns = {simulated.make_lun(4096) for _ in range(250)}
@@ -233,11 +296,10 @@ def test_everything_outlives_a_reboot(array: Array) -> None:
     assert seen() == before
 
 
+@pytest.mark.shows("SubSystem.CreateLun", "VDS_E_NOT_ENOUGH_DRIVE")
 def test_a_subsystem_without_a_pool_has_no_drives(array: Array) -> None:
     """Where no pool is configured CreateLun answers VDS_E_NOT_ENOUGH_DRIVE, and makes nothing."""
-    configured = array.configuration()
-    configured["subsystem"][0]["pool"] = []
-    array.configuration = lambda: configured  # type: ignore[method-assign]  # what an administrator would edit
+    array.configuration["subsystem"][0]["pool"] = []
     array.restart()
     before = array.kernel()
     assert create(array) == "VDS_E_NOT_ENOUGH_DRIVE"

@@ -74,7 +74,7 @@ def test_the_viewer_s_role_ends_where_things_change(lio: LioArray) -> None:
     """A group with the role viewer queries, and is refused what changes anything, with the roles in the message."""
     file = lio.folder / "vdsprovd.toml"
     lio.stop()
-    lio.roles = {"viewer": ["adm"], "admin": []}
+    lio.configuration["roles"] = {"viewer": ["adm"], "admin": []}
     lio.start()
     assert "viewer" in file.read_text()
     lio.socket.chmod(0o666)

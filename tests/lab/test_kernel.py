@@ -260,6 +260,7 @@ def test_kill_at_any_moment(lio: LioArray) -> None:
             lio.call("Lun.Delete", id=id)
 
 
+@pytest.mark.shows("Lun.GetProperties", "VDS_S_PROPERTIES_INCOMPLETE")
 @pytest.mark.parametrize("scan", ["HwProvider.Refresh", "SubSystem.Reenumerate"])
 def test_a_missing_volume_makes_the_lun_offline_and_comes_back(
     lio: LioArray, reachable: tuple[str, str, str], scan: str

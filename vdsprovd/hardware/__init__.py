@@ -255,6 +255,10 @@ class NoSpace(HardwareError):
     """The pool cannot hold what was asked for."""
 
 
+class Unsupported(HardwareError):
+    """What was asked for can never be had here, whatever becomes free."""
+
+
 class VolumeFailed(HardwareError):
     """Reading or writing a LUN's bytes failed."""
 
@@ -305,8 +309,8 @@ class Pool(Protocol):
         """Where the LUN's volume is, or would be."""
 
     def create(self, lun: str, size: int, progress: Progress) -> None:
-        """Make a volume that reads as zeros; on failure nothing is left. Raises `NoSpace`, `VolumeFailed`,
-        `Cancelled`, `Mismatch` when it exists."""
+        """Make a volume that reads as zeros; on failure nothing is left. Raises `NoSpace`, `Unsupported`,
+        `VolumeFailed`, `Cancelled`, `Mismatch` when it exists."""
 
     def resize(self, lun: str, size: int, progress: Progress) -> None:
         """Grow (new bytes read as zeros) or cut at the end; on failure the old size stays. Raises as `create`."""

@@ -2,14 +2,17 @@
 
 The signature is the API: its first parameter, typed as an object of the inventory, is the object's `id` on the wire; the
 others are the method's parameters, the return type its reply, the docstring its help. A stream (an async generator)
-also gets the `call`, to see whether its caller wants more than one reply. `@method` adds the role that a caller needs and the VDS codes that the method documents. The codes are its preconditions: a method that documents
+also gets the `call`, to see whether its caller wants more than one reply. `@method` adds the role that a caller needs
+and the VDS codes that the method documents. The codes are its preconditions: a method that documents
 VDS_E_ANOTHER_CALL_IN_PROGRESS is refused while its object is being worked on, one that does not is let through, and so
 on. They are checked in one place, `_check`, in this order: deleted, cache corrupt, status failed, another call.
+
+A code that VDS documents and that cannot occur here stands in `never`, with the reason; docs/conformance.md shows it.
 """
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from enum import IntEnum
@@ -24,6 +27,9 @@ from vdsprovd.model import LunStatus, Struct
 from vdsprovd.operations import Operation, another_call
 from vdsprovd.provider.context import Context
 from vdsprovd.varlink.call import Call
+
+ALL_KNOWN = "all of them are known without asking the host"
+"""Why properties are never incomplete."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,9 +76,15 @@ class Rules:
 
     role: Role
     codes: frozenset[Hresult]
+    never: Mapping[str, str]
     exclusive: bool
     recovers: bool
     more: varlink.More
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the method can do nothing but answer VDS_E_NOT_SUPPORTED."""
+        return self.codes == {Hresult.VDS_E_NOT_SUPPORTED}
 
 
 class Interface:
@@ -108,18 +120,19 @@ class Interface:
 def method(
     role: Role,
     *codes: Hresult,
+    never: Mapping[str, str] | None = None,
     exclusive: bool = False,
     recovers: bool = False,
     more: varlink.More = varlink.More.NEVER,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function of an `Interface` a method of the API.
 
-    `exclusive` holds its object while the function (a coroutine function) runs. `recovers` lets it run while the cache
+    `codes` are what VDS documents and can occur; `never` what it documents and cannot, and why. `exclusive` holds its object while the function (a coroutine function) runs. `recovers` lets it run while the cache
     is corrupt, though it documents that code. `more` is Varlink's flag.
     """
 
     def mark(function: Callable[P, T]) -> Callable[P, T]:
-        function.rules = Rules(role, frozenset(codes), exclusive, recovers, more)  # type: ignore[attr-defined]
+        function.rules = Rules(role, frozenset(codes), never or {}, exclusive, recovers, more)  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -129,6 +142,15 @@ def wire_error(error: VdsError) -> varlink.VarlinkError:
     """The error as it goes over the wire: org.vdsprov.NoImportTarget and its parameters."""
     return varlink.VarlinkError(
         f"{PREFIX}.{error.code.error_name}", Failure(int(error.code), error.code.name, error.message, error.object)
+    )
+
+
+def ipsec(id: str) -> VdsError:
+    """The error of the methods that VDS reserves for IPsec."""
+    return VdsError(
+        Hresult.VDS_E_NOT_SUPPORTED,
+        "VDS reserves IPsec for the future; protect portals with the host's own IPsec or by a network of their own",
+        id,
     )
 
 

@@ -8,6 +8,8 @@ from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.varlink import Last, More
 from vdsprovd.varlink.call import Call
 
+_SOFTWARE = "it is about formatting volumes, which only software providers do"
+
 
 class WaitReply(Struct, frozen=True, omit_defaults=True):
     """While the operation runs, only `percentCompleted`; at its end also its result, and what it made, if anything."""
@@ -58,7 +60,7 @@ class Async(Interface):
             )
         )
 
-    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_NOT_FOUND)
+    @method(Role.VIEWER, Hresult.VDS_E_OPERATION_PENDING, Hresult.VDS_E_OBJECT_NOT_FOUND)
     def query_status(self, id: str) -> QueryStatusReply:
         """The operation's state without waiting. (IVdsAsync::QueryStatus)"""
         operation = self.context.operations.find(id)
@@ -70,7 +72,16 @@ class Async(Interface):
         Hresult.VDS_E_OPERATION_CANCELED,
         Hresult.VDS_E_CANCEL_TOO_LATE,
         Hresult.VDS_E_OBJECT_NOT_FOUND,
+        never={
+            "VDS_E_INCOMPATIBLE_FILE_SYSTEM": _SOFTWARE,
+            "VDS_E_INCOMPATIBLE_MEDIA": _SOFTWARE,
+            "VDS_E_ACCESS_DENIED": "callers who may not are told so alike for all methods, with E_ACCESSDENIED",
+        },
     )
     def cancel(self, id: str) -> None:
-        """Ask the operation to stop and undo itself; Wait then reports VDS_E_OPERATION_CANCELED. (IVdsAsync::Cancel)"""
+        """Ask the operation to stop and undo itself; Wait then reports VDS_E_OPERATION_CANCELED.
+
+        VDS_E_NOT_SUPPORTED for operations on targets and portal groups, which are over too soon for it.
+        (IVdsAsync::Cancel)
+        """
         self.context.operations.find(id).cancel()

@@ -21,6 +21,7 @@ from vdsprovd.hardware import (
     Mismatch,
     NoSpace,
     Pool,
+    Unsupported,
     VolumeFailed,
     realize,
     steps,
@@ -162,6 +163,8 @@ class Context:
             case Mismatch():
                 self.cache.corrupt(str(error))
                 return self.corrupt()
+            case Unsupported():
+                return VdsError(Hresult.VDS_E_NOT_SUPPORTED, str(error), subject)
             case NoSpace():
                 return VdsError(Hresult.VDS_E_NOT_ENOUGH_SPACE, str(error), subject)
             case Cancelled():

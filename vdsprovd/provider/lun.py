@@ -76,7 +76,7 @@ class Lun(Interface):
 
     com = "IVdsLun"
 
-    @method(Role.VIEWER, *_GETTER)
+    @method(Role.VIEWER, *_GETTER, Hresult.VDS_S_PROPERTIES_INCOMPLETE)
     def get_properties(self, lun: inventory.Lun) -> LunPropertiesReply:
         """The LUN's properties; readable in every state. (IVdsLun::GetProperties)
 
@@ -242,7 +242,12 @@ class Lun(Interface):
         online = status is LunStatus.ONLINE
         await reshape(self.context, lun, lambda current: msgspec.structs.replace(current, online=online))
 
-    @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED)
+    @method(
+        Role.VIEWER,
+        *_USUAL,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        never={"VDS_E_NOT_SUPPORTED": "every LUN's pool can tell its room"},
+    )
     async def query_max_lun_extend_size(self, lun: inventory.Lun, drive_ids: tuple[str, ...] = ()) -> MaxBytesReply:
         """By how many bytes the LUN could grow now. (IVdsLun::QueryMaxLunExtendSize)"""
         _check_drives(drive_ids)
@@ -255,7 +260,13 @@ class LunNaming(Interface):
 
     com = "IVdsLunNaming"
 
-    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_S_NAME_TRUNCATED,
+        never={"VDS_E_NOT_SUPPORTED": "every LUN can be named"},
+        exclusive=True,
+    )
     async def set_friendly_name(self, lun: inventory.Lun, friendly_name: str) -> SuccessReply:
         """Name the LUN; VDS_S_NAME_TRUNCATED when the name was cut to 255 bytes of UTF-8.
 

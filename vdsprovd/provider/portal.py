@@ -5,9 +5,9 @@ import msgspec
 from vdsprovd.hardware import Fact
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Inventory, Portal, PortalGroup, Target
-from vdsprovd.model import IscsiPortalStatus, PortalProperties, Struct
+from vdsprovd.model import IpAddress, IscsiPortalStatus, PortalProperties, Struct
 from vdsprovd.provider import facts
-from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, ipsec, method
 from vdsprovd.provider.lun import SubSystemReply
 from vdsprovd.provider.target import PortalGroupsReply
 from vdsprovd.varlink import More
@@ -23,12 +23,18 @@ class PortalPropertiesReply(Struct, frozen=True):
     properties: PortalProperties
 
 
+class SecurityFlagsReply(Struct, frozen=True):
+    """VDS_ISCSI_IPSEC_FLAG values, together."""
+
+    security_flags: int
+
+
 class IscsiPortal(Interface):
     """A portal: an address of the host and a TCP port."""
 
     com = "IVdsIscsiPortal"
 
-    @method(Role.VIEWER, *_GETTER)
+    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
     def get_properties(self, portal: Portal) -> PortalPropertiesReply:
         """The portal's address and status. (IVdsIscsiPortal::GetProperties)"""
         return PortalPropertiesReply(Hresult.S_OK, portal.properties)
@@ -59,6 +65,25 @@ class IscsiPortal(Interface):
         targets = {group.target_id for group in _groups(self.inventory, portal)}
         async with self.context.reshaping(targets):
             await self.context.change(self._listeners(portal), self._listeners(changed), put=[changed])
+
+    @method(Role.ADMIN, Hresult.VDS_E_NOT_SUPPORTED)
+    def set_ipsec_tunnel_address(
+        self, portal: Portal, tunnel_address: IpAddress, destination_address: IpAddress
+    ) -> None:
+        """Always VDS_E_NOT_SUPPORTED, as VDS documents it. (IVdsIscsiPortal::SetIpsecTunnelAddress)"""
+        raise ipsec(portal.id)
+
+    @method(Role.VIEWER, Hresult.VDS_E_NOT_SUPPORTED)
+    def get_ipsec_security(self, portal: Portal, initiator_portal_address: IpAddress) -> SecurityFlagsReply:
+        """Always VDS_E_NOT_SUPPORTED, as VDS documents it. (IVdsIscsiPortal::GetIpsecSecurity)"""
+        raise ipsec(portal.id)
+
+    @method(Role.ADMIN, Hresult.VDS_E_NOT_SUPPORTED)
+    def set_ipsec_security(
+        self, portal: Portal, initiator_portal_address: IpAddress, security_flags: int, key: str | None = None
+    ) -> None:
+        """Always VDS_E_NOT_SUPPORTED, as VDS documents it. (IVdsIscsiPortal::SetIpsecSecurity)"""
+        raise ipsec(portal.id)
 
     def _listeners(self, portal: Portal) -> list[Fact]:
         return [

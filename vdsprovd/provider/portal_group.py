@@ -10,7 +10,7 @@ from vdsprovd.inventory import Portal, PortalGroup, Target
 from vdsprovd.model import AsyncOutputType, PortalGroupProperties, Struct
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts
-from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
 from vdsprovd.provider.sub_system import PortalsReply
 from vdsprovd.varlink import More
 
@@ -36,7 +36,7 @@ class IscsiPortalGroup(Interface):
 
     com = "IVdsIscsiPortalGroup"
 
-    @method(Role.VIEWER, *_GETTER)
+    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
     def get_properties(self, group: PortalGroup) -> PortalGroupPropertiesReply:
         """The group's tag. (IVdsIscsiPortalGroup::GetProperties)"""
         return PortalGroupPropertiesReply(Hresult.S_OK, group.properties)
@@ -62,7 +62,6 @@ class IscsiPortalGroup(Interface):
         self._check_free(group, portal)
 
         async def work(operation: Operation) -> None:
-            operation.commit()
             async with self.context.reshaping([group.target_id]):
                 current = self.inventory.known(PortalGroup, group.id)
                 self._check_free(current, portal)
@@ -79,7 +78,6 @@ class IscsiPortalGroup(Interface):
             raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"portal {portal_id} is not in this group", portal_id)
 
         async def work(operation: Operation) -> None:
-            operation.commit()
             async with self.context.reshaping([group.target_id]):
                 current = self.inventory.known(PortalGroup, group.id)
                 left = tuple(id for id in current.portal_ids if id != portal.id)
@@ -99,7 +97,6 @@ class IscsiPortalGroup(Interface):
             )
 
         async def work(operation: Operation) -> None:
-            operation.commit()
             async with self.context.reshaping([group.target_id]):
                 target = self.inventory.known(Target, group.target_id)
                 present = facts.of_group(self.inventory, target, group, self.context.local)
@@ -146,5 +143,6 @@ class IscsiPortalGroup(Interface):
             work,
             exclusive=[group.id],
             shared=[group.target_id, *portals, self.context.provider_id],
+            cancellable=False,
             translate=self.context.translate,
         )

@@ -18,7 +18,7 @@ from vdsprovd.model import (
 )
 from vdsprovd.operations import Operation
 from vdsprovd.provider import recovery
-from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
 from vdsprovd.provider.creation import create_lun, largest_lun
 from vdsprovd.varlink import More
 
@@ -69,7 +69,7 @@ class Provider(Interface):
 
     com = "IVdsProvider"
 
-    @method(Role.VIEWER)
+    @method(Role.VIEWER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
     def get_properties(self) -> ProviderPropertiesReply:
         """The provider's properties. Its id is the only one in VDS that lasts for ever. (IVdsProvider::GetProperties)"""
         properties = ProviderProperties(

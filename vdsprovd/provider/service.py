@@ -37,7 +37,7 @@ class Service(Interface):
 
     com = "IVdsService"
 
-    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_NOT_FOUND)
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_INITIALIZED_FAILED)
     def get_object(self, object_id: str, type: ObjectType) -> ObjectReply:
         """Check that there is an object of that id and type; its methods take the id. (IVdsProviderPrivate::GetObject)"""
         entity = self.inventory.objects.get(object_id)
@@ -49,7 +49,7 @@ class Service(Interface):
             raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no {type.value} {object_id!r}", object_id)
         return ObjectReply(object_id)
 
-    @method(Role.VIEWER, more=More.REQUIRED)
+    @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED, more=More.REQUIRED)
     async def advise(self, *, call: Call) -> AsyncIterator[AdviseReply]:
         """Be told of every change, whoever made it. Closing the connection ends it.
 

@@ -22,7 +22,7 @@ from vdsprovd.model import (
 )
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names, recovery
-from vdsprovd.provider.api import Interface, Role, SuccessReply, method
+from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, SuccessReply, ipsec, method
 from vdsprovd.provider.creation import create_lun, largest_lun
 from vdsprovd.provider.provider import MaxLunSizeReply
 from vdsprovd.varlink import More
@@ -73,7 +73,7 @@ class SubSystem(Interface):
 
     com = "IVdsSubSystem"
 
-    @method(Role.VIEWER, *_GETTER)
+    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
     def get_properties(self, sub_system: inventory.SubSystem) -> SubSystemPropertiesReply:
         """The subsystem's properties; `flags` tell what it can do. (IVdsSubSystem::GetProperties)"""
         return SubSystemPropertiesReply(Hresult.S_OK, sub_system.properties)
@@ -177,7 +177,13 @@ class SubSystemNaming(Interface):
 
     com = "IVdsSubSystemNaming"
 
-    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_S_NAME_TRUNCATED,
+        never={"VDS_E_NOT_SUPPORTED": "every subsystem can be named"},
+        exclusive=True,
+    )
     async def set_friendly_name(self, sub_system: inventory.SubSystem, friendly_name: str) -> SuccessReply:
         """Name the subsystem; VDS_S_NAME_TRUNCATED when the name was cut to 255 bytes of UTF-8.
 
@@ -222,14 +228,13 @@ class SubSystemIscsi(Interface):
         name = names.iscsi_name(iscsi_name) if iscsi_name else names.generated_iscsi_name(sub_system.iqn_prefix)
         if name.startswith("naa.") and not (name.startswith("naa.5") and len(name) == len("naa.") + 16):
             raise VdsError(
-                Hresult.E_INVALIDARG, f"LIO has no targets of the name {name}; of the naa. names, it has naa.5"
+                Hresult.VDS_E_NOT_SUPPORTED, f"LIO has no targets of the name {name}; of the naa. names, it has naa.5"
             )
         friendly, _ = names.friendly_name(friendly_name)
         self._check_unused(name)
         target = Target(str(uuid.uuid4()), sub_system.id, name, friendly, sub_system.require_chap)
 
         async def work(operation: Operation) -> str:
-            operation.commit()
             async with self.context.reshaping([name]):
                 self._check_unused(name)
                 if await self.context.work(self.context.hardware.has_target, name):
@@ -244,8 +249,14 @@ class SubSystemIscsi(Interface):
             name,
             work,
             shared=[sub_system.id, self.context.provider_id],
+            cancellable=False,
             translate=self.context.translate,
         )
+
+    @method(Role.ADMIN, Hresult.VDS_E_NOT_SUPPORTED)
+    def set_ipsec_group_preshared_key(self, sub_system: inventory.SubSystem, key: str | None = None) -> None:
+        """Always VDS_E_NOT_SUPPORTED, as VDS documents it. (IVdsSubSystemIscsi::SetIpsecGroupPresharedKey)"""
+        raise ipsec(sub_system.id)
 
     def _check_unused(self, name: str) -> None:
         if id := self.inventory.target_by_name.get(name):

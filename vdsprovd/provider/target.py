@@ -1,7 +1,7 @@
 """An iSCSI target: IVdsIscsiTarget."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 
@@ -11,7 +11,7 @@ from vdsprovd.inventory import Inventory, PortalGroup, Target
 from vdsprovd.model import AsyncOutputType, PortalGroupProperties, Struct, TargetProperties
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names
-from vdsprovd.provider.api import Interface, Role, SuccessReply, method
+from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, SuccessReply, method
 from vdsprovd.provider.lun import SubSystemReply
 from vdsprovd.provider.sub_system import LunsReply
 from vdsprovd.varlink import More
@@ -54,7 +54,7 @@ class IscsiTarget(Interface):
 
     com = "IVdsIscsiTarget"
 
-    @method(Role.VIEWER, *_GETTER)
+    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
     def get_properties(self, target: Target) -> TargetPropertiesReply:
         """The target's names, and whether a CHAP secret is needed to log in. (IVdsIscsiTarget::GetProperties)"""
         return TargetPropertiesReply(Hresult.S_OK, target.properties)
@@ -74,7 +74,7 @@ class IscsiTarget(Interface):
         """The LUNs associated with the target, by logical unit number. (IVdsIscsiTarget::QueryAssociatedLuns)"""
         return LunsReply(tuple(lun.properties for lun in self.inventory.luns_at(target.id)))
 
-    @method(Role.OPERATOR, *_USUAL)
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_S_ALREADY_EXISTS)
     def create_portal_group(self, target: Target) -> CreatePortalGroupReply:
         """Create a portal group; the provider chooses the tag. Async.Wait gives its id.
 
@@ -85,7 +85,6 @@ class IscsiTarget(Interface):
         full = len(groups) >= GROUPS_PER_TARGET
 
         async def work(operation: Operation) -> str:
-            operation.commit()
             if full:
                 return groups[-1].id
             async with self.context.reshaping([target.id]):
@@ -112,7 +111,6 @@ class IscsiTarget(Interface):
             )
 
         async def work(operation: Operation) -> None:
-            operation.commit()
             async with self.context.reshaping([target.id]):
                 current = self.inventory.known(Target, target.id)
                 groups = self.inventory.groups_at(target.id)
@@ -132,10 +130,17 @@ class IscsiTarget(Interface):
             work,
             exclusive=[target.id],
             shared=[target.sub_system_id, self.context.provider_id],
+            cancellable=False,
             translate=self.context.translate,
         )
 
-    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_S_NAME_TRUNCATED,
+        never={"VDS_E_NOT_SUPPORTED": "every target can be named"},
+        exclusive=True,
+    )
     async def set_friendly_name(self, target: Target, friendly_name: str) -> SuccessReply:
         """Name the target; the name is the iSCSI alias that initiators see at login.
 
@@ -145,18 +150,27 @@ class IscsiTarget(Interface):
         await self._alter(target, msgspec.structs.replace(target, friendly_name=name))
         return SuccessReply(result)
 
-    @method(Role.ADMIN, *_GETTER, Hresult.VDS_E_NOT_SUPPORTED, Hresult.E_INVALIDARG, exclusive=True)
+    @method(
+        Role.ADMIN,
+        *_GETTER,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.E_INVALIDARG,
+        never={"VDS_E_INITIATOR_SPECIFIC_NOT_SUPPORTED": "every initiator can have a secret of its own"},
+        exclusive=True,
+    )
     async def set_shared_secret(
         self, target: Target, target_shared_secret: str | None = None, initiator_name: str | None = None
     ) -> None:
         """Set the CHAP secret, 12 to 16 bytes, with which the target authenticates an initiator; null clears it.
 
         Without `initiatorName` it is the secret of all initiators that have none of their own. The CHAP name is the
-        initiator's iSCSI name. A secret cannot begin with NULL. Secrets can be set and never read. (IVdsIscsiTarget::SetSharedSecret)
+        initiator's iSCSI name. A secret cannot begin with NULL, nor be one of mutual CHAP
+        too. Secrets can be set and never read. (IVdsIscsiTarget::SetSharedSecret)
         """
         initiator = names.iscsi_name(initiator_name, "the initiator's name") if initiator_name else ""
         secrets = target.secrets
         if target_shared_secret:
+            _check_one_way(target_shared_secret, target.mutual_secrets.values(), target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(target_shared_secret)))
         else:
             secrets = secrets.discard(initiator)
@@ -173,6 +187,7 @@ class IscsiTarget(Interface):
         initiator = names.iscsi_name(initiator_name, "the initiator's name")
         secrets = target.mutual_secrets
         if initiator_shared_secret:
+            _check_one_way(initiator_shared_secret, target.secrets.values(), target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(initiator_shared_secret)))
         else:
             secrets = secrets.discard(initiator)
@@ -204,3 +219,14 @@ class IscsiTarget(Interface):
                 raise VdsError(Hresult.VDS_E_OBJECT_DELETED, f"{target.id} was deleted", target.id)
             found = self.context.work(self.context.hardware.sessions, target.iscsi_name)
             return InitiatorsReply(tuple(await self.context.guarded(found, target.id)))
+
+
+def _check_one_way(secret: str, others: Collection[str], target_id: str) -> None:
+    """A secret of one direction must not be one of the other's: whoever is authenticated could answer for both."""
+    if secret in others:
+        raise VdsError(
+            Hresult.VDS_E_NOT_SUPPORTED,
+            "the target has that secret for the other direction already, which iSCSI forbids (RFC 7143 9.2.1); "
+            "take another one",
+            target_id,
+        )

@@ -18,6 +18,7 @@ from vdsprovd.hardware import (
     Progress,
     Refused,
     Space,
+    Unsupported,
     VolumeFailed,
     VolumeState,
 )
@@ -27,7 +28,7 @@ CHUNK = 64 * MIB
 """Preallocation reports progress, and can be cancelled, after each of these."""
 
 _SUFFIX = ".lun"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FilesPool:
@@ -137,6 +138,8 @@ def _door(what: str) -> Iterator[None]:
         text = f"cannot {what}: {error.strerror or error}"
         if error.errno in _FULL:
             raise NoSpace(text) from error
+        if error.errno == errno.EFBIG:
+            raise Unsupported(f"cannot {what}: its file system holds no file of that size") from error
         if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
             raise Mismatch(text) from error
         if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):

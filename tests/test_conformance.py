@@ -1,0 +1,30 @@
+"""The generated conformance table, and what it says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import conformance
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_it_is_up_to_date() -> None:
+    """docs/conformance.md is what scripts/conformance makes of code and tests; run that when this fails."""
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "conformance", "--check"], check=False)
+    assert done.returncode == 0
+
+
+def test_what_can_never_occur_says_why() -> None:
+    """A code that VDS documents and that cannot occur has a name of VDS's and a reason, and is not a code that can."""
+    for name, rules in conformance.methods():
+        for symbol, reason in rules.never.items():
+            assert re.fullmatch(r"VDS_[ES]_[A-Z_]+", symbol), name
+            assert len(reason) > 20, name
+            assert symbol not in {code.name for code in rules.codes}, name
+
+
+def test_every_documented_code_is_shown() -> None:
+    """The table names a test for every code of every method that can occur."""
+    assert "| not shown |" not in (ROOT / "docs" / "conformance.md").read_text()
