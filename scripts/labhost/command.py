@@ -36,8 +36,8 @@ examples:
   scripts/lab --systemd -- systemctl status vdsprovd.socket
   scripts/lab --hosts 2 -- on-host 2 iscsiadm -m discovery -t st -p 10.77.0.1
 
-the lab's own exit statuses: 64 usage, 69 a tool or right is missing, 70 the guest died or never reached COMMAND,
-73 the root file system could not be built, 124 --timeout. See docs/lab.md.
+the lab's own exit statuses: 64 usage, 69 a tool is missing, 70 the guest died or never reached COMMAND, 73 the root
+file system could not be built, 77 namespaces are forbidden, 124 --timeout. See docs/lab.md.
 """
 
 

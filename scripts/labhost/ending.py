@@ -4,9 +4,10 @@ import sys
 
 # COMMAND's own statuses pass through, so these are taken from sysexits.h, which few commands use.
 USAGE = 64
-UNAVAILABLE = 69  # a tool or a right that the lab needs is missing on this machine
+UNAVAILABLE = 69  # a tool that the lab needs is missing on this machine
 GUEST_DIED = 70  # a panic, a guest that never reached COMMAND, or one that ended without a status
 CANNOT_BUILD = 73  # the root file system could not be built
+FORBIDDEN = 77  # this machine does not allow namespaces, and no package changes that
 TIMED_OUT = 124  # as timeout(1)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from labhost.ending import GUEST_DIED, UNAVAILABLE, LabError, say
+from labhost.ending import FORBIDDEN, GUEST_DIED, LabError, say
 from labhost.prerequisites import SEARCH_PATH, UNPRIVILEGED, require
 
 Json = dict[str, object]
@@ -55,12 +55,12 @@ def check_rights(*, install: bool) -> None:
         return
     why = probe.stderr.strip()
     if os.geteuid() == 0:
-        raise LabError(f"root may not make mount and process namespaces here: {why}", UNAVAILABLE)
+        raise LabError(f"root may not make mount and process namespaces here: {why}", FORBIDDEN)
     raise LabError(
         f"this machine does not let you make user namespaces: {why}\n"
         f"     {_reason()}\n"
         "     as root the lab works without them",
-        UNAVAILABLE,
+        FORBIDDEN,
     )
 
 

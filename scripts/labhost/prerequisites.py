@@ -44,9 +44,7 @@ def require(programs: dict[str, str], *, install: bool) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["update"], ["install", "--no-install-recommends", "-y", *missing]):
         # Standard output is COMMAND's alone.
-        done = subprocess.run(
-            ["apt-get", "-q", *step], env=environment, stdin=subprocess.DEVNULL, stdout=2, check=False
-        )
+        done = subprocess.run(["apt-get", *step], env=environment, stdin=subprocess.DEVNULL, stdout=2, check=False)
         if done.returncode != 0:
             raise LabError(f"apt-get {step[0]} failed with status {done.returncode}", UNAVAILABLE)
     still = sorted(program for program in programs if not _there(program))
