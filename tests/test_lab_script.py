@@ -5,9 +5,7 @@ that a plain `pytest` on a fresh machine does not spend minutes on a build. `scr
 """
 
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import socket
@@ -18,6 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.processes import is_kernel, kernels_of
+from tests.terminal import on_terminal
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LAB = CHECKOUT / "scripts" / "lab"
@@ -42,33 +43,6 @@ def lab(*arguments: str, cwd: Path = CHECKOUT, limit: float = 100) -> subprocess
         timeout=limit,
         check=False,
     )
-
-
-def kernels_of(process: int) -> list[int]:
-    """The guests' kernels among the descendants of a lab."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = int(fields[1])
-
-    def descends(number: int) -> bool:
-        while number in parents:
-            number = parents[number]
-            if number == process:
-                return True
-        return False
-
-    return [number for number in parents if descends(number) and "linux.uml" in command_line(number)]
-
-
-def command_line(process: int) -> str:
-    try:
-        return Path("/proc", str(process), "cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
 
 
 @pytest.fixture
@@ -155,26 +129,12 @@ def test_the_command_starts_in_the_callers_folder() -> None:
 
 @guest
 def test_on_a_terminal_the_command_gets_one() -> None:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        ["setsid", "-cw", sys.executable, str(LAB), "--", "bash", "--norc"], stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    seen = b""
-    try:
-        for expected, keys in ((b"# ", b"tty; echo $((6 * 7))\r"), (b"42\r\n", b"exit 5\r")):
-            end = time.monotonic() + 40
-            while expected not in seen and time.monotonic() < end:
-                if select.select([ours], [], [], 0.2)[0]:
-                    seen += os.read(ours, 4096)
-            assert expected in seen
-            os.write(ours, keys)
-        assert b"/dev/tty" in seen
-        assert process.wait(20) == 5
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+    with on_terminal([sys.executable, str(LAB), "--", "bash", "--norc"], CHECKOUT, os.environ) as terminal:
+        terminal.expect("# ")
+        terminal.type("tty; echo $((6 * 7))\r")
+        assert "/dev/tty" in terminal.expect("42\n")
+        terminal.type("exit 5\r")
+        assert terminal.end() == 5
 
 
 # Other kinds of guest
@@ -273,9 +233,9 @@ def test_a_killed_lab_leaves_nothing(running: subprocess.Popen[bytes], number: s
     status = running.wait(20)
     assert status == (-9 if number == signal.SIGKILL else 128 + number)
     end = time.monotonic() + 5
-    while any("linux.uml" in command_line(kernel) for kernel in kernels) and time.monotonic() < end:
+    while any(is_kernel(kernel) for kernel in kernels) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not any("linux.uml" in command_line(kernel) for kernel in kernels)
+    assert not any(is_kernel(kernel) for kernel in kernels)
     assert str(cache.folder()) not in Path("/proc/mounts").read_text()
 
 
