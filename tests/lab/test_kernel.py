@@ -317,7 +317,9 @@ def test_a_pool_that_moved(lio: LioArray) -> None:
     lio.pools_folder.rename(moved)
     old.mkdir(parents=True)
     (moved / "files0" / f"{lost}.lun").unlink()
-    lio.pools_folder = moved
+    for sub_system in lio.configuration["subsystem"]:
+        for pool in sub_system["pool"]:
+            pool["path"] = str(moved / pool["name"])
     lio.start()
     (disk,) = CONFIGFS.glob(f"core/fileio_*/{lun}")
     assert f"File: {moved / 'files0' / lun}.lun" in (disk / "info").read_text()
