@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vdsprovd.hardware import Cancelled, Condition, HardwareError, Mismatch, NoSpace, Unsupported, VolumeFailed
+from vdsprovd.hardware import Cancelled, Condition, HardwareError, Layout, Mismatch, NoSpace, Unsupported, VolumeFailed
 from vdsprovd.hardware.pools.files import CHUNK, MIB, FilesPool
 
 LUN = str(uuid.uuid4())
@@ -30,7 +30,7 @@ def blocks(pool: FilesPool) -> int:
 
 def test_a_new_volume_reads_as_zeros(pool: FilesPool) -> None:
     """It has its size, is preallocated unless the pool is sparse, and is readable by its owner only."""
-    pool.create(LUN, 4 * MIB, ignore)
+    pool.create(LUN, 4 * MIB, Layout(), ignore)
     path = Path(pool.path(LUN))
     assert path.read_bytes() == bytes(4 * MIB)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -42,19 +42,19 @@ def test_a_new_volume_reads_as_zeros(pool: FilesPool) -> None:
 
 def test_growing_and_cutting_keep_what_stays(pool: FilesPool) -> None:
     """Growth adds zeros, cutting takes from the end."""
-    pool.create(LUN, MIB, ignore)
+    pool.create(LUN, MIB, Layout(), ignore)
     path = Path(pool.path(LUN))
     path.write_bytes(b"x" * MIB)
-    pool.resize(LUN, 2 * MIB, ignore)
+    pool.resize(LUN, 2 * MIB, (), ignore)
     assert path.read_bytes() == b"x" * MIB + bytes(MIB)
-    pool.resize(LUN, MIB // 2, ignore)
+    pool.resize(LUN, MIB // 2, (), ignore)
     assert path.read_bytes() == b"x" * (MIB // 2)
 
 
 def test_deleting_wipes_both_ends(pool: FilesPool) -> None:
     """The first and the last MiB are zeroed before the file goes, also where they overlap; a missing file is no error."""
     for size in (4 * MIB, MIB + 4096, 4096):
-        pool.create(LUN, size, ignore)
+        pool.create(LUN, size, Layout(), ignore)
         path = Path(pool.path(LUN))
         path.write_bytes(b"x" * size)
         with path.open("rb") as file:
@@ -67,11 +67,11 @@ def test_deleting_wipes_both_ends(pool: FilesPool) -> None:
 
 def test_it_is_strict(pool: FilesPool) -> None:
     """Creating what is there, and resizing what is not, are mismatches; a name that is no UUID is never a path."""
-    pool.create(LUN, MIB, ignore)
+    pool.create(LUN, MIB, Layout(), ignore)
     with pytest.raises(Mismatch):
-        pool.create(LUN, MIB, ignore)
+        pool.create(LUN, MIB, Layout(), ignore)
     with pytest.raises(Mismatch):
-        pool.resize(str(uuid.uuid4()), MIB, ignore)
+        pool.resize(str(uuid.uuid4()), MIB, (), ignore)
     with pytest.raises(ValueError, match="badly formed"):
         pool.path("../../etc/passwd")
     assert pool.probe(str(uuid.uuid4())).condition is Condition.MISSING
@@ -86,12 +86,12 @@ def test_links_and_folders_in_place_of_a_volume_are_not_followed(pool: FilesPool
     with pytest.raises(HardwareError):
         pool.delete(LUN)
     with pytest.raises(HardwareError):
-        pool.resize(LUN, 4096, ignore)
+        pool.resize(LUN, 4096, (), ignore)
     assert secret.read_bytes() == b"x" * MIB
     Path(pool.path(LUN)).unlink()
     Path(pool.path(LUN)).mkdir()
     with pytest.raises((VolumeFailed, HardwareError)):
-        pool.resize(LUN, 4096, ignore)
+        pool.resize(LUN, 4096, (), ignore)
 
 
 def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
@@ -105,12 +105,12 @@ def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        pool.create(LUN, 3 * CHUNK, cancel)
+        pool.create(LUN, 3 * CHUNK, Layout(), cancel)
     assert seen == [0, 33]
     assert list(tmp_path.iterdir()) == []
-    pool.create(LUN, MIB, ignore)
+    pool.create(LUN, MIB, Layout(), ignore)
     with pytest.raises(Cancelled):
-        pool.resize(LUN, 3 * CHUNK, cancel)
+        pool.resize(LUN, 3 * CHUNK, (), cancel)
     assert Path(pool.path(LUN)).stat().st_size == MIB
 
 
@@ -119,7 +119,7 @@ def test_more_than_there_is(tmp_path: Path) -> None:
     pool = FilesPool(tmp_path)
     for size in (pool.space().free + MIB, 1 << 60):
         with pytest.raises(NoSpace):
-            pool.create(LUN, size, ignore)
+            pool.create(LUN, size, Layout(), ignore)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,9 +140,9 @@ def test_a_file_that_ends_in_the_middle_leaves_nothing(tmp_path: Path, small_fil
     """When the second chunk cannot be had the first is given back."""
     pool = FilesPool(tmp_path)
     with pytest.raises(Unsupported):
-        pool.create(LUN, small_files + MIB, ignore)
+        pool.create(LUN, small_files + MIB, Layout(), ignore)
     assert list(tmp_path.iterdir()) == []
-    pool.create(LUN, MIB, ignore)
+    pool.create(LUN, MIB, Layout(), ignore)
     with pytest.raises(Unsupported):
-        pool.resize(LUN, small_files + MIB, ignore)
+        pool.resize(LUN, small_files + MIB, (), ignore)
     assert Path(pool.path(LUN)).stat().st_size == MIB

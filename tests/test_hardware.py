@@ -18,6 +18,7 @@ from vdsprovd.hardware import (
     Group,
     Hardware,
     HardwareError,
+    Layout,
     Listener,
     Mismatch,
     Secret,
@@ -52,7 +53,7 @@ def hardware(request: pytest.FixtureRequest) -> Iterator[Hardware]:
 def facts(tmp_path: Path) -> list[Fact]:
     """One fact of each kind, in an order that the kernel accepts."""
     pool = FilesPool(tmp_path)
-    pool.create(LUN, MIB, lambda _percent: None)
+    pool.create(LUN, MIB, Layout(), lambda _percent: None)
     return [
         Disk(LUN, 5, pool.path(LUN), MIB),
         TargetNode(IQN),
@@ -118,7 +119,7 @@ def test_settings_are_changed_in_place(hardware: Hardware, facts: list[Fact], tm
     """A disk's size, a group's settings and an ACL's secrets change without removing anything."""
     realize(hardware, steps([], facts))
     pool = FilesPool(tmp_path)
-    pool.resize(LUN, 2 * MIB, lambda _percent: None)
+    pool.resize(LUN, 2 * MIB, (), lambda _percent: None)
     changed = [
         Disk(LUN, 5, pool.path(LUN), 2 * MIB),
         Group(IQN, 1, enabled=False, authentication=False, alias="Other"),

@@ -31,7 +31,7 @@ def pending(simulated: SimulatedArray) -> int:
 def test_a_creation_is_undone(simulated: SimulatedArray) -> None:
     """The volume that was made, and the disk, are gone."""
     lun = "11111111-2222-4333-8444-555555555555"
-    simulated.pool.create(lun, MIB, lambda _percent: None)
+    simulated.pool.create(lun, MIB, Layout(), lambda _percent: None)
     crash(simulated, "create_lun", lun=lun, pool=pool_id(simulated), number=9)
     assert luns(simulated) == {}
     assert simulated.pool.sizes == {}

@@ -16,6 +16,8 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from vdsprovd.model import Health, LunType
+
 
 class Secret(str):
     """A CHAP secret: a string that does not show itself in logs and tracebacks."""
@@ -259,6 +261,10 @@ class Unsupported(HardwareError):
     """What was asked for can never be had here, whatever becomes free."""
 
 
+class NoDrives(HardwareError):
+    """The pool has too few drives that can be used for what was asked for."""
+
+
 class VolumeFailed(HardwareError):
     """Reading or writing a LUN's bytes failed."""
 
@@ -275,19 +281,72 @@ class Condition(Enum):
     FAILED = "failed"
 
 
+class Layout(msgspec.Struct, frozen=True):
+    """How a volume shall lie on its pool's drives. What is empty or 0 the pool chooses."""
+
+    type: LunType = LunType.SIMPLE
+    """A concrete type."""
+    drives: tuple[str, ...] = ()
+    """Device nodes such as /dev/sda, in order: each is exhausted before the next."""
+    columns: int = 0
+    """Drives side by side that hold data: the stripes, without parity and copies."""
+    stripe_size: int = 0
+    """Bytes."""
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """Bytes of a drive: `drive` is its device node, `lun` the LUN that they belong to, "" while they are free."""
+
+    drive: str
+    size: int
+    lun: str = ""
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One copy of a volume's bytes, a plex in VDS's words: how it is, and on which drives it lies."""
+
+    health: Health = Health.HEALTHY
+    extents: tuple[Extent, ...] = ()
+
+
 class VolumeState(msgspec.Struct, frozen=True):
-    """A volume as found: its condition, for people the reason when it is not good, and its size in bytes."""
+    """A volume as found: its condition, for people the reason when it is not good, and its size in bytes.
+
+    A volume with several legs is good while one of them can be read; `health` then says how well it is. `synced` is the
+    percentage of a rebuild, None when none is under way.
+    """
 
     condition: Condition
     reason: str = ""
     size: int = 0
+    health: Health = Health.HEALTHY
+    synced: int | None = None
+    legs: tuple[Leg, ...] = ()
+    stripe_size: int = 0
+    columns: int = 1
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A drive as its pool sees it. `node` is "" while the drive is missing; sizes in bytes."""
+
+    id: str
+    """The pool's own name for it, which stays: an LVM physical volume's UUID."""
+    node: str
+    size: int
+    free: int
+    allocatable: bool = True
+    """Whether new volumes may use it."""
 
 
 class Space(msgspec.Struct, frozen=True):
-    """A pool's capacity in bytes: physical size, and what new LUNs can still take."""
+    """A pool's capacity in bytes: physical size, and what new LUNs can still take.
+
+    A thin pool has promised `provisioned` bytes to its volumes; others as many as they hold.
+    """
 
     total: int
     free: int
+    provisioned: int = 0
 
 
 Progress = Callable[[int], None]
@@ -301,19 +360,31 @@ class Pool(Protocol):
     """Sizes are multiples of this many bytes."""
     sparse: bool
     """Whether the pool promises more bytes than it holds."""
+    block: bool
+    """Whether a volume is a block device; else it is a file."""
+    types: Collection[LunType]
+    """The concrete types of LUNs that the pool can hold, the plainest first."""
 
     def space(self) -> Space:
         """The pool's capacity. Raises `VolumeFailed` when the pool cannot be read."""
 
+    def largest(self, layout: Layout) -> int:
+        """Bytes of the largest volume of that layout that can be made now, 0 for none. Raises `Unsupported`,
+        `NoDrives` when it would take more drives, `VolumeFailed`."""
+
+    def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
+        """By how many bytes the volume can grow now, on these drives (none: on any). Raises as `largest`."""
+
     def path(self, lun: str) -> str:
         """Where the LUN's volume is, or would be."""
 
-    def create(self, lun: str, size: int, progress: Progress) -> None:
-        """Make a volume that reads as zeros; on failure nothing is left. Raises `NoSpace`, `Unsupported`,
+    def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
+        """Make a volume that reads as zeros; on failure nothing is left. Raises `NoSpace`, `NoDrives`, `Unsupported`,
         `VolumeFailed`, `Cancelled`, `Mismatch` when it exists."""
 
-    def resize(self, lun: str, size: int, progress: Progress) -> None:
-        """Grow (new bytes read as zeros) or cut at the end; on failure the old size stays. Raises as `create`."""
+    def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
+        """Grow (new bytes read as zeros, on the drives given first) or cut at the end; on failure the old size stays.
+        Raises as `create`."""
 
     def delete(self, lun: str) -> None:
         """Wipe the first and last MiB and free the volume. Raises `VolumeFailed`; a missing volume is no error."""
@@ -321,8 +392,42 @@ class Pool(Protocol):
     def probe(self, lun: str) -> VolumeState:
         """Look whether the volume is there and can be read. Never raises."""
 
+    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        """`probe` for each of the LUNs, at the cost of one look at the pool. Never raises."""
+
     def volumes(self) -> Collection[str]:
         """The ids of the LUNs that have a volume here. Raises `VolumeFailed`."""
+
+
+class DrivePool(Pool, Protocol):
+    """A pool that knows its drives."""
+
+    def members(self) -> Collection[Member]:
+        """The pool's drives, missing ones included. Raises `VolumeFailed` when the pool cannot be read."""
+
+    def extents(self) -> Collection[Extent]:
+        """Every extent of every drive of the pool, used and free. Raises `VolumeFailed`."""
+
+    def add_leg(self, lun: str, drives: Sequence[str], progress: Progress) -> None:
+        """Add a copy of the volume, on these drives (none: on any other than its own), and wait until it is in sync.
+        Raises as `create`."""
+
+    def remove_leg(self, lun: str, leg: int, progress: Progress) -> None:
+        """Remove the volume's leg of that place, counted from 0; the others keep their order. Raises as `create`."""
+
+    def repair(self, lun: str, progress: Progress) -> None:
+        """Make the volume whole again, on the pool's free drives where one is gone, and wait until it is in sync.
+        Raises `NoDrives`, `NoSpace`, `VolumeFailed`, `Cancelled`, `Unsupported` for one without redundancy."""
+
+    def take_drive(self, node: str) -> None:
+        """Make the block device a drive of the pool; what is on it is lost. Raises `Refused`, `Mismatch`."""
+
+    def release_drive(self, node: str) -> None:
+        """Take an empty drive out of the pool. Raises `Refused` while it has extents in use."""
+
+    def move(self, old: str, new: str, progress: Progress) -> None:
+        """Move every extent from one drive of the pool to another one of it; on failure all are where they were.
+        Raises `NoSpace`, `VolumeFailed`, `Cancelled`, `Refused`."""
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ Faults are for tests: `fail` makes the next matching step raise, `facts` may be 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from vdsprovd.hardware import (
     Acl,
@@ -15,6 +15,8 @@ from vdsprovd.hardware import (
     Fact,
     HardwareError,
     Identity,
+    Layout,
+    Leg,
     Mismatch,
     NoSpace,
     Pool,
@@ -23,8 +25,10 @@ from vdsprovd.hardware import (
     Space,
     Step,
     TargetNode,
+    Unsupported,
     VolumeState,
 )
+from vdsprovd.model import LunType
 
 
 class SimulatedPool:
@@ -32,6 +36,8 @@ class SimulatedPool:
 
     granule = 4096
     sparse = False
+    block = False
+    types: Collection[LunType] = (LunType.SIMPLE,)
 
     def __init__(self, total: int, delay: float = 0.0) -> None:
         self.total = total
@@ -44,15 +50,28 @@ class SimulatedPool:
     def space(self) -> Space:
         return Space(self.total, self.total - self._used)
 
+    def largest(self, layout: Layout) -> int:
+        self._check(layout)
+        return self.space().free // self.granule * self.granule
+
+    def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
+        return self.largest(Layout(drives=tuple(drives)))
+
     def path(self, lun: str) -> str:
         return f"/simulated/{lun}"
 
-    def create(self, lun: str, size: int, progress: Progress) -> None:
+    def _check(self, layout: Layout) -> None:
+        if layout.type not in self.types or layout.drives:
+            raise Unsupported("the pool has neither drives nor other types than simple")
+
+    def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
+        self._check(layout)
         if lun in self.sizes:
             raise Mismatch(f"cannot create volume {lun}: it exists")
         self._set(lun, size, progress)
 
-    def resize(self, lun: str, size: int, progress: Progress) -> None:
+    def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
+        self._check(Layout(drives=tuple(drives)))
         if lun not in self.sizes:
             raise Mismatch(f"cannot resize volume {lun}: it does not exist")
         self._set(lun, size, progress)
@@ -82,7 +101,10 @@ class SimulatedPool:
             return self.broken[lun]
         if lun not in self.sizes:
             return VolumeState(Condition.MISSING, "the volume does not exist")
-        return VolumeState(Condition.GOOD, size=self.sizes[lun])
+        return VolumeState(Condition.GOOD, size=self.sizes[lun], legs=(Leg(),))
+
+    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        return {lun: self.probe(lun) for lun in luns}
 
     def volumes(self) -> Collection[str]:
         return list(self.sizes)

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from vdsprovd.hardware import Step, realize, undo
+from vdsprovd.hardware import Layout, Step, realize, undo
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Lun, StoragePool
 from vdsprovd.model import AsyncOutputType, LunType
@@ -90,7 +90,7 @@ def _make(context: Context, operation: Operation, lun: Lun) -> None:
     pool = context.pool(lun.pool_id)
     step = context.store.begin("create_lun", lun=lun.id, pool=lun.pool_id, number=lun.number)
     try:
-        pool.create(lun.id, lun.size, operation.progress)
+        pool.create(lun.id, lun.size, Layout(lun.type), operation.progress)
         try:
             operation.commit()
             on_disk = [Step(None, facts.disk(lun))]

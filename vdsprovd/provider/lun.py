@@ -366,19 +366,19 @@ def _resize_volume(context: Context, operation: Operation, lun: inventory.Lun, r
     on_disk = [Step(facts.disk(lun), facts.disk(resized))] if lun.exported else []
     try:
         if resized.size > lun.size:
-            pool.resize(lun.id, resized.size, operation.progress)
+            pool.resize(lun.id, resized.size, (), operation.progress)
             try:
                 operation.commit()
                 realize(context.hardware, on_disk)
             except Exception:
-                pool.resize(lun.id, lun.size, _no_progress)
+                pool.resize(lun.id, lun.size, (), _no_progress)
                 raise
         else:
             # The disk shrinks before its bytes go: initiators get no error that the medium is gone under them.
             operation.commit()
             realize(context.hardware, on_disk)
             try:
-                pool.resize(lun.id, resized.size, _no_progress)
+                pool.resize(lun.id, resized.size, (), _no_progress)
             except Exception as error:
                 undo(context.hardware, on_disk, error)
                 raise

@@ -142,7 +142,7 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
                 lun = msgspec.structs.replace(lun, size=found.size)
                 inventory = inventory.put(lun)
             elif found.condition is Condition.GOOD:
-                pool.resize(lun.id, lun.size, lambda _percent: None)
+                pool.resize(lun.id, lun.size, (), lambda _percent: None)
             store.finish(step.number, put=[lun])
             log.warning("LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
     return inventory

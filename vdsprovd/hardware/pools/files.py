@@ -6,13 +6,15 @@ import mmap
 import os
 import stat
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vdsprovd.hardware import (
     Condition,
     HardwareError,
+    Layout,
+    Leg,
     Mismatch,
     NoSpace,
     Progress,
@@ -22,6 +24,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
+from vdsprovd.model import LunType
 
 MIB = 1 << 20
 CHUNK = 64 * MIB
@@ -35,6 +38,8 @@ class FilesPool:
     """The folder must exist; `sparse` pools promise more than they hold, others preallocate every byte."""
 
     granule = 4096
+    block = False
+    types: Collection[LunType] = (LunType.SIMPLE,)
 
     def __init__(self, folder: Path, *, sparse: bool = False) -> None:
         self.folder = folder
@@ -45,11 +50,19 @@ class FilesPool:
             found = os.statvfs(self.folder)
         return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
+    def largest(self, layout: Layout) -> int:
+        _check(layout)
+        return self.space().free // self.granule * self.granule
+
+    def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
+        return self.largest(Layout(drives=tuple(drives)))
+
     def path(self, lun: str) -> str:
         # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming a path trick.
         return str(self.folder / f"{uuid.UUID(lun)}{_SUFFIX}")
 
-    def create(self, lun: str, size: int, progress: Progress) -> None:
+    def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
+        _check(layout)
         path = self.path(lun)
         with _door(f"create {path}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -66,7 +79,8 @@ class FilesPool:
             finally:
                 os.close(descriptor)
 
-    def resize(self, lun: str, size: int, progress: Progress) -> None:
+    def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
+        _check(Layout(drives=tuple(drives)))
         with self._open(lun, f"resize LUN {lun}", os.O_RDWR) as descriptor:
             before = os.fstat(descriptor).st_size
             try:
@@ -111,7 +125,10 @@ class FilesPool:
             return VolumeState(Condition.MISSING, str(error))
         except HardwareError as error:
             return VolumeState(Condition.FAILED, str(error))
-        return VolumeState(Condition.GOOD, size=size)
+        return VolumeState(Condition.GOOD, size=size, legs=(Leg(),))
+
+    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        return {lun: self.probe(lun) for lun in luns}
 
     def volumes(self) -> Collection[str]:
         with _door(f"list {self.folder}"):
@@ -127,6 +144,13 @@ class FilesPool:
                 yield descriptor
             finally:
                 os.close(descriptor)
+
+
+def _check(layout: Layout) -> None:
+    if layout.type is not LunType.SIMPLE:
+        raise Unsupported(f"a pool of files holds no LUN of type {layout.type.value}")
+    if layout.drives:
+        raise Unsupported("a pool of files does not know on which drives its files are")
 
 
 @contextmanager
