@@ -3,6 +3,7 @@
 import pytest
 
 from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
+from vdsprovd.hardware import Layout
 
 
 def luns(array: Array) -> dict[str, int]:
