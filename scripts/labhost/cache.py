@@ -27,9 +27,34 @@ def folder() -> Path:
     return Path(base, "vdsprovd-lab").absolute()
 
 
+def ready() -> Path:
+    """The folder, made if it is not there yet."""
+    cache = folder()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"no cache in {cache}: {error.strerror}; set VDSPROVD_LAB_CACHE", CANNOT_BUILD) from error
+    if not os.access(cache, os.R_OK | os.W_OK | os.X_OK):
+        raise _foreign(cache)
+    return cache
+
+
+def _foreign(path: Path) -> LabError:
+    return LabError(
+        f"{path} is another user's, or read-only; set VDSPROVD_LAB_CACHE to a folder of your own", CANNOT_BUILD
+    )
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except PermissionError as error:
+        raise _foreign(path) from error
+
+
 @contextlib.contextmanager
 def locked(cache: Path) -> Iterator[None]:
-    descriptor = os.open(cache / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = _open(cache / "lock")
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,7 +68,7 @@ def locked(cache: Path) -> Iterator[None]:
 
 def use(cache: Path, name: str) -> int:
     """Keeps NAME from being removed for as long as the returned descriptor is open."""
-    descriptor = os.open(cache / f"{name}.use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = _open(cache / f"{name}.use")
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     os.utime(descriptor)
     return descriptor
@@ -54,12 +79,11 @@ def obtain(name: str, builder: str, task: Json, *, need: int, announce: str) -> 
 
     NEED is the free space in bytes without which it makes no sense to begin.
     """
-    cache = folder()
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LabError(f"no cache in {cache}: {error.strerror}; set VDSPROVD_LAB_CACHE", CANNOT_BUILD) from error
+    cache = ready()
     finished = cache / name
+    # Its files have the ids of whoever built it: a guest of root's shows those of a user's range, and the reverse.
+    if finished.is_dir() and finished.stat().st_uid != os.geteuid():
+        raise _foreign(finished)
     keep = use(cache, name)
     if finished.is_dir():
         return finished, keep
@@ -92,7 +116,7 @@ def _remove(cache: Path, name: str) -> None:
     others = [path for path in cache.glob(f"{kind}-*") if path.is_dir() and path.name != name]
     others.sort(key=lambda path: _last_use(cache, path), reverse=True)
     for path in others[SPARES:]:
-        descriptor = os.open(cache / f"{path.name}.use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = _open(cache / f"{path.name}.use")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

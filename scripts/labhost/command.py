@@ -132,9 +132,9 @@ def _lab(options: argparse.Namespace) -> int:
     require({**RUNNING, **(EMULATION if options.qemu else {})}, install=options.yes)
     check_rights(install=options.yes)
     wanted = recipe.read(CHECKOUT)
+    place = cache.ready()
     if not all(
-        (cache.folder() / name).is_dir()
-        for name in [wanted.name, *([recipe.stock_kernel_name()] if options.qemu else [])]
+        (place / name).is_dir() for name in [wanted.name, *([recipe.stock_kernel_name()] if options.qemu else [])]
     ):
         require(BUILDING, install=options.yes)
     built, _keep = cache.obtain(

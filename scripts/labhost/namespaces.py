@@ -6,6 +6,7 @@ of everything that it started, and its mounts are gone with it.
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from labhost.ending import FORBIDDEN, GUEST_DIED, LabError, say
 from labhost.prerequisites import SEARCH_PATH, UNPRIVILEGED, require
 
 Json = dict[str, object]
+
+NAMESPACES = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+MAPPED = ["--user", "--map-root-user", "--map-auto"]  # without root
 
 
 class Interrupted(BaseException):
@@ -42,18 +46,16 @@ def end_on_signals() -> None:
 
 def check_rights(*, install: bool) -> None:
     """Says why when this machine does not let this user make namespaces."""
-    if os.geteuid() != 0:
+    mount = ["mount", "-t", "tmpfs", "lab", "/mnt"]
+    if os.geteuid() == 0:
+        why = _refusal([*NAMESPACES, *mount])
+    else:
         require(UNPRIVILEGED, install=install)
-    probe = subprocess.run(
-        [*_unshare(), "mount", "-t", "tmpfs", "lab", "/mnt"],
-        env={**os.environ, "PATH": SEARCH_PATH},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if probe.returncode == 0:
+        # First without ids: where there can be no namespace, an unshare that would map ids leaves a process that waits
+        # for it, and holds our pipe, for ever.
+        why = _refusal([*NAMESPACES, "--user", "true"]) or _refusal([*NAMESPACES, *MAPPED, *mount])
+    if not why:
         return
-    why = probe.stderr.strip()
     if os.geteuid() == 0:
         raise LabError(f"root may not make mount and process namespaces here: {why}", FORBIDDEN)
     raise LabError(
@@ -62,6 +64,13 @@ def check_rights(*, install: bool) -> None:
         "     as root the lab works without them",
         FORBIDDEN,
     )
+
+
+def _refusal(command: list[str]) -> str:
+    """What COMMAND says when it fails."""
+    environment = {**os.environ, "PATH": SEARCH_PATH}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"status {done.returncode}"
 
 
 def _reason() -> str:
@@ -73,19 +82,20 @@ def _reason() -> str:
         path = Path("/proc/sys", setting)
         if path.exists() and path.read_text().strip() == closed:
             return f"the setting {setting.replace('/', '.')} is {closed}"
-    user = os.environ.get("USER", str(os.geteuid()))
+    number = str(os.geteuid())
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = number
     for ranges in ("/etc/subuid", "/etc/subgid"):
         lines = Path(ranges).read_text().splitlines() if Path(ranges).exists() else []
-        if not any(line.split(":")[0] in (user, str(os.geteuid())) for line in lines):
+        if not any(line.split(":")[0] in (user, number) for line in lines):
             return f"{ranges} gives {user} no range of ids (usermod --add-subuids and --add-subgids do)"
     return "perhaps the machine is itself a container that forbids it"
 
 
 def _unshare() -> list[str]:
-    command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
-    if os.geteuid() != 0:
-        command += ["--user", "--map-root-user", "--map-auto"]
-    return command
+    return NAMESPACES if os.geteuid() == 0 else [*NAMESPACES, *MAPPED]
 
 
 def run_inside(module: str, task: Json) -> int:

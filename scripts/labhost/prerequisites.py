@@ -32,11 +32,10 @@ def require(programs: dict[str, str], *, install: bool) -> None:
     command = f"{sudo}apt-get install --no-install-recommends -y {' '.join(missing)}"
     names = ", ".join(sorted(program for program in programs if not _there(program)))
     if not install:
+        # What the lab needs as root and what it needs without are not the same, so --yes is no advice for others.
+        offer = "\n     or call the lab with --yes and it does that itself" if os.geteuid() == 0 else ""
         raise LabError(
-            f"missing on this machine: {names} (Debian: {' '.join(missing)})\n"
-            f"     {command}\n"
-            "     or, as root, call the lab with --yes and it does that itself",
-            UNAVAILABLE,
+            f"missing on this machine: {names} (Debian: {' '.join(missing)})\n     {command}{offer}", UNAVAILABLE
         )
     if os.geteuid() != 0:
         raise LabError(f"--yes installs packages and needs root; run this: {command}", UNAVAILABLE)
