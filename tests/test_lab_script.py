@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ sys.path.insert(0, str(LAB.parent))
 
 from labhost import cache, network, recipe, rootfs  # noqa: E402  # found by the path above
 from labhost.ending import LabError  # noqa: E402  # found by the path above
+
+from tests.plain_user import HOME, IDS, NAME, UID, NoView, PlainUser, plain_user  # noqa: E402  # found by the path above
 
 guest = pytest.mark.skipif(
     shutil.which("unshare") is None or not (cache.folder() / recipe.read(CHECKOUT).name).is_dir(),
@@ -243,6 +246,151 @@ def test_a_killed_lab_leaves_nothing(running: subprocess.Popen[bytes], number: s
 def test_two_labs_at_once_do_not_meet(running: subprocess.Popen[bytes]) -> None:
     assert lab("--", "sh", "-c", "ps ax | grep -c '[s]leep 100'; exit 4").stdout == "0\n"
     assert running.poll() is None
+
+
+# Without root. The root file system is built from nothing: in a user namespace, which allows less.
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[PlainUser]:
+    if os.geteuid() != 0:
+        pytest.skip("without root, all of these tests are about that already")
+    with tempfile.TemporaryDirectory(dir=cache.folder(), prefix="plain-user-") as folder:
+        try:
+            with plain_user(Path(folder), CHECKOUT) as user:
+                probe = run(user.command("unshare", "--user", "--map-root-user", "true"))
+                if probe.returncode != 0:
+                    pytest.skip(f"this machine forbids user namespaces: {probe.stderr}")
+                yield user
+        except NoView as error:
+            pytest.skip(str(error))
+
+
+def run(command: list[str], limit: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, check=False)
+
+
+def lab_of(user: PlainUser, *arguments: str, changes: str = "", **variables: str) -> list[str]:
+    return user.command("vdsprovd/scripts/lab", *arguments, changes=changes, **variables)
+
+
+def assert_nothing_is_left(user: PlainUser, mounts: str) -> None:
+    end = time.monotonic() + 15
+    while user.processes() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert user.processes() == {}
+    assert user.mounts() == mounts
+
+
+WORK = """
+set -e
+id -u
+while [ ! -e "$1/go" ]; do sleep 0.1; done
+pytest -q -m lab tests/contract/test_lun.py::test_nobody_reaches_a_lun_before_mask_association_and_portal_group
+test -d /sys/kernel/config/target/iscsi
+touch "$1/of-root" "$1/of-daemon"
+chown daemon: "$1/of-daemon"
+echo err >&2
+exit 7
+"""
+
+
+@guest
+@pytest.mark.timeout(600)  # it builds
+def test_without_root_the_lab_is_built_and_runs_the_daemon_on_a_kernel(user: PlainUser) -> None:
+    mounts = user.mounts()
+    killed = user.home / ".cache/vdsprovd-lab/building-killed"  # by a build of the user's, with the ids of its range
+    (killed / "root").mkdir(parents=True, mode=0o700)
+    shared = user.home / "shared"
+    shared.mkdir()
+    for folder in (killed.parents[1], killed.parent, killed, shared):
+        os.chown(folder, UID, UID)
+    os.chown(killed / "root", IDS[0], IDS[0])
+    inside = f"{HOME}/shared"
+    command = lab_of(user, "--timeout", "100", "--share", inside, "--", "sh", "-c", WORK, "sh", inside)
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        # It is read while COMMAND runs, which waits for us to have read it.
+        first = process.stdout.readline()
+        (shared / "go").touch()
+        rest, errors = process.communicate()
+    assert first == "0\n", errors
+    assert "building the lab's root file system" in errors
+    assert not killed.exists()
+    assert "1 passed" in rest
+    assert (process.returncode, errors.splitlines()[-1]) == (7, "err")
+    assert (shared / "of-root").stat().st_uid == UID
+    assert (shared / "of-daemon").stat().st_uid in IDS
+    assert_nothing_is_left(user, mounts)
+
+
+@guest
+@pytest.mark.timeout(600)  # it may be the first, and build
+def test_without_root_one_host_logs_in_to_another(user: PlainUser) -> None:
+    done = run(lab_of(user, "--hosts", "2", "--", "bash", "-c", LOGIN), limit=500)
+    assert (done.returncode, done.stdout) == (9, "written on host2\nhost2\n"), done.stderr
+
+
+@guest
+@pytest.mark.timeout(600)
+def test_without_root_systemd_comes_up_whole(user: PlainUser) -> None:
+    done = run(lab_of(user, "--systemd", "--", "sh", "-c", "systemctl is-system-running; exit 3"), limit=500)
+    assert (done.returncode, done.stdout) == (3, "running\n"), done.stderr
+
+
+@guest
+@pytest.mark.timeout(600)
+def test_without_root_a_killed_lab_leaves_nothing(user: PlainUser) -> None:
+    mounts = user.mounts()
+    command = lab_of(user, "--", "sh", "-c", "echo up; sleep 100")
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        assert "linux.uml" in user.processes().values()
+        process.kill()
+    assert_nothing_is_left(user, mounts)
+
+
+@guest
+@pytest.mark.parametrize(
+    ("changes", "status", "told"),
+    [
+        ("mount --bind /dev/null /etc/subuid", 77, rf"/etc/subuid gives {NAME} no range of ids"),
+        ("mount --bind /dev/null /etc/subgid", 77, rf"/etc/subgid gives {NAME} no range of ids"),
+        ('mount --bind /dev/null "$(command -v newuidmap)"', 69, r"newuidmap .*\n *sudo apt-get install .*\buidmap$"),
+    ],
+    ids=["subuid", "subgid", "uidmap"],
+)
+def test_without_root_what_the_machine_lacks_is_named(user: PlainUser, changes: str, status: int, told: str) -> None:
+    # A stale USER, as su and setpriv leave it, is nobody's name.
+    done = run(lab_of(user, "--", "true", changes=changes, USER="root"))
+    assert done.returncode == status
+    assert re.search(told, done.stderr, re.MULTILINE), done.stderr
+
+
+@guest
+def test_without_root_a_machine_that_forbids_namespaces_is_told(user: PlainUser) -> None:
+    # The limit is one of the namespace that the user makes first, and is there what it is here.
+    limited = 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --ambient-caps=-all --inh-caps=-all "$@"'
+    outer = ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-ec", limited, "sh"]
+    done = run(user.command(*outer, "vdsprovd/scripts/lab", "--", "true"), limit=20)
+    assert done.returncode == 77
+    assert "does not let you make user namespaces" in done.stderr
+    assert "the setting user.max_user_namespaces is 0" in done.stderr
+    assert user.processes() == {}
+
+
+@guest
+@pytest.mark.parametrize("mode", [0o755, 0o700, 0o777], ids=oct)
+def test_the_cache_of_another_user_is_not_used(user: PlainUser, mode: int) -> None:
+    theirs = user.home / f"theirs-{mode:o}"
+    (theirs / recipe.read(CHECKOUT).name).mkdir(parents=True)
+    theirs.chmod(mode)
+    done = run(lab_of(user, "--", "true", VDSPROVD_LAB_CACHE=f"{HOME}/{theirs.name}"))
+    assert done.returncode == 73
+    assert "another user's" in done.stderr
 
 
 def test_a_missing_tool_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
