@@ -125,7 +125,7 @@ async def serve(
     of a start that fails is still open.
     """
     stored = store.load()
-    inventory, put, drop = recovery.assemble(configuration, stored)
+    inventory, put, drop = recovery.assemble(configuration, stored, hardware.pools)
     store.finish(None, put=put, drop=drop)
     cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
     context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())

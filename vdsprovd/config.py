@@ -50,6 +50,7 @@ class SubSystemConfig(_Table, frozen=True):
     iqn_prefix: str
     pool: tuple[PoolConfig, ...] = ()
     portals: tuple[str, ...] | None = None
+    drives: tuple[str, ...] = ()
     require_chap: bool = True
     import_target: bool = True
 

@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from rpds import HashTrieMap
 
-from vdsprovd.hardware import Condition, Secret
+from vdsprovd.hardware import BlockDevice, Condition, Leg, Member, Secret
 from vdsprovd.model import (
+    ControllerProperties,
+    ControllerStatus,
+    DriveFlag,
+    DriveProperties,
+    DriveProperties2,
+    DriveStatus,
     Health,
+    Hints,
+    Hints2,
     IpAddress,
     IpAddressType,
     IscsiPortalStatus,
@@ -27,6 +35,9 @@ from vdsprovd.model import (
     ObjectType,
     PortalGroupProperties,
     PortalProperties,
+    PortProperties,
+    PortStatus,
+    StorageBusType,
     StoragePoolProperties,
     StoragePoolStatus,
     StoragePoolType,
@@ -38,6 +49,22 @@ from vdsprovd.model import (
 )
 
 _NO_REBUILD_PRIORITY = 0
+UNDEFINED_ENCLOSURE = 0xFFFFFFFF
+_SLOTS = 32767
+"""What a SHORT can say; slots are numbers that drives are given."""
+
+FAULT_TOLERANT = frozenset(
+    (LunType.MIRROR, LunType.PARITY, LunType.RAID4, LunType.RAID5, LunType.RAID6, LunType.RAID10)
+)
+"""The types of LUNs that outlive the loss of a drive."""
+
+_TYPE_FLAGS = {
+    LunType.SIMPLE: SubSystemFlag.SUPPORTS_SIMPLE_LUNS,
+    LunType.SPAN: SubSystemFlag.SUPPORTS_SPAN_LUNS,
+    LunType.STRIPE: SubSystemFlag.SUPPORTS_STRIPE_LUNS,
+    LunType.MIRROR: SubSystemFlag.SUPPORTS_MIRROR_LUNS,
+    LunType.PARITY: SubSystemFlag.SUPPORTS_PARITY_LUNS,
+}
 
 
 class SubSystem(msgspec.Struct, frozen=True):
@@ -69,9 +96,11 @@ class SubSystem(msgspec.Struct, frozen=True):
             return Health.FAILED
         return Health.DEGRADED if self.faults else Health.HEALTHY
 
-    @property
-    def properties(self) -> SubSystemProperties:
-        """VDS_SUB_SYSTEM_PROP. There are no buses, slots and controllers to report, and no stripes."""
+    def properties(self, pools: Iterable[StoragePool], controllers: int) -> SubSystemProperties:
+        """VDS_SUB_SYSTEM_PROP; what it can do is what its pools can. All drives are on one bus."""
+        pools = list(pools)
+        types = {type for pool in pools for type in pool.types}
+        drives = any(pool.drives for pool in pools)
         return SubSystemProperties(
             id=self.id,
             friendly_name=self.friendly_name,
@@ -79,19 +108,141 @@ class SubSystem(msgspec.Struct, frozen=True):
             flags=(
                 SubSystemFlag.LUN_MASKING_CAPABLE,
                 SubSystemFlag.WRITE_THROUGH_CACHING_CAPABLE,
-                SubSystemFlag.SUPPORTS_NON_FAULT_TOLERANT_LUNS,
-                SubSystemFlag.SUPPORTS_SIMPLE_LUNS,
+                *((SubSystemFlag.LUN_PLEXING_CAPABLE,) if LunType.MIRROR in types else ()),
+                *((SubSystemFlag.DRIVE_EXTENT_CAPABLE,) if drives else ()),
+                *((SubSystemFlag.SUPPORTS_FAULT_TOLERANT_LUNS,) if types & FAULT_TOLERANT else ()),
+                *((SubSystemFlag.SUPPORTS_NON_FAULT_TOLERANT_LUNS,) if types - FAULT_TOLERANT else ()),
+                *(flag for type, flag in _TYPE_FLAGS.items() if type in types),
                 SubSystemFlag.SUPPORTS_AUTH_CHAP,
                 SubSystemFlag.SUPPORTS_AUTH_MUTUAL_CHAP,
                 SubSystemFlag.SUPPORTS_LUN_NUMBER,
             ),
-            stripe_size_flags=0,
+            # Bit n is for stripes of 2^n bytes: LVM has 4 KiB and up.
+            stripe_size_flags=sum(1 << bit for bit in range(12, 21)) if LunType.STRIPE in types else 0,
             status=self.status,
             health=self.health,
-            number_of_internal_buses=0,
-            max_number_of_slots_each_bus=0,
-            max_number_of_controllers=0,
+            number_of_internal_buses=1 if drives else 0,
+            max_number_of_slots_each_bus=_SLOTS if drives else 0,
+            max_number_of_controllers=controllers,
             rebuild_priority=_NO_REBUILD_PRIORITY,
+        )
+
+
+class Controller(msgspec.Struct, frozen=True):
+    """A node that serves a subsystem: this host. An offline one serves none of its LUNs."""
+
+    id: str
+    sub_system_id: str
+    name: str = ""
+    online: bool = True
+
+    @property
+    def properties(self) -> ControllerProperties:
+        """VDS_CONTROLLER_PROP."""
+        return ControllerProperties(
+            id=self.id,
+            friendly_name=self.name,
+            identification=self.id,
+            status=ControllerStatus.ONLINE if self.online else ControllerStatus.OFFLINE,
+            health=Health.HEALTHY,
+            number_of_ports=1,
+        )
+
+
+class Port(msgspec.Struct, frozen=True):
+    """A controller's port: the ALUA target port group through which all iSCSI portals of the node serve LUNs."""
+
+    id: str
+    sub_system_id: str
+    controller_id: str
+    name: str = ""
+    online: bool = True
+
+    @property
+    def properties(self) -> PortProperties:
+        """VDS_PORT_PROP."""
+        return PortProperties(
+            id=self.id,
+            friendly_name=self.name,
+            identification=self.id,
+            status=PortStatus.ONLINE if self.online else PortStatus.OFFLINE,
+        )
+
+
+class Drive(msgspec.Struct, frozen=True):
+    """A disk of the host that is a pool's member, a hot spare, or free. What is `found` is empty while it is not there."""
+
+    id: str
+    sub_system_id: str
+    identification: str
+    """What names the drive wherever it is plugged in: its WWN, its serial number, or the next best."""
+    slot: int
+    """Given when it was first seen; unique in the subsystem."""
+    hot_spare: bool = False
+    online: bool = True
+    """Whether new extents may be on it, as set."""
+    found: BlockDevice | None = None
+    pool_id: str = ""
+    """The pool that has it, "" for none."""
+    member: Member | None = None
+    """As its pool sees it."""
+
+    @property
+    def node(self) -> str:
+        """The device node, "" while it is not there."""
+        return self.found.node if self.found else ""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as anybody knows."""
+        return self.found.size if self.found else self.member.size if self.member else 0
+
+    @property
+    def status(self) -> DriveStatus:
+        """What was set, unless the drive says otherwise."""
+        if self.found is None:
+            return DriveStatus.REMOVED
+        if self.found.health is Health.FAILED:
+            return DriveStatus.FAILED
+        return DriveStatus.ONLINE if self.online else DriveStatus.OFFLINE
+
+    @property
+    def health(self) -> Health:
+        """As the host sees it."""
+        return self.found.health if self.found else Health.UNKNOWN
+
+    @property
+    def flags(self) -> tuple[DriveFlag, ...]:
+        """VDS_DRIVE_FLAG. A spare that is a pool's member is in use."""
+        flags = [DriveFlag.ASSIGNED if self.pool_id else DriveFlag.UNASSIGNED]
+        if self.hot_spare:
+            flags = [DriveFlag.HOTSPARE, *flags, DriveFlag.HOTSPARE_STANDBY]
+        return tuple(flags)
+
+    @property
+    def properties(self) -> DriveProperties:
+        """VDS_DRIVE_PROP. All drives are on bus 0; the slot is the number that the drive was given."""
+        return DriveProperties(
+            id=self.id,
+            size=self.size,
+            friendly_name=(self.found.name if self.found else "") or self.identification,
+            identification=self.identification,
+            flags=self.flags,
+            status=self.status,
+            health=self.health,
+            internal_bus_number=0,
+            slot_number=self.slot,
+        )
+
+    @property
+    def properties2(self) -> DriveProperties2:
+        """VDS_DRIVE_PROP2; without an enclosure in sysfs the enclosure number is undefined."""
+        enclosure = self.found.enclosure if self.found else None
+        return DriveProperties2(
+            **msgspec.structs.asdict(self.properties),
+            enclosure_number=UNDEFINED_ENCLOSURE if enclosure is None else enclosure,
+            bus_type=self.found.bus if self.found else StorageBusType.UNKNOWN,
+            spindle_speed=self.found.spindle_speed if self.found else 0,
         )
 
 
@@ -102,8 +253,16 @@ class StoragePool(msgspec.Struct, frozen=True):
     sub_system_id: str
     name: str
     description: str
+    block: bool = False
+    """Whether its volumes are block devices; else they are files."""
+    types: tuple[LunType, ...] = (LunType.SIMPLE,)
+    """The types of LUNs that it can hold."""
+    thin: bool = False
+    drives: bool = False
+    """Whether it knows its drives."""
     total: int = 0
     free: int = 0
+    provisioned: int = 0
     fault: str = ""
 
     @property
@@ -143,8 +302,16 @@ class Lun(msgspec.Struct, frozen=True):
     mask: tuple[str, ...] = ()
     online: bool = True
     associations: tuple[Association, ...] = ()
+    active: bool = True
+    """Whether the controller serves it."""
+    hints: Hints2 = Hints2()
+    """As applied."""
     condition: Condition = Condition.GOOD
     reason: str = ""
+    redundancy: Health = Health.HEALTHY
+    """How well a volume that is good is: with fewer copies than it should have it is degraded."""
+    stripe_size: int = 0
+    columns: int = 1
     exported: bool = True
     """Whether the kernel has a disk for it; it has none when the volume could not be used at start."""
     transition: TransitionState = TransitionState.STABLE
@@ -159,9 +326,14 @@ class Lun(msgspec.Struct, frozen=True):
         return LunStatus.ONLINE
 
     @property
+    def health(self) -> Health:
+        """How well it works."""
+        health = {Condition.GOOD: self.redundancy, Condition.MISSING: Health.UNKNOWN, Condition.FAILED: Health.FAILED}
+        return health[self.condition]
+
+    @property
     def properties(self) -> LunProperties:
         """VDS_LUN_PROP."""
-        health = {Condition.GOOD: Health.HEALTHY, Condition.MISSING: Health.UNKNOWN, Condition.FAILED: Health.FAILED}
         return LunProperties(
             id=self.id,
             size=self.size,
@@ -171,10 +343,22 @@ class Lun(msgspec.Struct, frozen=True):
             flags=(LunFlag.WRITE_THROUGH_CACHING_ENABLED,),
             type=self.type,
             status=self.status,
-            health=health[self.condition],
+            health=self.health,
             transition_state=self.transition,
-            rebuild_priority=_NO_REBUILD_PRIORITY,
+            rebuild_priority=self.hints.rebuild_priority or _NO_REBUILD_PRIORITY,
         )
+
+
+class Plex(msgspec.Struct, frozen=True):
+    """A LUN's plex: one copy of its bytes. `place` is that of the leg in the volume."""
+
+    id: str
+    lun_id: str
+    place: int
+    hints: Hints = Hints()
+    """As applied."""
+    leg: Leg = Leg()
+    """As found."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -240,13 +424,17 @@ class Portal(msgspec.Struct, frozen=True):
         return PortalProperties(id=self.id, address=IpAddress(family, self.address, self.port), status=status)
 
 
-Entity = SubSystem | StoragePool | Lun | Target | PortalGroup | Portal
-E = TypeVar("E", SubSystem, StoragePool, Lun, Target, PortalGroup, Portal)
+Entity = SubSystem | Controller | Port | Drive | StoragePool | Lun | Plex | Target | PortalGroup | Portal
+E = TypeVar("E", SubSystem, Controller, Port, Drive, StoragePool, Lun, Plex, Target, PortalGroup, Portal)
 
 OBJECT_TYPES: dict[type[Any], ObjectType] = {
     SubSystem: ObjectType.SUB_SYSTEM,
+    Controller: ObjectType.CONTROLLER,
+    Port: ObjectType.PORT,
+    Drive: ObjectType.DRIVE,
     StoragePool: ObjectType.STORAGE_POOL,
     Lun: ObjectType.LUN,
+    Plex: ObjectType.LUN_PLEX,
     Target: ObjectType.TARGET,
     PortalGroup: ObjectType.PORTAL_GROUP,
     Portal: ObjectType.PORTAL,
@@ -269,6 +457,8 @@ class Inventory(msgspec.Struct, frozen=True):
     luns_of_target: _Index = HashTrieMap()  # target id -> LUN index -> LUN id
     groups_of_target: _Index = HashTrieMap()  # target id -> tag -> portal group id
     groups_of_portal: _Index = HashTrieMap()  # portal id -> portal group id -> the same
+    served: HashTrieMap[str, bool] = HashTrieMap()  # subsystem id -> whether its controller and its port are online
+    plexes_of_lun: _Index = HashTrieMap()  # LUN id -> place -> plex id
     target_by_name: HashTrieMap[str, str] = HashTrieMap()
     import_targets: HashTrieMap[tuple[str, str], str] = HashTrieMap()  # (computer, subsystem id) -> iSCSI name
     initiator_uses: HashTrieMap[str, HashTrieMap[str, int]] = (
@@ -310,6 +500,11 @@ class Inventory(msgspec.Struct, frozen=True):
         entries = sorted(self.groups_of_target.get(target_id, HashTrieMap()).items())
         return [self.known(PortalGroup, group_id) for _, group_id in entries]
 
+    def plexes_at(self, lun_id: str) -> list[Plex]:
+        """The plexes of a LUN, by place."""
+        entries = sorted(self.plexes_of_lun.get(lun_id, HashTrieMap()).items())
+        return [self.known(Plex, plex_id) for _, plex_id in entries]
+
     def put(self, *entities: Entity) -> Inventory:
         """This inventory with the entities added or replaced."""
         result = self
@@ -318,7 +513,7 @@ class Inventory(msgspec.Struct, frozen=True):
         return result
 
     def drop(self, *ids: str) -> Inventory:
-        """This inventory without the objects of those ids."""
+        """This inventory without the objects of those ids. A LUN's plexes are to be named with it."""
         result = self
         for id in ids:
             entity = result.objects[id]
@@ -350,6 +545,10 @@ class Inventory(msgspec.Struct, frozen=True):
                         counts = counts.insert(initiator, counts.get(initiator, 0) + 1)
                     uses = uses.insert(target_id, counts)
                 changes |= {"luns_of_target": luns, "initiator_uses": uses}
+            case Controller() | Port():
+                changes["served"] = result._served(entity)
+            case Plex():
+                changes["plexes_of_lun"] = _index_insert(result.plexes_of_lun, entity.lun_id, entity.place, entity.id)
             case Target():
                 changes["target_by_name"] = result.target_by_name.insert(entity.iscsi_name, entity.id)
             case PortalGroup():
@@ -361,6 +560,11 @@ class Inventory(msgspec.Struct, frozen=True):
                     portals = _index_insert(portals, portal_id, entity.id, entity.id)
                 changes["groups_of_portal"] = portals
         return msgspec.structs.replace(result, **changes)
+
+    def _served(self, changed: Controller | Port) -> HashTrieMap[str, bool]:
+        nodes: list[Controller | Port] = [*self.all(Controller), *self.all(Port)]
+        both = [node for node in nodes if node.id != changed.id and node.sub_system_id == changed.sub_system_id]
+        return self.served.insert(changed.sub_system_id, all(node.online for node in (*both, changed)))
 
     def _unlink(self, entity: Entity) -> Inventory:
         changes: dict[str, Any] = {}
@@ -376,6 +580,8 @@ class Inventory(msgspec.Struct, frozen=True):
                         counts = counts.insert(initiator, left) if left else counts.remove(initiator)
                     uses = uses.insert(target_id, counts) if counts else uses.discard(target_id)
                 changes = {"luns_of_target": luns, "initiator_uses": uses}
+            case Plex():
+                changes["plexes_of_lun"] = _index_remove(self.plexes_of_lun, entity.lun_id, entity.place)
             case Target():
                 changes["target_by_name"] = self.target_by_name.remove(entity.iscsi_name)
             case PortalGroup():
@@ -396,13 +602,21 @@ def _index_remove(index: _Index, outer: str, inner: Any) -> _Index:
     return index.insert(outer, left) if left else index.remove(outer)
 
 
-# Which events a kind of object has: arrival, departure, modification. Storage pools have none in VDS.
+# Which events a kind of object has: arrival, departure, modification. Storage pools and plexes have none
+# in VDS.
 _EVENTS: dict[type[Any], tuple[NotificationEvent, NotificationEvent, NotificationEvent]] = {
     SubSystem: (
         NotificationEvent.SUB_SYSTEM_ARRIVE,
         NotificationEvent.SUB_SYSTEM_DEPART,
         NotificationEvent.SUB_SYSTEM_MODIFY,
     ),
+    Controller: (
+        NotificationEvent.CONTROLLER_ARRIVE,
+        NotificationEvent.CONTROLLER_DEPART,
+        NotificationEvent.CONTROLLER_MODIFY,
+    ),
+    Port: (NotificationEvent.PORT_ARRIVE, NotificationEvent.PORT_DEPART, NotificationEvent.PORT_MODIFY),
+    Drive: (NotificationEvent.DRIVE_ARRIVE, NotificationEvent.DRIVE_DEPART, NotificationEvent.DRIVE_MODIFY),
     Lun: (NotificationEvent.LUN_ARRIVE, NotificationEvent.LUN_DEPART, NotificationEvent.LUN_MODIFY),
     Target: (NotificationEvent.TARGET_ARRIVE, NotificationEvent.TARGET_DEPART, NotificationEvent.TARGET_MODIFY),
     PortalGroup: (
@@ -412,6 +626,18 @@ _EVENTS: dict[type[Any], tuple[NotificationEvent, NotificationEvent, Notificatio
     ),
     Portal: (NotificationEvent.PORTAL_ARRIVE, NotificationEvent.PORTAL_DEPART, NotificationEvent.PORTAL_MODIFY),
 }
+
+
+# What these send when they are there and not used any more.
+_REMOVED: dict[type[Any], NotificationEvent] = {
+    Controller: NotificationEvent.CONTROLLER_REMOVED,
+    Port: NotificationEvent.PORT_REMOVED,
+    Drive: NotificationEvent.DRIVE_REMOVED,
+}
+
+
+def _used(entity: Entity) -> bool:
+    return getattr(entity, "online", True)
 
 
 def differences(before: Inventory, after: Inventory, touched: Iterable[str]) -> list[Notification]:
@@ -430,6 +656,8 @@ def differences(before: Inventory, after: Inventory, touched: Iterable[str]) -> 
             event = arrive
         elif new is None:
             event = depart
+        elif _used(old) and not _used(new) and type(entity) in _REMOVED:
+            event = _REMOVED[type(entity)]
         elif old != new or before.luns_of_target.get(id) != after.luns_of_target.get(id):
             event = modify
         else:

@@ -164,6 +164,112 @@ class LunType(VdsEnum):
         return self in (LunType.DEFAULT, LunType.FAULT_TOLERANT, LunType.NON_FAULT_TOLERANT)
 
 
+class SupportedRaidTypeFlag(VdsEnum):
+    """VDS_SUB_SYSTEM_SUPPORTED_RAID_TYPE_FLAG: the RAID forms of LUNs that a subsystem can make."""
+
+    SUPPORTS_RAID2_LUNS = "supports_raid2_luns", 0x1
+    SUPPORTS_RAID3_LUNS = "supports_raid3_luns", 0x2
+    SUPPORTS_RAID4_LUNS = "supports_raid4_luns", 0x4
+    SUPPORTS_RAID5_LUNS = "supports_raid5_luns", 0x8
+    SUPPORTS_RAID6_LUNS = "supports_raid6_luns", 0x10
+    SUPPORTS_RAID01_LUNS = "supports_raid01_luns", 0x20
+    SUPPORTS_RAID10_LUNS = "supports_raid10_luns", 0x100
+
+
+class ControllerStatus(VdsEnum):
+    """VDS_CONTROLLER_STATUS."""
+
+    UNKNOWN = "unknown", 0
+    ONLINE = "online", 1
+    NOT_READY = "not_ready", 2
+    OFFLINE = "offline", 4
+    FAILED = "failed", 5
+    REMOVED = "removed", 8
+
+
+class PortStatus(VdsEnum):
+    """VDS_PORT_STATUS."""
+
+    UNKNOWN = "unknown", 0
+    ONLINE = "online", 1
+    NOT_READY = "not_ready", 2
+    OFFLINE = "offline", 4
+    FAILED = "failed", 5
+    REMOVED = "removed", 8
+
+
+class DriveStatus(VdsEnum):
+    """VDS_DRIVE_STATUS: `offline` drives are there and take no new extents; `removed` ones are not there."""
+
+    UNKNOWN = "unknown", 0
+    ONLINE = "online", 1
+    NOT_READY = "not_ready", 2
+    OFFLINE = "offline", 4
+    FAILED = "failed", 5
+    REMOVED = "removed", 8
+
+
+class DriveFlag(VdsEnum):
+    """VDS_DRIVE_FLAG; callers can set and clear `hotspare` only."""
+
+    HOTSPARE = "hotspare", 0x1
+    ASSIGNED = "assigned", 0x2
+    UNASSIGNED = "unassigned", 0x4
+    HOTSPARE_IN_USE = "hotspare_in_use", 0x8
+    HOTSPARE_STANDBY = "hotspare_standby", 0x10
+
+
+class LunPlexType(VdsEnum):
+    """VDS_LUN_PLEX_TYPE: LUN types without the mirrors, which are several plexes."""
+
+    UNKNOWN = "unknown", 0
+    SIMPLE = "simple", 10
+    SPAN = "span", 11
+    STRIPE = "stripe", 12
+    PARITY = "parity", 14
+    RAID4 = "raid4", 17
+    RAID5 = "raid5", 18
+    RAID6 = "raid6", 19
+    RAID10 = "raid10", 23
+
+
+class LunPlexStatus(VdsEnum):
+    """VDS_LUN_PLEX_STATUS."""
+
+    UNKNOWN = "unknown", 0
+    ONLINE = "online", 1
+    NOT_READY = "not_ready", 2
+    OFFLINE = "offline", 4
+    FAILED = "failed", 5
+
+
+class LunPlexFlag(VdsEnum):
+    """VDS_LUN_PLEX_FLAG."""
+
+    LBN_REMAP_ENABLED = "lbn_remap_enabled", 0x1
+
+
+class MaintenanceOperation(VdsEnum):
+    """VDS_MAINTENANCE_OPERATION."""
+
+    BLINK_LIGHT = "blink_light", 1
+    BEEP_ALARM = "beep_alarm", 2
+    SPIN_DOWN = "spin_down", 3
+    SPIN_UP = "spin_up", 4
+    PING = "ping", 5
+
+
+class RaidType(VdsEnum):
+    """VDS_RAID_TYPE, of a storage pool."""
+
+    UNKNOWN = "unknown", 0
+    RAID0 = "raid0", 10
+    RAID1 = "raid1", 11
+    RAID5 = "raid5", 15
+    RAID6 = "raid6", 16
+    RAID10 = "raid10", 20
+
+
 class LunStatus(VdsEnum):
     """VDS_LUN_STATUS."""
 
@@ -299,6 +405,15 @@ class NotificationEvent(VdsEnum):
     SUB_SYSTEM_ARRIVE = "sub_system_arrive", 101
     SUB_SYSTEM_DEPART = "sub_system_depart", 102
     SUB_SYSTEM_MODIFY = "sub_system_modify", 151
+    CONTROLLER_ARRIVE = "controller_arrive", 103
+    CONTROLLER_DEPART = "controller_depart", 104
+    CONTROLLER_MODIFY = "controller_modify", 350
+    CONTROLLER_REMOVED = "controller_removed", 351
+    PORT_ARRIVE = "port_arrive", 121
+    PORT_DEPART = "port_depart", 122
+    PORT_MODIFY = "port_modify", 352
+    PORT_REMOVED = "port_removed", 353
+    DRIVE_REMOVED = "drive_removed", 354
     DRIVE_ARRIVE = "drive_arrive", 105
     DRIVE_DEPART = "drive_depart", 106
     DRIVE_MODIFY = "drive_modify", 107
@@ -351,6 +466,140 @@ class SubSystemProperties(Struct, frozen=True):
     max_number_of_slots_each_bus: int
     max_number_of_controllers: int
     rebuild_priority: int
+
+
+class SubSystemProperties2(Struct, frozen=True):
+    """VDS_SUB_SYSTEM_PROP2."""
+
+    id: str
+    friendly_name: str
+    identification: str
+    flags: tuple[SubSystemFlag, ...]
+    stripe_size_flags: int
+    supported_raid_type_flags: tuple[SupportedRaidTypeFlag, ...]
+    status: SubSystemStatus
+    health: Health
+    number_of_internal_buses: int
+    max_number_of_slots_each_bus: int
+    max_number_of_controllers: int
+    rebuild_priority: int
+    number_of_enclosures: int
+
+
+class ControllerProperties(Struct, frozen=True):
+    """VDS_CONTROLLER_PROP."""
+
+    id: str
+    friendly_name: str
+    identification: str
+    status: ControllerStatus
+    health: Health
+    number_of_ports: int
+
+
+class PortProperties(Struct, frozen=True):
+    """VDS_PORT_PROP."""
+
+    id: str
+    friendly_name: str
+    identification: str
+    status: PortStatus
+
+
+class DriveProperties(Struct, frozen=True):
+    """VDS_DRIVE_PROP; `size` in bytes."""
+
+    id: str
+    size: int
+    friendly_name: str
+    identification: str
+    flags: tuple[DriveFlag, ...]
+    status: DriveStatus
+    health: Health
+    internal_bus_number: int
+    slot_number: int
+
+
+class DriveProperties2(Struct, frozen=True):
+    """VDS_DRIVE_PROP2. `enclosureNumber` 4294967295 is undefined; `spindleSpeed` in RPM, 0 unknown, 1 does not rotate."""
+
+    id: str
+    size: int
+    friendly_name: str
+    identification: str
+    flags: tuple[DriveFlag, ...]
+    status: DriveStatus
+    health: Health
+    internal_bus_number: int
+    slot_number: int
+    enclosure_number: int
+    bus_type: StorageBusType
+    spindle_speed: int
+
+
+class DriveExtent(Struct, frozen=True):
+    """VDS_DRIVE_EXTENT: `id` is the drive's, `lunId` null for bytes that belong to no LUN; `size` in bytes."""
+
+    id: str
+    lun_id: str | None
+    size: int
+    used: bool
+
+
+class StoragePoolDriveExtent(Struct, frozen=True):
+    """VDS_STORAGE_POOL_DRIVE_EXTENT: `id` is the drive's; `size` in bytes."""
+
+    id: str
+    size: int
+    used: bool
+
+
+class LunPlexProperties(Struct, frozen=True):
+    """VDS_LUN_PLEX_PROP; sizes in bytes."""
+
+    id: str
+    size: int
+    type: LunPlexType
+    status: LunPlexStatus
+    health: Health
+    transition_state: TransitionState
+    flags: tuple[LunPlexFlag, ...]
+    stripe_size: int
+    rebuild_priority: int
+
+
+class PoolAttributes(Struct, frozen=True, forbid_unknown_fields=True):
+    """VDS_POOL_ATTRIBUTES: what is null does not apply, or does not count in a query."""
+
+    raid_type: RaidType | None = None
+    bus_type: StorageBusType | None = None
+    intended_usage: str | None = None
+    spin_down: bool | None = None
+    is_thin_provisioned: bool | None = None
+    provisioned_space: int | None = None
+    no_single_point_of_failure: bool | None = None
+    data_redundancy_max: int | None = None
+    data_redundancy_min: int | None = None
+    data_redundancy_default: int | None = None
+    package_redundancy_max: int | None = None
+    package_redundancy_min: int | None = None
+    package_redundancy_default: int | None = None
+    stripe_size: int | None = None
+    stripe_size_max: int | None = None
+    stripe_size_min: int | None = None
+    default_stripe_size: int | None = None
+    number_of_columns: int | None = None
+    number_of_columns_max: int | None = None
+    number_of_columns_min: int | None = None
+    default_number_of_columns: int | None = None
+    data_availability_hint: int | None = None
+    access_randomness_hint: int | None = None
+    access_direction_hint: int | None = None
+    access_size_hint: int | None = None
+    access_latency_hint: int | None = None
+    access_bandwidth_weight_hint: int | None = None
+    storage_cost_hint: int | None = None
+    storage_efficiency_hint: int | None = None
 
 
 class StoragePoolProperties(Struct, frozen=True):
@@ -467,3 +716,15 @@ class Hints(Struct, frozen=True, forbid_unknown_fields=True):
     hardware_checksum_enabled: bool | None = None
     is_yankable: bool | None = None
     rebuild_priority: int | None = None
+
+
+class Hints2(Hints, frozen=True):
+    """VDS_HINTS2: VDS_HINTS and some more."""
+
+    allocate_hot_spare: bool | None = None
+    use_mirrored_cache: bool | None = None
+    read_caching_enabled: bool | None = None
+    write_caching_enabled: bool | None = None
+    media_scan_enabled: bool | None = None
+    consistency_check_enabled: bool | None = None
+    bus_type: StorageBusType | None = None

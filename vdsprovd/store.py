@@ -25,19 +25,22 @@ from vdsprovd.hardware import Secret
 from vdsprovd.inventory import (
     OBJECT_TYPES,
     Association,
+    Controller,
+    Drive,
     Entity,
     Lun,
+    Plex,
+    Port,
     Portal,
     PortalGroup,
     StoragePool,
     SubSystem,
     Target,
 )
-from vdsprovd.model import LunType
+from vdsprovd.model import Hints, Hints2, LunType
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
 REMEMBERED = 10_000
 """How many deleted objects are remembered, so that calls on them answer VDS_E_OBJECT_DELETED."""
 
@@ -130,6 +133,43 @@ CREATE TABLE step (
 """
 
 
+# What each version adds to the one before it, from the second on.
+_MIGRATIONS = (
+    """
+ALTER TABLE lun ADD COLUMN active INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE lun ADD COLUMN hints TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE lun_plex (
+    id TEXT PRIMARY KEY,
+    lun_id TEXT NOT NULL REFERENCES lun ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    hints TEXT NOT NULL
+) STRICT;
+CREATE INDEX lun_plex_lun ON lun_plex (lun_id);
+CREATE TABLE controller (
+    id TEXT PRIMARY KEY,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system ON DELETE CASCADE,
+    online INTEGER NOT NULL
+) STRICT;
+CREATE TABLE port (
+    id TEXT PRIMARY KEY,
+    controller_id TEXT NOT NULL REFERENCES controller ON DELETE CASCADE,
+    online INTEGER NOT NULL
+) STRICT;
+CREATE TABLE drive (
+    id TEXT PRIMARY KEY,
+    sub_system_id TEXT NOT NULL REFERENCES sub_system ON DELETE CASCADE,
+    identification TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    hot_spare INTEGER NOT NULL,
+    online INTEGER NOT NULL,
+    UNIQUE (sub_system_id, identification),
+    UNIQUE (sub_system_id, slot)
+) STRICT;
+""",
+)
+VERSION = 1 + len(_MIGRATIONS)
+
+
 class StoreError(Exception):
     """The store cannot be opened or is damaged; the message names the file and says what to do."""
 
@@ -183,11 +223,13 @@ class Store:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise sqlite3.DatabaseError(f"it was written by a newer vdsprovd (schema {version}, known {VERSION})")
-        if version == 0:
+        if version < VERSION:
             with self._transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO provider (id) VALUES (?)", (str(uuid.uuid4()),))
+                for script in (_SCHEMA, *_MIGRATIONS)[version:]:
+                    for statement in script.split(";\n"):
+                        self._db.execute(statement)
+                if version == 0:
+                    self._db.execute("INSERT INTO provider (id) VALUES (?)", (str(uuid.uuid4()),))
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
@@ -265,6 +307,13 @@ class Store:
                 provider_id=provider_id,
                 entities=(
                     *self._sub_systems(),
+                    *self._controllers(),
+                    *(
+                        Drive(id, sub_system_id, identification, slot, bool(hot_spare), bool(online))
+                        for id, sub_system_id, identification, slot, hot_spare, online in self._rows(
+                            "SELECT id, sub_system_id, identification, slot, hot_spare, online FROM drive"
+                        )
+                    ),
                     *(
                         StoragePool(id, sub_system_id, name, "")
                         for id, sub_system_id, name in self._rows("SELECT id, sub_system_id, name FROM storage_pool")
@@ -278,6 +327,10 @@ class Store:
                     ),
                     *self._portal_groups(),
                     *self._luns(),
+                    *(
+                        Plex(id, lun_id, place, msgspec.json.decode(hints, type=Hints))
+                        for id, lun_id, place, hints in self._rows("SELECT id, lun_id, place, hints FROM lun_plex")
+                    ),
                 ),
                 import_targets={
                     (computer, sub_system_id): name
@@ -295,6 +348,14 @@ class Store:
     def _sub_systems(self) -> Iterator[SubSystem]:
         for id, name, friendly_name, online in self._rows("SELECT id, name, friendly_name, online FROM sub_system"):
             yield SubSystem(id, name, "", friendly_name, True, online=bool(online))
+
+    def _controllers(self) -> Iterator[Controller | Port]:
+        sub_systems: dict[str, str] = {}
+        for id, sub_system_id, online in self._rows("SELECT id, sub_system_id, online FROM controller"):
+            sub_systems[id] = sub_system_id
+            yield Controller(id, sub_system_id, online=bool(online))
+        for id, controller_id, online in self._rows("SELECT id, controller_id, online FROM port"):
+            yield Port(id, sub_systems[controller_id], controller_id, online=bool(online))
 
     def _targets(self) -> Iterator[Target]:
         secrets: dict[tuple[str, int], dict[str, Secret]] = {}
@@ -330,8 +391,8 @@ class Store:
             "SELECT lun_id, target_id, lun_index FROM association ORDER BY lun_id, place"
         ):
             associations.setdefault(lun_id, []).append(Association(target_id, index))
-        for id, sub_system_id, pool_id, number, path, name, size, type, mask, online in self._rows(
-            "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online FROM lun"
+        for id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints in self._rows(
+            "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints FROM lun"
         ):
             yield Lun(
                 id=id,
@@ -344,6 +405,8 @@ class Store:
                 type=LunType.of(type),
                 mask=tuple(mask.split(";")) if mask else (),
                 online=bool(online),
+                active=bool(active),
+                hints=msgspec.json.decode(hints, type=Hints2),
                 associations=tuple(associations.get(id, ())),
             )
 
@@ -371,7 +434,11 @@ def _upsert(table: str, columns: str) -> str:
 
 _SUB_SYSTEM = _upsert("sub_system", "id name friendly_name online")
 _STORAGE_POOL = _upsert("storage_pool", "id sub_system_id name")
-_LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online")
+_CONTROLLER = _upsert("controller", "id sub_system_id online")
+_PORT = _upsert("port", "id controller_id online")
+_DRIVE = _upsert("drive", "id sub_system_id identification slot hot_spare online")
+_LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online active hints")
+_LUN_PLEX = _upsert("lun_plex", "id lun_id place hints")
 _TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")
 _PORTAL = _upsert("portal", "id sub_system_id address port online")
 _PORTAL_GROUP = _upsert("portal_group", "id target_id tag")
@@ -383,6 +450,28 @@ def _put_sub_system(db: sqlite3.Connection, value: SubSystem) -> None:
 
 def _put_storage_pool(db: sqlite3.Connection, value: StoragePool) -> None:
     db.execute(_STORAGE_POOL, (value.id, value.sub_system_id, value.name))
+
+
+def _json(hints: Hints) -> str:
+    wished = {name: value for name, value in msgspec.to_builtins(hints).items() if value is not None}
+    return json.dumps(wished)
+
+
+def _put_controller(db: sqlite3.Connection, value: Controller) -> None:
+    db.execute(_CONTROLLER, (value.id, value.sub_system_id, value.online))
+
+
+def _put_port(db: sqlite3.Connection, value: Port) -> None:
+    db.execute(_PORT, (value.id, value.controller_id, value.online))
+
+
+def _put_drive(db: sqlite3.Connection, value: Drive) -> None:
+    row = (value.id, value.sub_system_id, value.identification, value.slot, value.hot_spare, value.online)
+    db.execute(_DRIVE, row)
+
+
+def _put_plex(db: sqlite3.Connection, value: Plex) -> None:
+    db.execute(_LUN_PLEX, (value.id, value.lun_id, value.place, _json(value.hints)))
 
 
 def _put_lun(db: sqlite3.Connection, value: Lun) -> None:
@@ -399,6 +488,8 @@ def _put_lun(db: sqlite3.Connection, value: Lun) -> None:
             value.type.value,
             ";".join(value.mask),
             value.online,
+            value.active,
+            _json(value.hints),
         ),
     )
     db.execute("DELETE FROM association WHERE lun_id = ?", (value.id,))
@@ -436,8 +527,12 @@ def _put_portal_group(db: sqlite3.Connection, value: PortalGroup) -> None:
 
 _PUT: dict[type[Any], Callable[[sqlite3.Connection, Any], None]] = {
     SubSystem: _put_sub_system,
+    Controller: _put_controller,
+    Port: _put_port,
+    Drive: _put_drive,
     StoragePool: _put_storage_pool,
     Lun: _put_lun,
+    Plex: _put_plex,
     Target: _put_target,
     Portal: _put_portal,
     PortalGroup: _put_portal_group,

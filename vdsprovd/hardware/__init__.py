@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from vdsprovd.model import Health, LunType
+from vdsprovd.model import Health, LunType, StorageBusType
 
 
 class Secret(str):
@@ -56,19 +56,32 @@ class Fact(msgspec.Struct, frozen=True):
         return ()
 
 
+class Access(Enum):
+    """How the node serves a LUN: the ALUA access state of its target port group (SPC-4 5.15.2), with its number."""
+
+    ACTIVE = 0
+    STANDBY = 2
+    UNAVAILABLE = 3
+
+
 class Disk(Fact, frozen=True):
-    """A storage object: the LUN's bytes behind a SCSI disk whose unit serial number is the LUN's id."""
+    """A storage object: the LUN's bytes behind a SCSI disk whose unit serial number is the LUN's id.
+
+    `size` is that of a file's disk in bytes; a block device's disk follows the device, and it is 0.
+    """
 
     lun: str
     number: int
     path: str
     size: int
+    block: bool = False
+    access: Access = Access.ACTIVE
     rank: ClassVar[int] = 0
     identity: ClassVar[int] = 1
-    fixed: ClassVar[tuple[str, ...]] = ("number", "path")
+    fixed: ClassVar[tuple[str, ...]] = ("number", "path", "block")
 
     def __str__(self) -> str:
-        return f"the disk of LUN {self.lun} ({self.size} bytes in {self.path})"
+        return f"the disk of LUN {self.lun} ({f'{self.size} bytes in ' if self.size else ''}{self.path})"
 
 
 class TargetNode(Fact, frozen=True):
@@ -430,6 +443,32 @@ class DrivePool(Pool, Protocol):
         Raises `NoSpace`, `VolumeFailed`, `Cancelled`, `Refused`."""
 
 
+class BlockDevice(msgspec.Struct, frozen=True):
+    """A disk of the host, as udev and sysfs describe it."""
+
+    node: str
+    """The device node, such as /dev/sda."""
+    identification: str
+    """What names the disk wherever it is plugged in: its WWN, its serial number, or the next best."""
+    name: str
+    """For people: vendor and model."""
+    serial: str
+    size: int
+    """Bytes."""
+    bus: StorageBusType
+    spindle_speed: int
+    """Revolutions a minute, 1 for a disk that does not rotate, 0 when unknown."""
+    enclosure: int | None
+    slot: int | None
+    online: bool
+    """Whether the kernel can use it."""
+    health: Health
+    holder: str
+    """Who uses it or what is on it, for people; "" for a disk that is free to be taken."""
+    lvm: str
+    """The UUID of the LVM physical volume on it, "" for none."""
+
+
 class Identity(msgspec.Struct, frozen=True):
     """What an initiator reads about a disk in INQUIRY and the serial number page."""
 
@@ -459,6 +498,10 @@ class Hardware(Protocol):
 
     def identity(self, disk: Disk) -> Identity:
         """What initiators read of the disk. Raises `Mismatch` when it is not there."""
+
+    def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
+        """Every disk of the host but those whose serial numbers are in `own`: LUNs of ours that this host logged in to.
+        Raises `HardwareError`."""
 
     def addresses(self) -> Collection[str]:
         """Every address of the host, as text without brackets."""

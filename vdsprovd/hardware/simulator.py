@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from vdsprovd.hardware import (
     Acl,
+    BlockDevice,
     Condition,
     Disk,
     Fact,
@@ -126,6 +127,7 @@ class Simulator:
         self.fault: Callable[[Step], None] | None = None
         self.scan_fault: HardwareError | None = None
         self.delay = 0.0
+        self.disks: list[BlockDevice] = []
         self._addresses = addresses
         self._initiators = initiators
         self._lock = threading.Lock()
@@ -179,6 +181,9 @@ class Simulator:
         if disk.key not in self.facts:
             raise Mismatch(f"the disk of LUN {disk.lun} is not there")
         return Identity("LIO-ORG", "vdsprovd", "4.0", disk.lun)
+
+    def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
+        return [disk for disk in self.disks if disk.serial not in own]
 
     def addresses(self) -> Collection[str]:
         return self._addresses

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
-from typing import ParamSpec, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ParamSpec, TypeVar, cast
 
 import msgspec
 
@@ -15,10 +15,12 @@ from vdsprovd.config import Config
 from vdsprovd.hardware import (
     Cancelled,
     Condition,
+    DrivePool,
     Fact,
     Hardware,
     HardwareError,
     Mismatch,
+    NoDrives,
     NoSpace,
     Pool,
     Unsupported,
@@ -28,7 +30,8 @@ from vdsprovd.hardware import (
     undo,
 )
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Entity, Lun, StoragePool, SubSystem
+from vdsprovd.inventory import Drive, Entity, Lun, StoragePool, SubSystem
+from vdsprovd.model import TransitionState
 from vdsprovd.operations import Operations
 from vdsprovd.store import Store
 
@@ -39,6 +42,15 @@ T = TypeVar("T")
 
 WORKERS = 8
 """Threads for what blocks: the kernel, pools, the store."""
+
+
+def measure(entry: StoragePool, pool: Pool) -> StoragePool:
+    """The storage pool with its capacity as it is now; a pool that cannot be read has a fault. Blocks."""
+    try:
+        space = pool.space()
+    except HardwareError as error:
+        return msgspec.structs.replace(entry, total=0, free=0, provisioned=0, fault=str(error))
+    return msgspec.structs.replace(entry, total=space.total, free=space.free, provisioned=space.provisioned, fault="")
 
 
 class Context:
@@ -72,14 +84,29 @@ class Context:
         sub_system = self.cache.inventory.known(SubSystem, pool.sub_system_id)
         return self.hardware.pools[sub_system.name, pool.name]
 
+    def drive_pool(self, id: str) -> DrivePool:
+        """The storage pool of that id, which must know its drives."""
+        return cast(DrivePool, self.pool(id))
+
     async def measured(self, pool_id: str) -> StoragePool:
         """The storage pool with its capacity as it is now; a pool that cannot be read has a fault."""
         entry = self.cache.inventory.known(StoragePool, pool_id)
-        try:
-            space = await self.work(self.pool(pool_id).space)
-        except HardwareError as error:
-            return msgspec.structs.replace(entry, total=0, free=0, fault=str(error))
-        return msgspec.structs.replace(entry, total=space.total, free=space.free, fault="")
+        return await self.work(measure, entry, self.pool(pool_id))
+
+    async def surroundings(self, pool_id: str) -> list[Entity]:
+        """What a change of a volume changes around it: the pool's space, and what is free on its drives."""
+        pool = await self.measured(pool_id)
+        if not pool.drives or pool.fault:
+            return [pool]
+        members = {member.id: member for member in await self.guarded(self.work(self.drive_pool(pool_id).members))}
+        return [
+            pool,
+            *(
+                msgspec.structs.replace(drive, member=members[drive.member.id])
+                for drive in self.cache.inventory.all(Drive)
+                if drive.pool_id == pool_id and drive.member and drive.member.id in members
+            ),
+        ]
 
     def next_lun_number(self) -> int:
         """A number that no LUN has, and no disk that a scan found, whoever made it."""
@@ -89,6 +116,19 @@ class Context:
     def reshaping(self, target_ids: Iterable[str]) -> AbstractAsyncContextManager[None]:
         """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""
         return self.operations.holds.wait([f"contents of {id}" for id in target_ids])
+
+    @asynccontextmanager
+    async def changing(self, lun_id: str, transition: TransitionState) -> AsyncIterator[None]:
+        """Show the LUN in this transition state while its volume is being changed."""
+        self._show(lun_id, transition)
+        try:
+            yield
+        finally:
+            self._show(lun_id, TransitionState.STABLE)
+
+    def _show(self, lun_id: str, transition: TransitionState) -> None:
+        if lun := self.cache.inventory.get(Lun, lun_id):
+            self.cache.apply([msgspec.structs.replace(lun, transition=transition)])
 
     async def change(
         self,
@@ -165,6 +205,8 @@ class Context:
                 return self.corrupt()
             case Unsupported():
                 return VdsError(Hresult.VDS_E_NOT_SUPPORTED, str(error), subject)
+            case NoDrives():
+                return VdsError(Hresult.VDS_E_NOT_ENOUGH_DRIVE, str(error), subject)
             case NoSpace():
                 return VdsError(Hresult.VDS_E_NOT_ENOUGH_SPACE, str(error), subject)
             case Cancelled():

@@ -7,8 +7,8 @@ list is the truth.
 
 from collections.abc import Collection, Iterable, Iterator
 
-from vdsprovd.hardware import Acl, Credentials, Disk, Fact, Grant, Group, Listener, TargetNode, Unit
-from vdsprovd.inventory import Inventory, Lun, Portal, PortalGroup, SubSystem, Target
+from vdsprovd.hardware import Access, Acl, Credentials, Disk, Fact, Grant, Group, Listener, TargetNode, Unit
+from vdsprovd.inventory import Inventory, Lun, Portal, PortalGroup, StoragePool, SubSystem, Target
 
 EVERYBODY = "*"
 
@@ -17,7 +17,7 @@ def of_everything(inventory: Inventory, local: Collection[str]) -> Iterator[Fact
     """All the facts of an inventory. `local` are the names of this host's initiators."""
     for lun in inventory.all(Lun):
         if lun.exported:
-            yield disk(lun)
+            yield disk(inventory, lun)
     for target in inventory.all(Target):
         yield TargetNode(target.iscsi_name)
         for group in inventory.groups_at(target.id):
@@ -32,7 +32,7 @@ def of_lun(
     To compare a LUN before and after a change, give the targets and initiators of both sides to both.
     """
     if lun.exported:
-        yield disk(lun)
+        yield disk(inventory, lun)
     for association in lun.associations:
         target = inventory.known(Target, association.target_id)
         for group in inventory.groups_at(target.id):
@@ -113,9 +113,16 @@ def listener(portal: Portal, target: Target, group: PortalGroup) -> Iterator[Lis
         yield Listener(target.iscsi_name, group.tag, portal.address, portal.port)
 
 
-def disk(lun: Lun) -> Disk:
+def disk(inventory: Inventory, lun: Lun) -> Disk:
     """The LUN's storage object."""
-    return Disk(lun.id, lun.number, lun.path, lun.size)
+    block = inventory.known(StoragePool, lun.pool_id).block
+    return Disk(lun.id, lun.number, lun.path, 0 if block else lun.size, block, access(inventory, lun))
+
+
+def access(inventory: Inventory, lun: Lun) -> Access:
+    """How the node serves the LUN: what is offline at the node is unavailable, what was set inactive stands by."""
+    served = inventory.served.get(lun.sub_system_id, True)
+    return (Access.ACTIVE if lun.active else Access.STANDBY) if served else Access.UNAVAILABLE
 
 
 def expanded(mask: Collection[str], local: Collection[str]) -> Collection[str]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import Condition, Step, realize, steps, undo
+from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Association, Inventory, Target
+from vdsprovd.inventory import Association, Entity, Inventory, Target
 from vdsprovd.model import (
     AsyncOutputType,
     LunInformation,
@@ -25,7 +25,7 @@ from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import Interface, Role, SuccessReply, method
 from vdsprovd.provider.context import Context
-from vdsprovd.provider.creation import rounded
+from vdsprovd.provider.creation import drives, found, plexes_of, rounded
 from vdsprovd.provider.reshaping import reshape, sides
 from vdsprovd.provider.sub_system import TargetsReply
 from vdsprovd.varlink import More
@@ -96,9 +96,9 @@ class Lun(Interface):
         the LUN among its host's disks. (IVdsLun::GetIdentificationData)"""
         _check_there(lun)
         with self.context.operations.holds.hold(shared=[lun.id]):
-            work = self.context.work(self.context.hardware.identity, facts.disk(lun))
-            found = await self.context.guarded(work, lun.id)
-        digits = "".join(digit for digit in found.serial if digit in "0123456789abcdefABCDEF")
+            work = self.context.work(self.context.hardware.identity, facts.disk(self.inventory, lun))
+            read = await self.context.guarded(work, lun.id)
+        digits = "".join(digit for digit in read.serial if digit in "0123456789abcdefABCDEF")
         designators = (
             StorageIdentifier(
                 StorageIdentifierCodeSet.BINARY,
@@ -108,7 +108,7 @@ class Lun(Interface):
             StorageIdentifier(
                 StorageIdentifierCodeSet.ASCII,
                 StorageIdentifierType.VENDOR_ID,
-                f"{found.vendor:<8}{found.product}:{found.serial}\0".encode(),
+                f"{read.vendor:<8}{read.product}:{read.serial}\0".encode(),
             ),
         )
         return LunInformationReply(
@@ -118,10 +118,10 @@ class Lun(Interface):
                 device_type_modifier=0,
                 command_queueing=True,
                 bus_type=StorageBusType.ISCSI,
-                vendor_id=found.vendor,
-                product_id=found.product,
-                product_revision=found.revision,
-                serial_number=found.serial,
+                vendor_id=read.vendor,
+                product_id=read.product,
+                product_revision=read.revision,
+                serial_number=read.serial,
                 disk_signature="00000000-0000-0000-0000-000000000000",
                 device_id_descriptor=StorageDeviceIdDescriptor(1, designators),
                 interconnects=(),
@@ -145,17 +145,16 @@ class Lun(Interface):
         Initiators see the new size after a rescan. (IVdsLun::Extend)
         """
         _check_there(lun)
-        _check_drives(drive_ids)
+        nodes = self._nodes(lun, drive_ids)
         rounded(number_of_bytes_to_add, 1)
         pool = self.context.pool(lun.pool_id)
-        size = rounded(lun.size + number_of_bytes_to_add, pool.granule)
-        measured = await self.context.measured(lun.pool_id)
-        if measured.fault:
-            raise VdsError(Hresult.VDS_E_NOT_ENOUGH_DRIVE, f"the LUN's pool cannot be used: {measured.fault}", lun.id)
-        if size - lun.size > measured.free and not pool.sparse:
+        growth = rounded(lun.size + number_of_bytes_to_add, pool.granule) - lun.size
+        # When the drives given are full, others are used: only with none given do they limit the growth.
+        room = await self._room(lun, ())
+        if growth > room and not pool.sparse:
             raise VdsError(
                 Hresult.VDS_E_NOT_ENOUGH_SPACE,
-                f"{size - lun.size} more bytes are wanted, and pool {measured.name} has {measured.free} free",
+                f"{growth} more bytes are wanted, and the LUN can grow by {room} in its pool",
                 lun.id,
             )
 
@@ -163,7 +162,23 @@ class Lun(Interface):
         def grown(current: inventory.Lun) -> int:
             return rounded(current.size + number_of_bytes_to_add, pool.granule)
 
-        return self._resize(lun, grown, AsyncOutputType.EXTEND_LUN, TransitionState.EXTENDING)
+        return self._resize(lun, grown, AsyncOutputType.EXTEND_LUN, TransitionState.EXTENDING, nodes)
+
+    def _nodes(self, lun: inventory.Lun, drive_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """The nodes of the drives, which must be of the LUN's pool."""
+        found = drives(self.context, lun.sub_system_id, drive_ids)
+        for drive in found:
+            if drive.pool_id != lun.pool_id:
+                raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, f"drive {drive.id} is not in the LUN's pool", lun.id)
+        return tuple(drive.node for drive in found)
+
+    async def _room(self, lun: inventory.Lun, nodes: tuple[str, ...]) -> int:
+        try:
+            return await self.context.work(self.context.pool(lun.pool_id).growth, lun.id, nodes)
+        except Unsupported as error:
+            raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, str(error), lun.id) from error
+        except HardwareError as error:
+            raise VdsError(Hresult.VDS_E_NOT_ENOUGH_DRIVE, f"the LUN's pool cannot be used: {error}", lun.id) from error
 
     @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG)
     def shrink(self, lun: inventory.Lun, number_of_bytes_to_remove: int) -> Operation:
@@ -186,23 +201,17 @@ class Lun(Interface):
         size: Callable[[inventory.Lun], int],
         type: AsyncOutputType,
         transition: TransitionState,
+        nodes: tuple[str, ...] = (),
     ) -> Operation:
         async def work(operation: Operation) -> None:
             # The object may have changed between the check and the hold.
             current = self.inventory.known(inventory.Lun, lun.id)
             resized = msgspec.structs.replace(current, size=size(current))
-            self.context.cache.apply([msgspec.structs.replace(current, transition=transition)])
-            try:
-                await self.context.guarded(
-                    self.context.work(_resize_volume, self.context, operation, current, resized), lun.id
+            async with self.context.changing(lun.id, transition):
+                put = await self.context.guarded(
+                    self.context.work(_resize_volume, self.context, operation, current, resized, nodes), lun.id
                 )
-            except VdsError:
-                stable = msgspec.structs.replace(
-                    self.inventory.known(inventory.Lun, lun.id), transition=TransitionState.STABLE
-                )
-                self.context.cache.apply([stable])
-                raise
-            self.context.cache.apply([resized, await self.context.measured(lun.pool_id)])
+                self.context.cache.apply([*put, *await self.context.surroundings(lun.pool_id)])
 
         return self.context.operations.start(
             type,
@@ -230,7 +239,8 @@ class Lun(Interface):
         async with self.context.reshaping(targets):
             before, after = sides(self.context, lun, None)
             await self.context.guarded(self.context.work(_delete, self.context, lun, steps(before, after)), lun.id)
-            self.context.cache.apply([await self.context.measured(lun.pool_id)], [lun.id], targets)
+            gone = [lun.id, *(plex.id for plex in self.inventory.plexes_at(lun.id))]
+            self.context.cache.apply(await self.context.surroundings(lun.pool_id), gone, targets)
 
     @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, exclusive=True)
     async def set_status(self, lun: inventory.Lun, status: LunStatus) -> None:
@@ -246,13 +256,13 @@ class Lun(Interface):
         Role.VIEWER,
         *_USUAL,
         Hresult.VDS_E_OBJECT_NOT_FOUND,
-        never={"VDS_E_NOT_SUPPORTED": "every LUN's pool can tell its room"},
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.VDS_E_NOT_ENOUGH_DRIVE,
     )
     async def query_max_lun_extend_size(self, lun: inventory.Lun, drive_ids: tuple[str, ...] = ()) -> MaxBytesReply:
         """By how many bytes the LUN could grow now. (IVdsLun::QueryMaxLunExtendSize)"""
-        _check_drives(drive_ids)
         granule = self.context.pool(lun.pool_id).granule
-        return MaxBytesReply((await self.context.measured(lun.pool_id)).free // granule * granule)
+        return MaxBytesReply(await self._room(lun, self._nodes(lun, drive_ids)) // granule * granule)
 
 
 class LunNaming(Interface):
@@ -354,19 +364,17 @@ def _check_there(lun: inventory.Lun) -> None:
         raise VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, f"the LUN's volume is missing: {lun.reason}", lun.id)
 
 
-def _check_drives(drive_ids: tuple[str, ...]) -> None:
-    for id in drive_ids:
-        raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no drive {id!r}", id)
-
-
-def _resize_volume(context: Context, operation: Operation, lun: inventory.Lun, resized: inventory.Lun) -> None:
-    """Resize volume, disk and row; or leave all as they were. Runs in a worker thread."""
-    pool = context.pool(lun.pool_id)
+def _resize_volume(
+    context: Context, operation: Operation, lun: inventory.Lun, resized: inventory.Lun, nodes: tuple[str, ...]
+) -> list[Entity]:
+    """Resize volume, disk and row, and give the LUN and its plexes as they are then; or leave all as they were. Runs in
+    a worker thread."""
+    pool, known = context.pool(lun.pool_id), context.cache.inventory
     number = context.store.begin("resize_lun", lun=lun.id, pool=lun.pool_id, before=lun.size, after=resized.size)
-    on_disk = [Step(facts.disk(lun), facts.disk(resized))] if lun.exported else []
+    on_disk = steps([facts.disk(known, lun)], [facts.disk(known, resized)]) if lun.exported else []
     try:
         if resized.size > lun.size:
-            pool.resize(lun.id, resized.size, (), operation.progress)
+            pool.resize(lun.id, resized.size, nodes, operation.progress)
             try:
                 operation.commit()
                 realize(context.hardware, on_disk)
@@ -385,7 +393,10 @@ def _resize_volume(context: Context, operation: Operation, lun: inventory.Lun, r
     except Exception:
         context.store.finish(number)
         raise
-    context.store.finish(number, put=[resized])
+    state = pool.probe(lun.id)
+    put: list[Entity] = [found(resized, state), *plexes_of(lun.id, state, known.plexes_at(lun.id))]
+    context.store.finish(number, put=put)
+    return put
 
 
 def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> None:
@@ -402,7 +413,7 @@ def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> None:
     except Exception:
         context.store.finish(number)
         raise
-    context.store.finish(number, drop=[lun])
+    context.store.finish(number, drop=[*context.cache.inventory.plexes_at(lun.id), lun])
 
 
 def _no_progress(_percent: int) -> None:

@@ -6,8 +6,9 @@ from typing import Final
 
 from vdsprovd import __version__, model
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import StoragePool, SubSystem
+from vdsprovd.inventory import Controller, StoragePool, SubSystem
 from vdsprovd.model import (
+    Hints2,
     LunType,
     ProviderProperties,
     ProviderType,
@@ -19,7 +20,7 @@ from vdsprovd.model import (
 from vdsprovd.operations import Operation
 from vdsprovd.provider import recovery
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
-from vdsprovd.provider.creation import create_lun, largest_lun
+from vdsprovd.provider.creation import Wish, check, create_lun, largest_lun
 from vdsprovd.varlink import More
 
 _STATE = (
@@ -94,7 +95,12 @@ class HwProvider(Interface):
     def query_sub_systems(self) -> SubSystemsReply:
         """The subsystems. Discovers nothing and reads nothing anew. (IVdsHwProvider::QuerySubSystems)"""
         found = sorted(self.inventory.all(SubSystem), key=lambda entry: entry.name)
-        return SubSystemsReply(tuple(entry.properties for entry in found))
+        return SubSystemsReply(tuple(self._properties(entry) for entry in found))
+
+    def _properties(self, sub_system: SubSystem) -> SubSystemProperties:
+        pools = (pool for pool in self.inventory.all(StoragePool) if pool.sub_system_id == sub_system.id)
+        controllers = (entry for entry in self.inventory.all(Controller) if entry.sub_system_id == sub_system.id)
+        return sub_system.properties(pools, len(list(controllers)))
 
     @method(Role.OPERATOR, *_STATE, recovers=True)
     async def reenumerate(self) -> None:
@@ -157,15 +163,26 @@ class HwProviderStoragePools(Interface):
         Hresult.VDS_E_NOT_ENOUGH_SPACE,
     )
     async def create_lun_in_storage_pool(
-        self, type: LunType, size_in_bytes: int, storage_pool_id: str, unmasking_list: str = ""
+        self,
+        type: LunType,
+        size_in_bytes: int,
+        storage_pool_id: str,
+        unmasking_list: str = "",
+        hints2: Hints2 | None = None,
     ) -> Operation:
         """Create a LUN in a pool; otherwise as SubSystem.CreateLun. (IVdsHwProviderStoragePools::CreateLunInStoragePool)"""
-        return await create_lun(self.context, type, size_in_bytes, [self._pool(storage_pool_id)], unmasking_list)
+        wish = Wish(type, hints=hints2 or Hints2())
+        check(wish, hints2)
+        return await create_lun(self.context, wish, size_in_bytes, [self._pool(storage_pool_id)], unmasking_list)
 
     @method(Role.VIEWER)
-    async def query_max_lun_create_size_in_storage_pool(self, type: LunType, storage_pool_id: str) -> MaxLunSizeReply:
+    async def query_max_lun_create_size_in_storage_pool(
+        self, type: LunType, storage_pool_id: str, hints2: Hints2 | None = None
+    ) -> MaxLunSizeReply:
         """The largest LUN that the pool can hold. (IVdsHwProviderStoragePools::QueryMaxLunCreateSizeInStoragePool)"""
-        return MaxLunSizeReply(await largest_lun(self.context, type, [self._pool(storage_pool_id)]))
+        wish = Wish(type, hints=hints2 or Hints2())
+        check(wish, hints2)
+        return MaxLunSizeReply(await largest_lun(self.context, wish, [self._pool(storage_pool_id)]))
 
     def _pool(self, id: str) -> StoragePool:
         pool = self.inventory.get(StoragePool, id)

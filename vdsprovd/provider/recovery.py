@@ -5,15 +5,15 @@ is touched: not their targets, not their disks, not their logical units in a tar
 target of ours and is not in the store goes, so that nobody has access whom the masks do not name.
 """
 
-import ipaddress
 import logging
+import socket
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
-from vdsprovd.config import Config, SubSystemConfig, parse_portal
+from vdsprovd.config import Config
 from vdsprovd.hardware import (
     Acl,
     Condition,
@@ -30,9 +30,21 @@ from vdsprovd.hardware import (
     steps,
 )
 from vdsprovd.hresult import VdsError
-from vdsprovd.inventory import Entity, Inventory, Lun, Portal, StoragePool, SubSystem, Target
+from vdsprovd.inventory import (
+    Controller,
+    Drive,
+    Entity,
+    Inventory,
+    Lun,
+    Plex,
+    Port,
+    Portal,
+    StoragePool,
+    SubSystem,
+    Target,
+)
 from vdsprovd.model import TransitionState
-from vdsprovd.provider import facts, names
+from vdsprovd.provider import creation, facts, names, surroundings
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.reshaping import reshape
 from vdsprovd.store import PendingStep, Store, Stored
@@ -44,8 +56,10 @@ class StartError(Exception):
     """The daemon cannot start with this configuration and this store; the message says what to change."""
 
 
-def assemble(config: Config, stored: Stored) -> tuple[Inventory, list[Entity], list[Entity]]:
-    """The inventory that configuration and store make, and the rows to put into and to drop from the store.
+def assemble(
+    config: Config, stored: Stored, pools_of_host: Mapping[tuple[str, str], Pool]
+) -> tuple[Inventory, list[Entity], list[Entity]]:
+    """The inventory that configuration, store and the host's pools make, and the rows to put into and to drop from the store.
 
     Raises `StartError` when the configuration lacks a subsystem or a pool that has LUNs.
     """
@@ -69,7 +83,8 @@ def assemble(config: Config, stored: Stored) -> tuple[Inventory, list[Entity], l
         for entry in configured.pool:
             pool = pools.pop((sub_system.id, entry.name), None)
             id = pool.id if pool else str(uuid.uuid4())
-            put.append(StoragePool(id, sub_system.id, entry.name, f"{entry.kind} in {entry.path}"))
+            put.append(surroundings.storage_pool(id, sub_system.id, entry, pools_of_host[sub_system.name, entry.name]))
+        put += _nodes(inventory, sub_system.id)
     uses: dict[str, int] = {}
     for lun in inventory.all(Lun):
         uses[lun.pool_id] = uses.get(lun.pool_id, 0) + 1
@@ -86,8 +101,10 @@ def assemble(config: Config, stored: Stored) -> tuple[Inventory, list[Entity], l
             )
         drop.append(gone)
     gone_ids = {entry.id for entry in drop}
-    drop[:0] = [portal for portal in inventory.all(Portal) if portal.sub_system_id in gone_ids]
+    drop[:0] = _within(inventory, gone_ids)
     inventory = inventory.put(*put).drop(*(entry.id for entry in drop))
+    put += (plexes := [_first_plex(lun) for lun in inventory.all(Lun) if lun.id not in inventory.plexes_of_lun])
+    inventory = inventory.put(*plexes)
     require = {entry.id: entry.require_chap for entry in inventory.all(SubSystem)}
     inventory = inventory.put(
         *(
@@ -99,6 +116,32 @@ def assemble(config: Config, stored: Stored) -> tuple[Inventory, list[Entity], l
     for key, name in stored.import_targets.items():
         targets = targets.insert(key, name)
     return msgspec.structs.replace(inventory, import_targets=targets), put, drop
+
+
+def _nodes(inventory: Inventory, sub_system_id: str) -> list[Controller | Port]:
+    """The subsystem's controller and its port: this host."""
+    name = socket.gethostname()
+    known = next((entry for entry in inventory.all(Controller) if entry.sub_system_id == sub_system_id), None)
+    controller = msgspec.structs.replace(known or Controller(str(uuid.uuid4()), sub_system_id), name=name)
+    port = next((entry for entry in inventory.all(Port) if entry.controller_id == controller.id), None)
+    port = port or Port(str(uuid.uuid4()), sub_system_id, controller.id)
+    return [controller, msgspec.structs.replace(port, name=f"{name} port 0")]
+
+
+def _within(inventory: Inventory, gone_ids: Collection[str]) -> list[Entity]:
+    """What goes with subsystems that go."""
+    found: list[Portal | Drive | Port | Controller] = [
+        *inventory.all(Portal),
+        *inventory.all(Drive),
+        *inventory.all(Port),
+        *inventory.all(Controller),
+    ]
+    return [entry for entry in found if entry.sub_system_id in gone_ids]
+
+
+def _first_plex(lun: Lun) -> Plex:
+    """The one plex of a LUN of the time when LUNs had none."""
+    return Plex(str(uuid.uuid4()), lun.id, 0)
 
 
 def settle_pending(store: Store, hardware: Hardware, inventory: Inventory, pending: Iterable[PendingStep]) -> Inventory:
@@ -132,13 +175,14 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
         case "delete_lun":
             if lun:
                 _forget_lun(hardware, lun)
-                inventory = inventory.drop(lun.id)
+                inventory = inventory.drop(lun.id, *(plex.id for plex in inventory.plexes_at(lun.id)))
             pool.delete(lun_id)
             store.finish(step.number, drop=[lun] if lun else [])
             log.warning("completed the deletion of LUN %s, which a crash had cut off", lun_id)
         case "resize_lun" if lun:
             found = pool.probe(lun.id)
-            if found.size == step.detail["after"]:
+            before, after = step.detail["before"], step.detail["after"]
+            if found.size == after or (found.size > after > before):
                 lun = msgspec.structs.replace(lun, size=found.size)
                 inventory = inventory.put(lun)
             elif found.condition is Condition.GOOD:
@@ -195,11 +239,12 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         context.last_lun_number,
     ]
     context.last_lun_number = max(numbers)
-    put, drop = _surroundings(context, context.config.subsystem)
+    put, drop = surroundings.find(context, context.config.subsystem)
+    states = _survey(context, inventory.all(Lun))
     luns = [
-        _placed(context, _probed(lun, context.pool(lun.pool_id).probe(lun.id), exported=lun.id in disks), disks)
-        for lun in inventory.all(Lun)
+        _placed(context, _probed(lun, states[lun.id], exported=lun.id in disks), disks) for lun in inventory.all(Lun)
     ]
+    plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*put, *luns)
     work = steps(_ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
@@ -226,7 +271,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         else lun
         for lun in luns
     ]
-    return Found([*put, *luns], drop, problems)
+    return Found([*put, *luns, *plexes], drop, problems)
 
 
 def _ours(context: Context, observed: Iterable[Fact], claims: Collection[str]) -> list[Fact]:
@@ -283,80 +328,29 @@ def _initiators(found: Iterable[str]) -> list[str]:
     return normal
 
 
+def _survey(context: Context, luns: Iterable[Lun]) -> dict[str, VolumeState]:
+    """The state of each LUN's volume, at the cost of one look at each pool."""
+    of_pool: dict[str, list[str]] = {}
+    for lun in luns:
+        of_pool.setdefault(lun.pool_id, []).append(lun.id)
+    states: dict[str, VolumeState] = {}
+    for pool_id, ids in of_pool.items():
+        states.update(context.pool(pool_id).survey(ids))
+    return states
+
+
 def _probed(lun: Lun, state: VolumeState, *, exported: bool) -> Lun:
     condition, reason = state.condition, state.reason
     if condition is Condition.GOOD and state.size < lun.size:
         condition, reason = Condition.FAILED, f"the volume has {state.size} bytes and should have {lun.size}"
     return msgspec.structs.replace(
-        lun,
+        creation.found(lun, state),
         condition=condition,
         reason=reason,
         # A disk that the kernel has stays: initiators may be using it, and its open file outlives a lost name.
         exported=exported or condition is Condition.GOOD,
         transition=TransitionState.STABLE,
     )
-
-
-def _surroundings(context: Context, configured: Iterable[SubSystemConfig]) -> tuple[list[Entity], list[Entity]]:
-    """Pools with their capacity, subsystems with their health, portals as the host's addresses make them."""
-    inventory = context.cache.inventory
-    addresses = set(context.hardware.addresses())
-    put: list[Entity] = []
-    drop: list[Entity] = []
-    names = {entry.name: entry for entry in configured}
-    for sub_system in inventory.all(SubSystem):
-        if sub_system.name not in names:  # a scan of one subsystem
-            continue
-        pools = [_measured(context, pool) for pool in inventory.all(StoragePool) if pool.sub_system_id == sub_system.id]
-        put += [*pools, _judged(sub_system, pools)]
-        new, gone = _portals(inventory, sub_system, names[sub_system.name], addresses)
-        put += new
-        drop += gone
-    return put, drop
-
-
-def _measured(context: Context, pool: StoragePool) -> StoragePool:
-    try:
-        space = context.pool(pool.id).space()
-    except HardwareError as error:
-        return msgspec.structs.replace(pool, total=0, free=0, fault=str(error))
-    return msgspec.structs.replace(pool, total=space.total, free=space.free, fault="")
-
-
-def _judged(sub_system: SubSystem, pools: Sequence[StoragePool]) -> SubSystem:
-    faults = tuple(pool.fault for pool in pools if pool.fault)
-    return msgspec.structs.replace(sub_system, faults=faults, failed=bool(pools) and len(faults) == len(pools))
-
-
-def _portals(
-    inventory: Inventory, sub_system: SubSystem, configured: SubSystemConfig, addresses: Collection[str]
-) -> tuple[list[Entity], list[Entity]]:
-    """The subsystem's portals to put, and those to drop: addresses that are gone and in no group."""
-    if configured.portals is None:
-        wanted = {(address, 3260) for address in addresses if _is_public(address)}
-    else:
-        wanted = {parse_portal(text) for text in configured.portals}
-    put: list[Entity] = []
-    drop: list[Entity] = []
-    for portal in inventory.all(Portal):
-        if portal.sub_system_id != sub_system.id:
-            continue
-        key = (portal.address, portal.port)
-        if key in wanted or portal.id in inventory.groups_of_portal:
-            put.append(msgspec.structs.replace(portal, present=portal.address in addresses))
-        else:
-            drop.append(portal)
-        wanted.discard(key)
-    put += [
-        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=address in addresses)
-        for address, port in sorted(wanted)
-    ]
-    return put, drop
-
-
-def _is_public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    return not (parsed.is_loopback or parsed.is_link_local)
 
 
 # The calls.
@@ -380,10 +374,7 @@ async def start(context: Context, stored: Stored) -> None:
 
 
 def _write(context: Context, found: Found, finished: Sequence[int] = ()) -> None:
-    known = context.cache.inventory.objects
-    fresh = [entry for entry in found.put if isinstance(entry, Portal) and entry.id not in known]
-    if fresh or found.drop:
-        context.store.finish(None, put=fresh, drop=found.drop)
+    surroundings.keep(context, found.put, found.drop)
     for number in finished:
         context.store.finish(number)
 
@@ -424,14 +415,15 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
     probed: list[tuple[Lun, Lun]] = []
 
     def search() -> Found:
-        put, drop = _surroundings(context, configured)
-        for lun in context.cache.inventory.all(Lun):
-            if lun.sub_system_id == sub_system.id:
-                state = context.pool(lun.pool_id).probe(lun.id)
-                probed.append((lun, _probed(lun, state, exported=lun.exported)))
-        found = Found(put, drop, [])
-        _write(context, found)
-        return found
+        put, drop = surroundings.find(context, configured)
+        luns = [lun for lun in context.cache.inventory.all(Lun) if lun.sub_system_id == sub_system.id]
+        states = _survey(context, luns)
+        probed.extend((lun, _probed(lun, states[lun.id], exported=lun.exported)) for lun in luns)
+        known = context.cache.inventory.plexes_at
+        put += [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], known(lun.id))]
+        look = Found(put, drop, [])
+        _write(context, look)
+        return look
 
     async with _portals_held(context, [sub_system]):
         found = await context.guarded(context.work(search), sub_system.id)
@@ -458,7 +450,9 @@ async def readdress(context: Context) -> None:
         addresses = set(context.hardware.addresses())
         found = Found([], [], [])
         for sub_system in sub_systems:
-            put, drop = _portals(context.cache.inventory, sub_system, configured[sub_system.name], addresses)
+            put, drop = surroundings.portals(
+                context.cache.inventory, sub_system, configured[sub_system.name], addresses
+            )
             found.put.extend(put)
             found.drop.extend(drop)
         _write(context, found)

@@ -1,30 +1,36 @@
 """A subsystem: IVdsSubSystem, IVdsSubSystemNaming, IVdsSubSystemIscsi, IVdsSubSystemImportTarget."""
 
 import uuid
-from collections.abc import Sequence
 
 import msgspec
 
 from vdsprovd import inventory
 from vdsprovd.hardware import TargetNode
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Lun, Portal, StoragePool, Target
+from vdsprovd.inventory import Controller, Drive, Lun, Portal, StoragePool, Target
 from vdsprovd.model import (
     AsyncOutputType,
+    ControllerProperties,
+    DriveProperties,
     Hints,
+    Hints2,
     LunProperties,
     LunType,
     PortalProperties,
     Struct,
     SubSystemProperties,
+    SubSystemProperties2,
     SubSystemStatus,
+    SupportedRaidTypeFlag,
     TargetProperties,
 )
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names, recovery
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, SuccessReply, ipsec, method
-from vdsprovd.provider.creation import create_lun, largest_lun
+from vdsprovd.provider.creation import Wish, check, create_lun, drives, largest_lun
+from vdsprovd.provider.nodes import check_partition, serve
 from vdsprovd.provider.provider import MaxLunSizeReply
+from vdsprovd.provider.replacement import replace_drive
 from vdsprovd.varlink import More
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
@@ -42,6 +48,31 @@ class ProviderReply(Struct, frozen=True):
     """The id of the provider."""
 
     provider: str
+
+
+class SubSystemProperties2Reply(Struct, frozen=True):
+    """A subsystem's properties."""
+
+    hresult: int
+    properties: SubSystemProperties2
+
+
+class ControllersReply(Struct, frozen=True):
+    """Controllers."""
+
+    controllers: tuple[ControllerProperties, ...]
+
+
+class DrivesReply(Struct, frozen=True):
+    """Drives."""
+
+    drives: tuple[DriveProperties, ...]
+
+
+class DriveReply(Struct, frozen=True):
+    """The id of a drive."""
+
+    drive: str
 
 
 class LunsReply(Struct, frozen=True):
@@ -76,7 +107,10 @@ class SubSystem(Interface):
     @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
     def get_properties(self, sub_system: inventory.SubSystem) -> SubSystemPropertiesReply:
         """The subsystem's properties; `flags` tell what it can do. (IVdsSubSystem::GetProperties)"""
-        return SubSystemPropertiesReply(Hresult.S_OK, sub_system.properties)
+        return SubSystemPropertiesReply(Hresult.S_OK, self._properties(sub_system))
+
+    def _properties(self, sub_system: inventory.SubSystem) -> SubSystemProperties:
+        return sub_system.properties(self._pools(sub_system), len(self._controllers(sub_system)))
 
     @method(Role.VIEWER, *_GETTER)
     def get_provider(self, sub_system: inventory.SubSystem) -> ProviderReply:
@@ -108,17 +142,32 @@ class SubSystem(Interface):
     ) -> Operation:
         """Create a LUN of at least `sizeInBytes` bytes in the roomiest pool; unmasked to nobody if not said otherwise.
 
-        `type` is concrete (simple) or automagic (default, non_fault_tolerant). `unmaskingList` is as for Lun.SetMask.
-        `hints` are wishes and go with automagic types only. Async.Wait gives the LUN's id. (IVdsSubSystem::CreateLun)
+        `type` is concrete or automagic (default, fault_tolerant, non_fault_tolerant: docs/automagic.md says what comes
+        of them). `driveIds` go with concrete types: the drives are used in their order, each exhausted before the next.
+        `hints` are wishes and go with automagic types only. `unmaskingList` is as for Lun.SetMask. Async.Wait gives the
+        LUN's id. (IVdsSubSystem::CreateLun)
         """
-        self._check_drives(drive_ids)
-        if hints is not None and not type.automagic:
-            raise VdsError(
-                Hresult.VDS_E_NOT_SUPPORTED,
-                f"hints go with automagic types; type {type.value} takes none",
-                sub_system.id,
-            )
-        return await create_lun(self.context, type, size_in_bytes, self._pools(sub_system), unmasking_list)
+        return await self._create(sub_system, type, size_in_bytes, drive_ids, unmasking_list, hints)
+
+    async def _create(
+        self,
+        sub_system: inventory.SubSystem,
+        type: LunType,
+        size_in_bytes: int,
+        drive_ids: tuple[str, ...],
+        unmasking_list: str,
+        hints: Hints | None,
+    ) -> Operation:
+        wish = self._wish(sub_system, type, drive_ids, hints)
+        return await create_lun(self.context, wish, size_in_bytes, self._pools(sub_system), unmasking_list)
+
+    def _wish(
+        self, sub_system: inventory.SubSystem, type: LunType, drive_ids: tuple[str, ...], hints: Hints | None
+    ) -> Wish:
+        wanted = Hints2(**msgspec.structs.asdict(hints)) if hints is not None else Hints2()
+        wish = Wish(type, drives(self.context, sub_system.id, drive_ids), wanted)
+        check(wish, hints)
+        return wish
 
     @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED)
     async def query_max_lun_create_size(
@@ -129,8 +178,82 @@ class SubSystem(Interface):
         hints: Hints | None = None,
     ) -> MaxLunSizeReply:
         """The size in bytes of the largest LUN that could be created now. (IVdsSubSystem::QueryMaxLunCreateSize)"""
-        self._check_drives(drive_ids)
-        return MaxLunSizeReply(await largest_lun(self.context, type, self._pools(sub_system)))
+        wish = self._wish(sub_system, type, drive_ids, hints)
+        return MaxLunSizeReply(await largest_lun(self.context, wish, self._pools(sub_system)))
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_controllers(self, sub_system: inventory.SubSystem) -> ControllersReply:
+        """The controllers: one, this host. (IVdsSubSystem::QueryControllers)"""
+        return ControllersReply(tuple(entry.properties for entry in self._controllers(sub_system)))
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_drives(self, sub_system: inventory.SubSystem) -> DrivesReply:
+        """The drives: members of the pools, hot spares, and the free ones that the configuration gives the subsystem.
+
+        (IVdsSubSystem::QueryDrives)
+        """
+        found = sorted(self._drives(sub_system), key=lambda drive: drive.slot)
+        return DrivesReply(tuple(drive.properties for drive in found))
+
+    @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND)
+    def get_drive(self, sub_system: inventory.SubSystem, bus_number: int, slot_number: int) -> DriveReply:
+        """The id of the drive in that slot; all drives are on bus 0. VDS_E_OBJECT_NOT_FOUND for an empty slot.
+
+        (IVdsSubSystem::GetDrive)
+        """
+        return DriveReply(self._drive_at(sub_system, bus_number, slot_number).id)
+
+    def _drive_at(self, sub_system: inventory.SubSystem, bus: int, slot: int) -> Drive:
+        for drive in self._drives(sub_system):
+            if bus == 0 and drive.slot == slot:
+                return drive
+        raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no drive in slot {slot} of bus {bus}", sub_system.id)
+
+    @method(Role.ADMIN, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.E_INVALIDARG, exclusive=True)
+    async def set_controller_status(
+        self,
+        sub_system: inventory.SubSystem,
+        online_controller_ids: tuple[str, ...] = (),
+        offline_controller_ids: tuple[str, ...] = (),
+    ) -> None:
+        """Set every controller online or offline: each is in one of the two lists. (IVdsSubSystem::SetControllerStatus)"""
+        nodes = {entry.id: entry for entry in self._controllers(sub_system)}
+        check_partition(nodes, online_controller_ids, offline_controller_ids, "controller", sub_system.id)
+        for id, controller in nodes.items():
+            changed = msgspec.structs.replace(controller, online=id in online_controller_ids)
+            await serve(self.context, changed)
+
+    @method(
+        Role.ADMIN,
+        *_USUAL,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.VDS_E_NOT_ENOUGH_SPACE,
+        exclusive=True,
+    )
+    async def replace_drive(
+        self, sub_system: inventory.SubSystem, drive_to_be_replaced: str, replacement_drive: str
+    ) -> None:
+        """Move everything from one drive to another, which takes its place in the pool; all or nothing.
+
+        The replacement is a free drive or a hot spare; what is on it is lost. Initiators notice nothing. A drive that
+        is not there any more cannot be read: use Lun.Recover. (IVdsSubSystem::ReplaceDrive)
+        """
+        await replace_drive(
+            self.context, self._drive(sub_system, drive_to_be_replaced), self._drive(sub_system, replacement_drive)
+        )
+
+    def _drive(self, sub_system: inventory.SubSystem, id: str) -> Drive:
+        drive = self.inventory.get(Drive, id)
+        if drive is None or drive.sub_system_id != sub_system.id:
+            raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no drive {id!r}", id)
+        return drive
+
+    def _drives(self, sub_system: inventory.SubSystem) -> list[Drive]:
+        return [drive for drive in self.inventory.all(Drive) if drive.sub_system_id == sub_system.id]
+
+    def _controllers(self, sub_system: inventory.SubSystem) -> list[Controller]:
+        return [entry for entry in self.inventory.all(Controller) if entry.sub_system_id == sub_system.id]
 
     @method(Role.OPERATOR, *_USUAL, exclusive=True)
     async def reenumerate(self, sub_system: inventory.SubSystem) -> None:
@@ -163,13 +286,81 @@ class SubSystem(Interface):
                 put=[changed],
             )
 
-    def _check_drives(self, drive_ids: Sequence[str]) -> None:
-        # Files know no drives, so an id names none.
-        for id in drive_ids:
-            raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no drive {id!r}", id)
-
     def _pools(self, sub_system: inventory.SubSystem) -> list[StoragePool]:
         return [pool for pool in self.inventory.all(StoragePool) if pool.sub_system_id == sub_system.id]
+
+
+class SubSystem2(SubSystem):
+    """A subsystem, with the parameters that came later."""
+
+    com = "IVdsSubSystem2"
+
+    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
+    def get_properties2(self, sub_system: inventory.SubSystem) -> SubSystemProperties2Reply:
+        """As SubSystem.GetProperties, with the RAID forms of LUNs and the number of enclosures.
+
+        (IVdsSubSystem2::GetProperties2)
+        """
+        enclosures = {
+            drive.found.enclosure
+            for drive in self._drives(sub_system)
+            if drive.found and drive.found.enclosure is not None
+        }
+        types = {type for pool in self._pools(sub_system) for type in pool.types}
+        raid = tuple(flag for flag in SupportedRaidTypeFlag if LunType.of(flag.value.split("_")[1]) in types)
+        properties = SubSystemProperties2(
+            **msgspec.structs.asdict(self._properties(sub_system)),
+            supported_raid_type_flags=raid,
+            number_of_enclosures=len(enclosures),
+        )
+        return SubSystemProperties2Reply(Hresult.S_OK, properties)
+
+    @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND)
+    def get_drive2(
+        self, sub_system: inventory.SubSystem, bus_number: int, slot_number: int, enclosure_number: int
+    ) -> DriveReply:
+        """As SubSystem.GetDrive, if the drive is in that enclosure (4294967295: in none). (IVdsSubSystem2::GetDrive2)"""
+        drive = self._drive_at(sub_system, bus_number, slot_number)
+        if drive.properties2.enclosure_number != enclosure_number:
+            raise VdsError(
+                Hresult.VDS_E_OBJECT_NOT_FOUND,
+                f"drive {drive.id} is not in enclosure {enclosure_number}",
+                sub_system.id,
+            )
+        return DriveReply(drive.id)
+
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        Hresult.VDS_E_NOT_ENOUGH_SPACE,
+        Hresult.VDS_E_NOT_ENOUGH_DRIVE,
+        Hresult.E_INVALIDARG,
+    )
+    async def create_lun2(
+        self,
+        sub_system: inventory.SubSystem,
+        type: LunType,
+        size_in_bytes: int,
+        drive_ids: tuple[str, ...] = (),
+        unmasking_list: str = "",
+        hints2: Hints2 | None = None,
+    ) -> Operation:
+        """As SubSystem.CreateLun, with VDS_HINTS2. (IVdsSubSystem2::CreateLun2)"""
+        return await self._create(sub_system, type, size_in_bytes, drive_ids, unmasking_list, hints2)
+
+    @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED)
+    async def query_max_lun_create_size2(
+        self,
+        sub_system: inventory.SubSystem,
+        type: LunType,
+        drive_ids: tuple[str, ...] = (),
+        hints2: Hints2 | None = None,
+    ) -> MaxLunSizeReply:
+        """As SubSystem.QueryMaxLunCreateSize, with VDS_HINTS2. (IVdsSubSystem2::QueryMaxLunCreateSize2)"""
+        wish = self._wish(sub_system, type, drive_ids, hints2)
+        return MaxLunSizeReply(await largest_lun(self.context, wish, self._pools(sub_system)))
 
 
 class SubSystemNaming(Interface):

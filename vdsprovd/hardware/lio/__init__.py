@@ -8,10 +8,12 @@ import ifaddr
 from rtslib_fb.fabric import FabricModule
 from rtslib_fb.root import RTSRoot
 from rtslib_fb.target import TPG, NetworkPortal, Target
-from rtslib_fb.tcm import FileIOStorageObject
+from rtslib_fb.tcm import BlockStorageObject, FileIOStorageObject
 
 from vdsprovd.hardware import (
+    Access,
     Acl,
+    BlockDevice,
     Credentials,
     Disk,
     Fact,
@@ -78,7 +80,7 @@ class Lio:
             case Group():
                 self._add_group(fact)
             case Unit(target, tag, index, lun, number):
-                configfs.link(configfs.group(target, tag) / "lun" / f"lun_{index}", configfs.hba(number) / lun)
+                configfs.link(configfs.group(target, tag) / "lun" / f"lun_{index}", configfs.disk(lun, number))
             case Acl(target, tag, initiator, credentials):
                 path = configfs.group(target, tag) / "acls" / initiator
                 # One that somebody else made is adopted: its settings are overwritten, its other grants stay.
@@ -97,7 +99,7 @@ class Lio:
                     NetworkPortal(self._group(target, tag), path.name.rpartition(":")[0], port, "create")
 
     def _add_disk(self, disk: Disk) -> None:
-        folder = configfs.hba(disk.number)
+        folder = configfs.hba(disk.number, block=disk.block)
         if folder.exists():
             if (folder / disk.lun).exists():
                 raise Mismatch(f"cannot add {disk}: it is in the kernel already")
@@ -105,13 +107,18 @@ class Lio:
                 raise Refused(f"cannot add {disk}: somebody else uses its place, {folder}; try again after a recovery")
             # A crash between its two mkdirs leaves an empty HBA folder, which rtslib takes for a storage object.
             folder.rmdir()
-        if not Path(disk.path).is_file():
-            # The kernel would make an empty one.
-            raise Refused(f"cannot add {disk}: there is no such file")
-        with self._rtslib:
-            FileIOStorageObject(
-                disk.lun, disk.path, disk.size, wwn=disk.lun, write_back=False, index=configfs.FIRST_HBA + disk.number
-            )
+        index = configfs.FIRST_HBA + disk.number
+        if disk.block:
+            if not Path(disk.path).is_block_device():
+                raise Refused(f"cannot add {disk}: there is no such block device")
+            with self._rtslib:
+                BlockStorageObject(disk.lun, disk.path, wwn=disk.lun, index=index)
+        else:
+            if not Path(disk.path).is_file():
+                # The kernel would make an empty one.
+                raise Refused(f"cannot add {disk}: there is no such file")
+            with self._rtslib:
+                FileIOStorageObject(disk.lun, disk.path, disk.size, wwn=disk.lun, write_back=False, index=index)
         if (found := reader.disk(disk.lun, disk.number).path) != disk.path:
             (folder / disk.lun).rmdir()
             folder.rmdir()
@@ -119,6 +126,8 @@ class Lio:
         wwn = folder / disk.lun / "wwn"
         if (wwn / "product_id").exists():
             configfs.write(wwn / "product_id", PRODUCT)
+        if disk.access is not Access.ACTIVE:
+            _write_access(folder / disk.lun, disk.access)
 
     def _add_group(self, group: Group) -> None:
         path = configfs.group(group.target, group.tag)
@@ -141,8 +150,8 @@ class Lio:
 
     def _remove(self, fact: Fact) -> None:
         match fact:
-            case Disk(lun, number):
-                folder = configfs.hba(number)
+            case Disk(lun, number, block=block):
+                folder = configfs.hba(number, block=block)
                 (folder / lun).rmdir()
                 folder.rmdir()
             case TargetNode(target):
@@ -163,8 +172,12 @@ class Lio:
     def _change(self, before: Fact, after: Fact) -> None:
         match before, after:
             case Disk(), Disk():
-                # The one way to resize a file-backed disk under live sessions; initiators see it after a rescan.
-                configfs.write(configfs.hba(after.number) / after.lun / "control", f"fd_dev_size={after.size}")
+                folder = configfs.hba(after.number, block=after.block) / after.lun
+                if before.size != after.size:
+                    # The one way to resize a file-backed disk under live sessions; initiators see it after a rescan.
+                    configfs.write(folder / "control", f"fd_dev_size={after.size}")
+                if before.access is not after.access:
+                    _write_access(folder, after.access)
             case Group(), Group():
                 path = configfs.group(after.target, after.tag)
                 _write_group(path, after)
@@ -194,13 +207,16 @@ class Lio:
 
     def identity(self, disk: Disk) -> Identity:
         with configfs.door(f"read the identity of LUN {disk.lun}"):
-            wwn = configfs.hba(disk.number) / disk.lun / "wwn"
+            wwn = configfs.disk(disk.lun, disk.number) / "wwn"
             serial = configfs.read(wwn / "vpd_unit_serial")
             vendor, product, revision = (
                 configfs.read(wwn / name) if (wwn / name).exists() else ""
                 for name in ("vendor_id", "product_id", "revision")
             )
         return Identity(*(value.rpartition(": ")[2].strip() for value in (vendor, product, revision, serial)))
+
+    def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
+        return ()
 
     def addresses(self) -> Collection[str]:
         ips = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
@@ -212,6 +228,10 @@ class Lio:
         except OSError:
             return ()
         return [line.partition("=")[2].strip() for line in lines if line.startswith("InitiatorName=")]
+
+
+def _write_access(disk: Path, access: Access) -> None:
+    configfs.write(disk / reader.ACCESS, str(access.value))
 
 
 def _write_group(path: Path, group: Group) -> None:

@@ -28,9 +28,15 @@ _NotInConfigfs = getattr(rtslib, "RTSLibNotInCFSError", None) or rtslib.RTSLibNo
 _MISMATCHES = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
 
 
-def hba(number: int) -> Path:
-    """The HBA folder that holds the storage object of the LUN of that number."""
-    return CORE / f"fileio_{FIRST_HBA + number}"
+def hba(number: int, *, block: bool) -> Path:
+    """The HBA folder for the storage object of the LUN of that number."""
+    return CORE / f"{'iblock' if block else 'fileio'}_{FIRST_HBA + number}"
+
+
+def disk(lun: str, number: int) -> Path:
+    """The LUN's storage object, of whichever kind it is."""
+    file = hba(number, block=False) / lun
+    return file if file.exists() else hba(number, block=True) / lun
 
 
 def group(target: str, tag: int) -> Path:

@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from vdsprovd.hardware import Acl, Credentials, Disk, Fact, Grant, Group, Listener, Secret, TargetNode, Unit
+from vdsprovd.hardware import Access, Acl, Credentials, Disk, Fact, Grant, Group, Listener, Secret, TargetNode, Unit
 from vdsprovd.hardware.lio import configfs
 
 log = logging.getLogger(__name__)
 
 _INFO = re.compile(r"File: (?P<path>.*\S)\s+Size: (?P<size>\d+)\s+Mode:")
+_HBA = re.compile(r"(?P<kind>fileio|iblock)_(?P<number>\d+)")
 _ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
 _UNSET = ("", "NULL")
 
@@ -23,6 +24,9 @@ AUTHENTICATION = {
     "password_mutual": "mutual_secret",
 }
 """The attributes of an ACL's authentication, and the fields of `Credentials` that they hold."""
+
+ACCESS = "alua/default_tg_pt_gp/alua_access_state"
+"""The attribute of a storage object that holds its ALUA access state."""
 
 
 def facts() -> Iterator[Fact]:
@@ -50,9 +54,21 @@ def _disks() -> Iterator[Disk]:
 
 def disk(lun: str, number: int) -> Disk:
     """The storage object of that LUN, as the kernel describes it."""
-    found = _INFO.search(configfs.read(configfs.hba(number) / lun / "info"))
+    folder = configfs.disk(lun, number)
+    access = _access(folder)
+    if folder.parent.name.startswith("iblock"):
+        return Disk(lun, number, configfs.read(folder / "udev_path"), 0, block=True, access=access)
+    found = _INFO.search(configfs.read(folder / "info"))
     # A storage object that a crash left half made has no file yet: no path tells so.
-    return Disk(lun, number, found["path"] if found else "", int(found["size"]) if found else 0)
+    return Disk(lun, number, found["path"] if found else "", int(found["size"]) if found else 0, access=access)
+
+
+def _access(folder: Path) -> Access:
+    try:
+        return Access(int(configfs.read(folder / ACCESS)))
+    except (FileNotFoundError, ValueError):
+        # Half made; or in a state that we do not set, which is put right like any other setting.
+        return Access.UNAVAILABLE
 
 
 def _is_uuid(name: str) -> bool:
@@ -94,8 +110,8 @@ def _number(folder: str) -> int:
 
 def _disk_number(hba: str) -> int:
     """The LUN's number from the name of its HBA folder, negative for a folder of somebody else's."""
-    number = hba.removeprefix("fileio_")
-    return int(number) - configfs.FIRST_HBA if number.isdecimal() else -1
+    found = _HBA.fullmatch(hba)
+    return int(found["number"]) - configfs.FIRST_HBA if found else -1
 
 
 def _linked(folder: Path) -> Path:

@@ -1,0 +1,65 @@
+"""Drives that take the place of others: ReplaceDrive, and hot spares."""
+
+import msgspec
+
+from vdsprovd.hardware import HardwareError
+from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.inventory import Drive, Entity, SubSystem
+from vdsprovd.provider import surroundings
+from vdsprovd.provider.context import Context
+
+
+def check_free(drive: Drive) -> None:
+    """Raises VDS_E_NOT_SUPPORTED for a drive that cannot be taken: it is used, or something is on it."""
+    if drive.pool_id or drive.found is None or (drive.found.holder and not drive.hot_spare):
+        why = "it is in a pool" if drive.pool_id else drive.found.holder if drive.found else "it is not there"
+        raise VdsError(
+            Hresult.VDS_E_NOT_SUPPORTED,
+            f"drive {drive.id} ({drive.node or 'removed'}) cannot be taken: {why}",
+            drive.id,
+        )
+
+
+async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
+    """Move all extents of a drive to another and put it in the first one's place."""
+    if not old.pool_id or old.found is None:
+        why = "it is in no pool" if old.found else "it is not there; use Lun.Recover"
+        raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, f"drive {old.id} cannot be replaced: {why}", old.id)
+    if old.id == new.id:
+        raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, "a drive cannot replace itself", old.id)
+    check_free(new)
+
+    def exchange() -> None:
+        pool = context.drive_pool(old.pool_id)
+        step = context.store.begin("replace_drive", pool=old.pool_id, old=old.node, new=new.node)
+        try:
+            pool.take_drive(new.node)
+            try:
+                pool.move(old.node, new.node, lambda _percent: None)
+                pool.release_drive(old.node)
+            except HardwareError:
+                pool.release_drive(new.node)
+                raise
+        finally:
+            context.store.finish(step)
+
+    await context.guarded(context.work(exchange), old.id)
+    spent = [msgspec.structs.replace(new, hot_spare=False)] if new.hot_spare else []
+    if spent:
+        await context.guarded(context.work(context.store.finish, None, spent))
+        context.cache.apply(spent)
+    await look(context, old.sub_system_id)
+
+
+async def look(context: Context, sub_system_id: str) -> None:
+    """See what drives and pools are like now."""
+    name = context.cache.inventory.known(SubSystem, sub_system_id).name
+    configured = [entry for entry in context.config.subsystem if entry.name == name]
+
+    def search() -> tuple[list[Entity], list[Entity]]:
+        put, drop = surroundings.find(context, configured)
+        surroundings.keep(context, put, drop)
+        return put, drop
+
+    put, drop = await context.guarded(context.work(search), sub_system_id)
+    context.cache.apply(put, [entry.id for entry in drop])

@@ -1,0 +1,147 @@
+"""What is around a LUN: pools, drives, portals, as a scan finds them."""
+
+import fnmatch
+import ipaddress
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from vdsprovd.config import PoolConfig, SubSystemConfig, parse_portal
+from vdsprovd.hardware import BlockDevice, Member, Pool
+from vdsprovd.inventory import Drive, Entity, Inventory, Lun, Plex, Portal, StoragePool, SubSystem
+from vdsprovd.provider.context import Context, measure
+
+
+def storage_pool(id: str, sub_system_id: str, configured: PoolConfig, pool: Pool) -> StoragePool:
+    """The storage pool of that configuration."""
+    return StoragePool(
+        id,
+        sub_system_id,
+        configured.name,
+        f"{configured.kind} in {configured.path}",
+        block=pool.block,
+        types=tuple(pool.types),
+        drives=hasattr(pool, "members"),
+    )
+
+
+def find(context: Context, configured: Iterable[SubSystemConfig]) -> tuple[list[Entity], list[Entity]]:
+    """Pools with their capacity, subsystems with their health, drives, portals as the host's addresses make them.
+
+    The first list is to be put, the second to be dropped. Blocks. Raises `HardwareError`.
+    """
+    inventory = context.cache.inventory
+    addresses = set(context.hardware.addresses())
+    devices = context.hardware.drives({lun.id for lun in inventory.all(Lun)})
+    put: list[Entity] = []
+    drop: list[Entity] = []
+    names = {entry.name: entry for entry in configured}
+    for sub_system in inventory.all(SubSystem):
+        if sub_system.name not in names:  # a scan of one subsystem
+            continue
+        pools = [
+            measure(pool, context.pool(pool.id))
+            for pool in inventory.all(StoragePool)
+            if pool.sub_system_id == sub_system.id
+        ]
+        put += [*pools, _judged(sub_system, pools)]
+        new_drives, gone_drives = _drives(context, sub_system, pools, names[sub_system.name], devices)
+        put += new_drives
+        drop += gone_drives
+        new, gone = portals(inventory, sub_system, names[sub_system.name], addresses)
+        put += new
+        drop += gone
+    return put, drop
+
+
+def _judged(sub_system: SubSystem, pools: Sequence[StoragePool]) -> SubSystem:
+    faults = tuple(pool.fault for pool in pools if pool.fault)
+    return msgspec.structs.replace(sub_system, faults=faults, failed=bool(pools) and len(faults) == len(pools))
+
+
+def portals(
+    inventory: Inventory, sub_system: SubSystem, configured: SubSystemConfig, addresses: Collection[str]
+) -> tuple[list[Entity], list[Entity]]:
+    """The subsystem's portals to put, and those to drop: addresses that are gone and in no group."""
+    if configured.portals is None:
+        wanted = {(address, 3260) for address in addresses if _is_public(address)}
+    else:
+        wanted = {parse_portal(text) for text in configured.portals}
+    put: list[Entity] = []
+    drop: list[Entity] = []
+    for portal in inventory.all(Portal):
+        if portal.sub_system_id != sub_system.id:
+            continue
+        key = (portal.address, portal.port)
+        if key in wanted or portal.id in inventory.groups_of_portal:
+            put.append(msgspec.structs.replace(portal, present=portal.address in addresses))
+        else:
+            drop.append(portal)
+        wanted.discard(key)
+    put += [
+        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=address in addresses)
+        for address, port in sorted(wanted)
+    ]
+    return put, drop
+
+
+def _is_public(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return not (parsed.is_loopback or parsed.is_link_local)
+
+
+def keep(context: Context, put: Iterable[Entity], drop: Sequence[Entity]) -> None:
+    """Write down what a scan found that the store has to know: what is new, and what is gone. Blocks."""
+    known = context.cache.inventory.objects
+    fresh = [entry for entry in put if isinstance(entry, Portal | Drive | Plex) and entry.id not in known]
+    if fresh or drop:
+        context.store.finish(None, put=fresh, drop=drop)
+
+
+def _drives(
+    context: Context,
+    sub_system: SubSystem,
+    pools: Iterable[StoragePool],
+    configured: SubSystemConfig,
+    devices: Collection[BlockDevice],
+) -> tuple[list[Entity], list[Entity]]:
+    """The subsystem's drives to put, and those to drop: the members of its pools, and the disks of the host that the
+    configuration gives it. A drive that is gone stays while a pool misses it or it has a setting."""
+    by_node = {device.node: device for device in devices}
+    held: dict[str, tuple[BlockDevice | None, str, Member | None]] = {}  # by identification
+    member: Member | None
+    known = {
+        drive.identification: drive
+        for drive in context.cache.inventory.all(Drive)
+        if drive.sub_system_id == sub_system.id
+    }
+    by_member = {drive.member.id: drive for drive in known.values() if drive.member}
+    for pool in pools:
+        if not pool.drives or pool.fault:
+            continue
+        for member in context.drive_pool(pool.id).members():
+            device = by_node.get(member.node)
+            before = by_member.get(member.id)
+            name = device.identification if device else before.identification if before else member.id
+            held[name] = (device, pool.id, member)
+    for device in devices:
+        if device.identification not in held and any(
+            fnmatch.fnmatch(text, pattern)
+            for pattern in configured.drives
+            for text in (device.node, device.identification)
+        ):
+            held[device.identification] = (device, "", None)
+    slots = {drive.slot for drive in known.values()}
+    put: list[Entity] = []
+    for identification, (device, pool_id, member) in held.items():
+        drive = known.pop(identification, None)
+        if drive is None:
+            slot = next(number for number in range(len(slots) + 1) if number not in slots)
+            slots.add(slot)
+            drive = Drive(str(uuid.uuid4()), sub_system.id, identification, slot)
+        online = drive.online if member is None else member.allocatable
+        put.append(msgspec.structs.replace(drive, found=device, pool_id=pool_id, member=member, online=online))
+    kept = [drive for drive in known.values() if drive.hot_spare or not drive.online]
+    put += [msgspec.structs.replace(drive, found=None, pool_id="", member=None) for drive in kept]
+    return put, [drive for drive in known.values() if drive not in kept]
