@@ -258,6 +258,8 @@ class StoragePool(msgspec.Struct, frozen=True):
     types: tuple[LunType, ...] = (LunType.SIMPLE,)
     """The types of LUNs that it can hold."""
     thin: bool = False
+    parent: str = ""
+    """The pool of whose space it is made, "" for none."""
     drives: bool = False
     """Whether it knows its drives."""
     total: int = 0

@@ -438,6 +438,9 @@ class DrivePool(Pool, Protocol):
     def release_drive(self, node: str) -> None:
         """Take an empty drive out of the pool. Raises `Refused` while it has extents in use."""
 
+    def allow(self, node: str, allocatable: bool) -> None:
+        """Let new extents be made on the drive, or no longer. Raises `Mismatch`, `Refused`."""
+
     def move(self, old: str, new: str, progress: Progress) -> None:
         """Move every extent from one drive of the pool to another one of it; on failure all are where they were.
         Raises `NoSpace`, `VolumeFailed`, `Cancelled`, `Refused`."""
@@ -502,6 +505,13 @@ class Hardware(Protocol):
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
         """Every disk of the host but those whose serial numbers are in `own`: LUNs of ours that this host logged in to.
         Raises `HardwareError`."""
+
+    def flush(self) -> None:
+        """Write what the host has cached to its disks."""
+
+    def drop_caches(self, paths: Collection[str]) -> None:
+        """Forget what the host has cached of these volumes; what is not on their disks yet is written first. Raises
+        `HardwareError`."""
 
     def addresses(self) -> Collection[str]:
         """Every address of the host, as text without brackets."""

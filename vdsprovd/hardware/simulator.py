@@ -8,17 +8,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import msgspec
+
 from vdsprovd.hardware import (
     Acl,
     BlockDevice,
     Condition,
     Disk,
+    Extent,
     Fact,
     HardwareError,
     Identity,
     Layout,
     Leg,
+    Member,
     Mismatch,
+    NoDrives,
     NoSpace,
     Pool,
     Progress,
@@ -29,7 +34,10 @@ from vdsprovd.hardware import (
     Unsupported,
     VolumeState,
 )
-from vdsprovd.model import LunType
+from vdsprovd.model import Health, LunType
+
+SIMULATED_DRIVE = 1 << 30
+"""Bytes of a drive that a pool takes."""
 
 
 class SimulatedPool:
@@ -111,6 +119,271 @@ class SimulatedPool:
         return list(self.sizes)
 
 
+class SimulatedDrivePool:
+    """A pool of drives without bytes: sizes by device node. Legs lie on drives of their own, as with LVM.
+
+    For tests: `dead` are drives that are missing, and `delay` is what long work takes, in seconds.
+    """
+
+    granule = 1 << 20
+    sparse = False
+    block = True
+    types: Collection[LunType] = (
+        LunType.SIMPLE,
+        LunType.SPAN,
+        LunType.STRIPE,
+        LunType.MIRROR,
+        LunType.PARITY,
+        LunType.RAID5,
+    )
+
+    def __init__(self, drives: Mapping[str, int], delay: float = 0.0) -> None:
+        self.drives = dict(drives)
+        self.delay = delay
+        self.dead: set[str] = set()
+        self.refused: set[str] = set()
+        self.legs: dict[str, list[list[Extent]]] = {}
+        self.layouts: dict[str, Layout] = {}
+        self.sizes: dict[str, int] = {}
+        self._lock = threading.RLock()
+
+    def space(self) -> Space:
+        return Space(sum(self.drives.values()), sum(self._free().values()))
+
+    def _free(self) -> dict[str, int]:
+        with self._lock:
+            free = {node: size for node, size in self.drives.items() if node not in self.dead}
+            for extent in (extent for legs in self.legs.values() for leg in legs for extent in leg):
+                if extent.drive in free:
+                    free[extent.drive] -= extent.size
+        return free
+
+    def _usable(self) -> dict[str, int]:
+        return {node: free for node, free in self._free().items() if node not in self.refused}
+
+    def _wide(self, layout: Layout) -> int:
+        """How many drives lie side by side."""
+        if layout.type in (LunType.PARITY, LunType.RAID5):
+            return layout.columns + 1 if layout.columns else 3
+        return layout.columns or 2
+
+    def _lay(self, lun: str, layout: Layout, size: int) -> list[list[Extent]]:
+        """The legs of a volume of that size. Raises `NoSpace`, `NoDrives`, `Unsupported`."""
+        free = self._usable()
+        order = [
+            *layout.drives,
+            *sorted((node for node in free if node not in layout.drives), key=free.__getitem__)[::-1],
+        ]
+        order = [node for node in order if node in free]
+        if layout.type not in self.types:
+            raise Unsupported(f"the pool holds no LUN of type {layout.type.value}")
+        if layout.type is LunType.SIMPLE:
+            return [self._take(lun, [order[0]] if order else [], free, size)]
+        if layout.type is LunType.SPAN:
+            return [self._take(lun, order, free, size)]
+        wide = self._wide(layout)
+        if len(order) < wide:
+            raise NoDrives(f"{wide} drives are needed for {layout.type.value}, and {len(order)} can be used")
+        if layout.type is LunType.MIRROR:
+            return [self._take(lun, [node], free, size) for node in order[:wide]]
+        data = wide - 1 if layout.type in (LunType.PARITY, LunType.RAID5) else wide
+        share = -(-size // data // self.granule) * self.granule
+        return [[extent for node in order[:wide] for extent in self._take(lun, [node], free, share)]]
+
+    def _take(self, lun: str, nodes: Sequence[str], free: Mapping[str, int], size: int) -> list[Extent]:
+        extents, left = [], size
+        for node in nodes:
+            part = min(left, free[node])
+            if part:
+                extents.append(Extent(node, part, lun))
+            left -= part
+        if left:
+            raise NoSpace(f"{size} bytes are wanted and {size - left} are free on {', '.join(nodes) or 'no drive'}")
+        return extents
+
+    def largest(self, layout: Layout) -> int:
+        low, high = 0, sum(self.drives.values()) // self.granule
+        self._tried(layout, 1)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._tried(layout, middle) else (low, middle - 1)
+        return low * self.granule
+
+    def _tried(self, layout: Layout, granules: int) -> bool:
+        try:
+            self._lay("", layout, granules * self.granule)
+        except NoSpace:
+            return False
+        return True
+
+    def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
+        with self._lock:
+            layout, size = self.layouts[lun], self.sizes[lun]
+            kept = self.legs.pop(lun)
+            try:
+                return max(0, self.largest(msgspec.structs.replace(layout, drives=tuple(drives))) - size)
+            finally:
+                self.legs[lun] = kept
+
+    def path(self, lun: str) -> str:
+        return f"/dev/simulated/{lun}"
+
+    def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
+        with self._lock:
+            if lun in self.sizes:
+                raise Mismatch(f"cannot create volume {lun}: it exists")
+            self.legs[lun] = self._lay(lun, layout, size)
+            self.sizes[lun], self.layouts[lun] = size, layout
+        try:
+            self._wait(progress)
+        except HardwareError:
+            self.delete(lun)
+            raise
+
+    def _wait(self, progress: Progress) -> None:
+        for percent in range(0, 100, 20):
+            progress(percent)
+            time.sleep(self.delay / 5)
+
+    def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
+        with self._lock:
+            if lun not in self.sizes:
+                raise Mismatch(f"cannot resize volume {lun}: it does not exist")
+            layout, before = self.layouts[lun], self.legs.pop(lun)
+            try:
+                legs = self._lay(lun, msgspec.structs.replace(layout, drives=layout.drives or tuple(drives)), size)
+            except HardwareError:
+                self.legs[lun] = before
+                raise
+            self.legs[lun] = legs
+        try:
+            self._wait(progress)
+        except HardwareError:
+            self.legs[lun] = before
+            raise
+        self.sizes[lun] = size
+
+    def delete(self, lun: str) -> None:
+        with self._lock:
+            for known in (self.sizes, self.legs, self.layouts):
+                known.pop(lun, None)
+
+    def probe(self, lun: str) -> VolumeState:
+        with self._lock:
+            if lun not in self.sizes:
+                return VolumeState(Condition.MISSING, "the volume does not exist")
+            legs = [Leg(self._health(leg), tuple(leg)) for leg in self.legs[lun]]
+            layout = self.layouts[lun]
+        lost = sum(extent.drive in self.dead for leg in legs for extent in leg.extents)
+        outlives = layout.type in (LunType.PARITY, LunType.RAID5) and lost < 2
+        if all(leg.health is Health.FAILED for leg in legs) and not outlives:
+            return VolumeState(Condition.FAILED, "its drives are missing", self.sizes[lun], legs=tuple(legs))
+        return VolumeState(
+            Condition.GOOD,
+            size=self.sizes[lun],
+            health=Health.DEGRADED if lost else Health.HEALTHY,
+            legs=tuple(legs),
+            stripe_size=65536 if layout.type in (LunType.STRIPE, LunType.PARITY, LunType.RAID5) else 0,
+            columns=self._wide(layout) if layout.type is LunType.STRIPE else 1,
+        )
+
+    def _health(self, leg: Sequence[Extent]) -> Health:
+        return Health.FAILED if any(extent.drive in self.dead for extent in leg) else Health.HEALTHY
+
+    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        return {lun: self.probe(lun) for lun in luns}
+
+    def volumes(self) -> Collection[str]:
+        return list(self.sizes)
+
+    def members(self) -> Collection[Member]:
+        free = self._free()
+        return [
+            Member(
+                f"member-of-{node}",
+                "" if node in self.dead else node,
+                size,
+                free.get(node, 0),
+                allocatable=node not in self.refused,
+            )
+            for node, size in self.drives.items()
+        ]
+
+    def extents(self) -> Collection[Extent]:
+        used = [extent for legs in self.legs.values() for leg in legs for extent in leg]
+        return [*used, *(Extent(node, size) for node, size in self._free().items() if size)]
+
+    def add_leg(self, lun: str, drives: Sequence[str], progress: Progress) -> None:
+        with self._lock:
+            free = self._usable()
+            own = {extent.drive for leg in self.legs[lun] for extent in leg}
+            nodes = [node for node in drives or free if node in free and node not in own]
+            if not nodes:
+                raise NoDrives("there is no drive for another leg")
+            leg = self._take(lun, nodes, free, self.sizes[lun])
+        self._wait(progress)
+        self.legs[lun].append(leg)
+        self.layouts[lun] = Layout(LunType.MIRROR, columns=len(self.legs[lun]))
+
+    def remove_leg(self, lun: str, leg: int, progress: Progress) -> None:
+        self._wait(progress)
+        with self._lock:
+            del self.legs[lun][leg]
+            left = len(self.legs[lun])
+            self.layouts[lun] = Layout(LunType.MIRROR, columns=left) if left > 1 else Layout(LunType.SPAN)
+
+    def repair(self, lun: str, progress: Progress) -> None:
+        with self._lock:
+            free = self._usable()
+            own = {extent.drive for leg in self.legs[lun] for extent in leg}
+            repaired = []
+            for leg in self.legs[lun]:
+                whole = []
+                for extent in leg:
+                    if extent.drive not in self.dead:
+                        whole.append(extent)
+                        continue
+                    node = next((node for node in free if node not in own and free[node] >= extent.size), None)
+                    if node is None:
+                        raise NoDrives("there is no drive to rebuild on")
+                    own.add(node)
+                    whole.append(Extent(node, extent.size, lun))
+                repaired.append(whole)
+        self._wait(progress)
+        self.legs[lun] = repaired
+
+    def take_drive(self, node: str) -> None:
+        if node in self.drives:
+            raise Mismatch(f"cannot take {node}: it is a drive of the pool already")
+        self.drives[node] = SIMULATED_DRIVE
+
+    def release_drive(self, node: str) -> None:
+        if any(extent.drive == node for legs in self.legs.values() for leg in legs for extent in leg):
+            raise Refused(f"cannot release {node}: there are extents on it")
+        del self.drives[node]
+
+    def allow(self, node: str, allocatable: bool) -> None:
+        if node not in self.drives:
+            raise Mismatch(f"{node} is no drive of the pool")
+        (self.refused.discard if allocatable else self.refused.add)(node)
+
+    def move(self, old: str, new: str, progress: Progress) -> None:
+        moving = sum(
+            extent.size for legs in self.legs.values() for leg in legs for extent in leg if extent.drive == old
+        )
+        if moving > self._free()[new]:
+            raise NoSpace(f"{moving} bytes are on {old}, and {new} has {self._free()[new]} free")
+        self._wait(progress)
+        with self._lock:
+            self.legs = {
+                lun: [
+                    [msgspec.structs.replace(extent, drive=new) if extent.drive == old else extent for extent in leg]
+                    for leg in legs
+                ]
+                for lun, legs in self.legs.items()
+            }
+
+
 class Simulator:
     """A host without a kernel target."""
 
@@ -184,6 +457,12 @@ class Simulator:
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
         return [disk for disk in self.disks if disk.serial not in own]
+
+    def flush(self) -> None:
+        """Nothing is cached."""
+
+    def drop_caches(self, paths: Collection[str]) -> None:
+        """Nothing is cached."""
 
     def addresses(self) -> Collection[str]:
         return self._addresses

@@ -21,9 +21,10 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, get_args, get_origin, get_
 import msgspec
 
 from vdsprovd import varlink
+from vdsprovd.hardware import Leg
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Entity, Inventory, Lun, SubSystem
-from vdsprovd.model import LunStatus, Struct
+from vdsprovd.inventory import Controller, Drive, Entity, Inventory, Lun, Plex, Port, SubSystem
+from vdsprovd.model import DriveStatus, Health, LunStatus, Struct
 from vdsprovd.operations import Operation, another_call
 from vdsprovd.provider.context import Context
 from vdsprovd.varlink.call import Call
@@ -271,7 +272,8 @@ def _check(context: Context, rules: Rules, kind: type[Any] | None, id: str | Non
     if Hresult.VDS_E_OBJECT_STATUS_FAILED in rules.codes and (reason := _failed(context, entity)):
         raise VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, reason, id or context.provider_id)
     if Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS in rules.codes and not held:
-        subject = id or context.provider_id
+        # A plex is worked on with its LUN.
+        subject = entity.lun_id if isinstance(entity, Plex) else id or context.provider_id
         if context.operations.holds.busy(subject):
             raise another_call(subject)
     return entity
@@ -279,8 +281,13 @@ def _check(context: Context, rules: Rules, kind: type[Any] | None, id: str | Non
 
 def _failed(context: Context, entity: Entity | None) -> str:
     match entity:
-        case None:
+        case None | Controller() | Port():
+            # A node that cannot keep its settings has failed, and with it the provider.
             return context.failure
+        case Drive(status=DriveStatus.FAILED, node=node, id=id):
+            return f"drive {id} ({node}) has failed"
+        case Plex(leg=Leg(health=Health.FAILED), lun_id=lun_id, place=place):
+            return f"plex {place} of LUN {lun_id} has failed: a drive of it is missing or broken"
         case Lun(status=LunStatus.FAILED, reason=reason, id=id):
             return f"LUN {id} has failed: {reason}"
         case SubSystem(failed=True, name=name, faults=faults):

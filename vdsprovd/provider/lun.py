@@ -7,12 +7,16 @@ import msgspec
 from vdsprovd import inventory
 from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Association, Entity, Inventory, Target
+from vdsprovd.inventory import Association, Controller, Entity, Inventory, Port, Target
 from vdsprovd.model import (
     AsyncOutputType,
+    Hints,
+    Hints2,
     LunInformation,
+    LunPlexProperties,
     LunProperties,
     LunStatus,
+    PortProperties,
     StorageBusType,
     StorageDeviceIdDescriptor,
     StorageIdentifier,
@@ -26,8 +30,13 @@ from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import Interface, Role, SuccessReply, method
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.creation import drives, found, plexes_of, rounded
+from vdsprovd.provider.hints import check as check_hints
+from vdsprovd.provider.hints import in_force, merged
+from vdsprovd.provider.mirroring import add_plex, recover, remove_plex
+from vdsprovd.provider.nodes import check_partition
+from vdsprovd.provider.plexes import properties
 from vdsprovd.provider.reshaping import reshape, sides
-from vdsprovd.provider.sub_system import TargetsReply
+from vdsprovd.provider.sub_system import ControllersReply, TargetsReply
 from vdsprovd.varlink import More
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
@@ -57,6 +66,30 @@ class LunInformationReply(Struct, frozen=True):
     """What initiators read of a LUN."""
 
     properties: LunInformation
+
+
+class PlexesReply(Struct, frozen=True):
+    """Plexes."""
+
+    plexes: tuple[LunPlexProperties, ...]
+
+
+class HintsReply(Struct, frozen=True):
+    """The hints in force."""
+
+    hints: Hints
+
+
+class Hints2Reply(Struct, frozen=True):
+    """The hints in force."""
+
+    hints2: Hints2
+
+
+class PortsReply(Struct, frozen=True):
+    """Controller ports."""
+
+    controller_ports: tuple[PortProperties, ...]
 
 
 class MaxBytesReply(Struct, frozen=True):
@@ -263,6 +296,139 @@ class Lun(Interface):
         """By how many bytes the LUN could grow now. (IVdsLun::QueryMaxLunExtendSize)"""
         granule = self.context.pool(lun.pool_id).granule
         return MaxBytesReply(await self._room(lun, self._nodes(lun, drive_ids)) // granule * granule)
+
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED, more=More.SUPPORTED)
+    def query_plexes(self, lun: inventory.Lun) -> PlexesReply:
+        """The LUN's plexes: one, or those of a mirror, the original one first. (IVdsLun::QueryPlexes)"""
+        return PlexesReply(tuple(properties(lun, plex) for plex in self.inventory.plexes_at(lun.id)))
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_INVALID_OPERATION)
+    def add_plex(self, lun: inventory.Lun, lun_id: str) -> Operation:
+        """Make another LUN of the same pool a plex of this one, which is a mirror then.
+
+        The other LUN is gone then, and its data is lost. It may be larger. VDS_E_INVALID_OPERATION for one that is
+        smaller, in another pool, or where there are no mirrors. (IVdsLun::AddPlex)
+        """
+        _check_there(lun)
+        return add_plex(self.context, lun, lun_id)
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_INVALID_OPERATION)
+    def remove_plex(self, lun: inventory.Lun, plex_id: str) -> Operation:
+        """Remove a plex of a mirror; VDS_E_INVALID_OPERATION for the only and the original one. (IVdsLun::RemovePlex)"""
+        _check_there(lun)
+        return remove_plex(self.context, lun, plex_id)
+
+    @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_INVALID_OPERATION)
+    def recover(self, lun: inventory.Lun) -> Operation:
+        """Rebuild what a lost drive took, or synchronize: on free drives of the pool, or on hot spares.
+
+        VDS_E_INVALID_OPERATION for a LUN that is not fault tolerant. (IVdsLun::Recover)
+        """
+        return recover(self.context, lun)
+
+    @method(Role.VIEWER, *_USUAL, never={"VDS_E_NOT_SUPPORTED": "every LUN has hints"})
+    def query_hints(self, lun: inventory.Lun) -> HintsReply:
+        """The hints in force, which need not be those applied. (IVdsLun::QueryHints)"""
+        return HintsReply(msgspec.convert(in_force(lun), Hints, from_attributes=True))
+
+    @method(
+        Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, never={"VDS_E_NOT_SUPPORTED": "hints are wishes"}, exclusive=True
+    )
+    async def apply_hints(self, lun: inventory.Lun, hints: Hints) -> None:
+        """Wish something of the LUN and all its plexes; what is null stays as it was. (IVdsLun::ApplyHints)"""
+        await self._apply(lun, hints)
+
+    async def _apply(self, lun: inventory.Lun, hints: Hints) -> None:
+        check_hints(hints, lun.id)
+        changed = msgspec.structs.replace(lun, hints=merged(lun.hints, hints))
+        plexes = [
+            msgspec.structs.replace(plex, hints=Hints(rebuild_priority=hints.rebuild_priority))
+            for plex in self.inventory.plexes_at(lun.id)
+            if hints.rebuild_priority is not None
+        ]
+        await self.context.change(put=[changed, *plexes])
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_active_controllers(self, lun: inventory.Lun) -> ControllersReply:
+        """The controllers through which the LUN is accessible. (IVdsLun::QueryActiveControllers)"""
+        found = (entry for entry in self.inventory.all(Controller) if entry.sub_system_id == lun.sub_system_id)
+        return ControllersReply(tuple(entry.properties for entry in found if entry.online and lun.active))
+
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.E_INVALIDARG,
+        never={"VDS_E_NOT_SUPPORTED": "every controller can be active or inactive for every LUN"},
+        exclusive=True,
+    )
+    async def associate_controllers(
+        self,
+        lun: inventory.Lun,
+        active_controller_ids: tuple[str, ...] = (),
+        inactive_controller_ids: tuple[str, ...] = (),
+    ) -> None:
+        """Set each controller of the subsystem active or inactive for the LUN: it is in one of the two lists.
+
+        Through an inactive one initiators find the LUN standing by (SPC-4 5.15.2). (IVdsLun::AssociateControllers)
+        """
+        ids = [entry.id for entry in self.inventory.all(Controller) if entry.sub_system_id == lun.sub_system_id]
+        check_partition(ids, active_controller_ids, inactive_controller_ids, "controller", lun.id)
+        active = bool(active_controller_ids)
+        await reshape(self.context, lun, lambda current: msgspec.structs.replace(current, active=active))
+
+
+class Lun2(Lun):
+    """A LUN, with the hints that came later."""
+
+    com = "IVdsLun2"
+
+    @method(Role.VIEWER, *_USUAL, never={"VDS_E_NOT_SUPPORTED": "every LUN has hints"})
+    def query_hints2(self, lun: inventory.Lun) -> Hints2Reply:
+        """As Lun.QueryHints, with VDS_HINTS2. (IVdsLun2::QueryHints2)"""
+        return Hints2Reply(in_force(lun))
+
+    @method(
+        Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, never={"VDS_E_NOT_SUPPORTED": "hints are wishes"}, exclusive=True
+    )
+    async def apply_hints2(self, lun: inventory.Lun, hints2: Hints2) -> None:
+        """As Lun.ApplyHints, with VDS_HINTS2. (IVdsLun2::ApplyHints2)"""
+        await self._apply(lun, hints2)
+
+
+class LunControllerPorts(Interface):
+    """Through which controller ports a LUN is reached."""
+
+    com = "IVdsLunControllerPorts"
+
+    @method(
+        Role.OPERATOR,
+        *_USUAL,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.E_INVALIDARG,
+        never={"VDS_E_NOT_SUPPORTED": "every port can be active or inactive for every LUN"},
+        exclusive=True,
+    )
+    async def associate_controller_ports(
+        self,
+        lun: inventory.Lun,
+        active_controller_port_ids: tuple[str, ...] = (),
+        inactive_controller_port_ids: tuple[str, ...] = (),
+    ) -> None:
+        """As Lun.AssociateControllers, by the controllers' ports. (IVdsLunControllerPorts::AssociateControllerPorts)"""
+        ids = [entry.id for entry in self.inventory.all(Port) if entry.sub_system_id == lun.sub_system_id]
+        check_partition(ids, active_controller_port_ids, inactive_controller_port_ids, "controller port", lun.id)
+        active = bool(active_controller_port_ids)
+        await reshape(self.context, lun, lambda current: msgspec.structs.replace(current, active=active))
+
+    @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
+    def query_active_controller_ports(self, lun: inventory.Lun) -> PortsReply:
+        """The controller ports through which the LUN is accessible.
+
+        (IVdsLunControllerPorts::QueryActiveControllerPorts)
+        """
+        found = (entry for entry in self.inventory.all(Port) if entry.sub_system_id == lun.sub_system_id)
+        return PortsReply(tuple(entry.properties for entry in found if entry.online and lun.active))
 
 
 class LunNaming(Interface):

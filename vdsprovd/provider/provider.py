@@ -10,6 +10,7 @@ from vdsprovd.inventory import Controller, StoragePool, SubSystem
 from vdsprovd.model import (
     Hints2,
     LunType,
+    PoolAttributes,
     ProviderProperties,
     ProviderType,
     StoragePoolProperties,
@@ -21,6 +22,7 @@ from vdsprovd.operations import Operation
 from vdsprovd.provider import recovery
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
 from vdsprovd.provider.creation import Wish, check, create_lun, largest_lun
+from vdsprovd.provider.pool_attributes import attributes, match
 from vdsprovd.varlink import More
 
 _STATE = (
@@ -139,19 +141,25 @@ class HwProviderStoragePools(Interface):
 
     @method(Role.VIEWER, more=More.SUPPORTED)
     def query_storage_pools(
-        self, flags: tuple[StoragePoolType, ...] = (), remaining_free_space: int = 0
+        self,
+        flags: tuple[StoragePoolType, ...] = (),
+        remaining_free_space: int = 0,
+        pool_attributes: PoolAttributes | None = None,
     ) -> StoragePoolsReply:
-        """The storage pools of the types given (none: all) with at least so many bytes free.
+        """The storage pools of the types given (none: all) with at least so many bytes free and these attributes.
 
+        Every attribute that is not null must be the pool's own, to the number.
         (IVdsHwProviderStoragePools::QueryStoragePools)
         """
+        wanted = pool_attributes or PoolAttributes()
         found = sorted(self.inventory.all(StoragePool), key=lambda entry: entry.name)
-        properties = (entry.properties for entry in found)
         return StoragePoolsReply(
             tuple(
-                entry
-                for entry in properties
-                if entry.remaining_free_space >= remaining_free_space and (not flags or entry.type in flags)
+                pool.properties
+                for pool in found
+                if pool.free >= remaining_free_space
+                and (not flags or pool.properties.type in flags)
+                and match(wanted, attributes(self.inventory, pool))
             )
         )
 

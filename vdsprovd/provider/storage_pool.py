@@ -2,8 +2,16 @@
 
 from vdsprovd import inventory
 from vdsprovd.hresult import Hresult
-from vdsprovd.model import StoragePoolProperties, Struct
+from vdsprovd.inventory import Drive
+from vdsprovd.model import (
+    PoolAttributes,
+    StoragePoolDriveExtent,
+    StoragePoolProperties,
+    Struct,
+)
 from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.provider.pool_attributes import attributes
+from vdsprovd.provider.provider import StoragePoolsReply
 from vdsprovd.provider.sub_system import LunsReply, ProviderReply
 from vdsprovd.varlink import More
 
@@ -12,6 +20,18 @@ class StoragePoolPropertiesReply(Struct, frozen=True):
     """A storage pool's properties."""
 
     properties: StoragePoolProperties
+
+
+class PoolAttributesReply(Struct, frozen=True):
+    """A storage pool's attributes; null for what does not apply."""
+
+    attributes: PoolAttributes
+
+
+class PoolDriveExtentsReply(Struct, frozen=True):
+    """The extents of drives that a pool has."""
+
+    extents: tuple[StoragePoolDriveExtent, ...]
 
 
 class StoragePool(Interface):
@@ -29,7 +49,38 @@ class StoragePool(Interface):
         """The pool's properties, with its free space as it is now. (IVdsStoragePool::GetProperties)"""
         return StoragePoolPropertiesReply((await self.context.measured(pool.id)).properties)
 
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED)
+    async def get_attributes(self, pool: inventory.StoragePool) -> PoolAttributesReply:
+        """What the pool is like: thin or not, redundancy, stripes, bus. (IVdsStoragePool::GetAttributes)"""
+        return PoolAttributesReply(attributes(self.inventory, await self.context.measured(pool.id)))
+
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED)
+    async def query_drive_extents(self, pool: inventory.StoragePool) -> PoolDriveExtentsReply:
+        """The extents of drives that the pool has, used by volumes or free; none for a pool of files.
+
+        (IVdsStoragePool::QueryDriveExtents)
+        """
+        if not pool.drives:
+            return PoolDriveExtentsReply(())
+        drives = {drive.node: drive.id for drive in self.inventory.all(Drive) if drive.pool_id == pool.id}
+        found = await self.context.guarded(self.context.work(self.context.drive_pool(pool.id).extents), pool.id)
+        return PoolDriveExtentsReply(
+            tuple(
+                StoragePoolDriveExtent(drives[extent.drive], extent.size, bool(extent.lun))
+                for extent in found
+                if extent.drive in drives
+            )
+        )
+
     @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED, more=More.SUPPORTED)
     def query_allocated_luns(self, pool: inventory.StoragePool) -> LunsReply:
         """The LUNs whose bytes are in the pool: a snapshot. (IVdsStoragePool::QueryAllocatedLuns)"""
         return LunsReply(tuple(lun.properties for lun in self.inventory.all(inventory.Lun) if lun.pool_id == pool.id))
+
+    @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED, more=More.SUPPORTED)
+    def query_allocated_storage_pools(self, pool: inventory.StoragePool) -> StoragePoolsReply:
+        """The pools that were made of this pool's space: the pools of a volume group's thin pools, if both are
+        configured. (IVdsStoragePool::QueryAllocatedStoragePools)"""
+        return StoragePoolsReply(
+            tuple(other.properties for other in self.inventory.all(inventory.StoragePool) if other.parent == pool.id)
+        )

@@ -1,5 +1,6 @@
 """The port on the kernel's iSCSI target: rtslib for what it creates well, configfs for the rest."""
 
+import os
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -217,6 +218,19 @@ class Lio:
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
         return ()
+
+    def flush(self) -> None:
+        os.sync()
+
+    def drop_caches(self, paths: Collection[str]) -> None:
+        for path in paths:
+            with configfs.door(f"drop what is cached of {path}"):
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                try:
+                    os.fsync(descriptor)
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                finally:
+                    os.close(descriptor)
 
     def addresses(self) -> Collection[str]:
         ips = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
