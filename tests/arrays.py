@@ -14,17 +14,29 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tests import conformance
 from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
-from vdsprovd.hardware import Condition, Listener, Mismatch, Refused, Space, Step, VolumeFailed, VolumeState
-from vdsprovd.hardware.simulator import SimulatedPool, Simulator
+from vdsprovd.hardware import (
+    BlockDevice,
+    Condition,
+    Listener,
+    Mismatch,
+    Pool,
+    Refused,
+    Space,
+    Step,
+    VolumeFailed,
+    VolumeState,
+)
+from vdsprovd.hardware.simulator import SimulatedDrivePool, SimulatedPool, Simulator
 from vdsprovd.hresult import Hresult
+from vdsprovd.model import Health, StorageBusType
 from vdsprovd.provider.context import Context
 from vdsprovd.store import Store
 from vdsprovd.varlink import VarlinkError, activation
@@ -33,6 +45,10 @@ from vdsprovd.varlink.client import Connection
 MIB = 1 << 20
 GIB = 1 << 30
 INITIATOR = "iqn.2026-11.org.example:host1"
+DRIVES = ("drive0", "drive1", "drive2", "drive3")
+SPARES = ("spare0", "spare1")
+DRIVE_SIZE = 64 * MIB
+"""What a drive of array2 holds; LVM takes a little of it."""
 OTHER_INITIATOR = "iqn.2026-11.org.example:elsewhere"
 ADDRESS = "10.77.0.1"
 SPACE = GIB
@@ -227,7 +243,38 @@ class Array(ABC):
         self.configuration["subsystem"][0]["pool"].append(pool)
         self.restart()
 
+    @abstractmethod
+    def add_drives(self) -> None:
+        """Configure one more subsystem, array2, with the pool vg0 of the drives DRIVES, and SPARES that are free."""
+
+    def drives(self) -> dict[str, str]:
+        """The ids of array2's drives, by the last part of their nodes' names."""
+        found = self.call("SubSystem.QueryDrives", id=self.sub_systems()["array2"])["drives"]
+        return {entry["friendlyName"].rpartition(" ")[2]: entry["id"] for entry in found}
+
+    def make_volume(self, type: str, size: int = 8 * MIB, drives: Sequence[str] = (), mask: str = "") -> str:
+        """A LUN of that type in array2, on the drives of those names."""
+        ids = self.drives()
+        return self.wait(
+            self.call(
+                "SubSystem.CreateLun",
+                id=self.sub_systems()["array2"],
+                type=type,
+                sizeInBytes=size,
+                driveIds=[ids[name] for name in drives],
+                unmaskingList=mask,
+            )
+        )
+
+    def plexes(self, lun: str) -> list[Reply]:
+        """The LUN's plexes."""
+        return list(self.call("Lun.QueryPlexes", id=lun)["plexes"])
+
     # What the world does.
+
+    @abstractmethod
+    def lose_drive(self, name: str) -> None:
+        """array2's drive of that name breaks or is pulled, and the daemon looks."""
 
     @abstractmethod
     def pool_gone(self, name: str) -> AbstractContextManager[None]:
@@ -257,7 +304,11 @@ class SimulatedArray(Array):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, folder)
-        self.pools = {("array0", "files0"): SimulatedPool(SPACE), ("array1", "spare0"): SimulatedPool(SPACE)}
+        self.drive_pool: SimulatedDrivePool
+        self.pools: dict[tuple[str, str], Pool] = {
+            ("array0", "files0"): SimulatedPool(SPACE),
+            ("array1", "spare0"): SimulatedPool(SPACE),
+        }
         self.hardware = Simulator(self.pools, [ADDRESS, "127.0.0.1"], [INITIATOR])
         self.context: Context
         self._loop: asyncio.AbstractEventLoop
@@ -267,7 +318,7 @@ class SimulatedArray(Array):
     @property
     def pool(self) -> SimulatedPool:
         """The pool files0."""
-        return self.pools["array0", "files0"]
+        return cast(SimulatedPool, self.pools["array0", "files0"])
 
     def start(self) -> None:
         ready = threading.Event()
@@ -319,6 +370,43 @@ class SimulatedArray(Array):
 
     def kernel(self) -> set[str]:
         return {f"{fact} {fact!r}" for fact in self.hardware.facts.values()}
+
+    def add_drives(self) -> None:
+        self.drive_pool = SimulatedDrivePool({f"/dev/{name}": DRIVE_SIZE for name in DRIVES})
+        self.pools["array2", "vg0"] = self.drive_pool
+        self.hardware.disks = [
+            BlockDevice(
+                f"/dev/{name}",
+                f"serial-{name}",
+                f"Simulated disk {name}",
+                f"serial-{name}",
+                DRIVE_SIZE,
+                StorageBusType.SAS,
+                1,
+                0,
+                place,
+                True,
+                Health.HEALTHY,
+                "an LVM physical volume" if name in DRIVES else "",
+                "",
+            )
+            for place, name in enumerate((*DRIVES, *SPARES))
+        ]
+        self.configuration["subsystem"].append(
+            {
+                "name": "array2",
+                "iqn-prefix": "iqn.2026-11.org.example",
+                "portals": [f"{ADDRESS}:3262"],
+                "drives": ["/dev/spare*"],
+                "pool": [{"name": "vg0", "kind": "files", "path": str(self.folder)}],
+            }
+        )
+        self.restart()
+
+    def lose_drive(self, name: str) -> None:
+        self.drive_pool.dead.add(f"/dev/{name}")
+        self.hardware.disks = [disk for disk in self.hardware.disks if disk.node != f"/dev/{name}"]
+        self.call("HwProvider.Refresh")
 
     def add_pool(self, name: str, **settings: object) -> None:
         self.pools["array0", name] = SimulatedPool(SPACE)
@@ -428,6 +516,12 @@ class LioArray(Array):
         self.stop()
         clear_kernel()
         self.start()
+
+    def add_drives(self) -> None:
+        raise NotImplementedError
+
+    def lose_drive(self, name: str) -> None:
+        raise NotImplementedError
 
     def lose_portal(self, target: str) -> None:
         for portal in (group_folder(target) / "np").iterdir():

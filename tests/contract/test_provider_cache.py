@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.arrays import INITIATOR, MIB, Array, Failed, SimulatedArray
 from tests.conformance import documenting
 from vdsprovd.hardware import Fact, HardwareError
 from vdsprovd.hresult import Hresult
+from vdsprovd.model import Health
 from vdsprovd.varlink.client import Connection
 
 DELETED = Hresult.VDS_E_OBJECT_DELETED
@@ -23,6 +25,22 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "SubSystem.CreateLun": {"type": "simple", "sizeInBytes": MIB},
     "SubSystem.QueryMaxLunCreateSize": {"type": "simple"},
     "SubSystem.SetStatus": {"status": "online"},
+    "SubSystem.GetDrive": {"busNumber": 0, "slotNumber": 0},
+    "SubSystem.ReplaceDrive": {"driveToBeReplaced": "x", "replacementDrive": "y"},
+    "SubSystem2.GetDrive2": {"busNumber": 0, "slotNumber": 0, "enclosureNumber": 0},
+    "SubSystem2.CreateLun2": {"type": "simple", "sizeInBytes": MIB},
+    "SubSystem2.QueryMaxLunCreateSize2": {"type": "simple"},
+    "Controller.GetPortProperties": {"portNumber": 0},
+    "Controller.SetStatus": {"status": "online"},
+    "ControllerPort.SetStatus": {"status": "online"},
+    "Drive.SetFlags": {"flags": ["hotspare"]},
+    "Drive.ClearFlags": {"flags": ["hotspare"]},
+    "Drive.SetStatus": {"status": "online"},
+    "Lun.AddPlex": {"lunId": "x"},
+    "Lun.RemovePlex": {"plexId": "x"},
+    "Lun.ApplyHints": {"hints": {}},
+    "Lun2.ApplyHints2": {"hints2": {}},
+    "LunPlex.ApplyHints": {"hints": {}},
     "SubSystemNaming.SetFriendlyName": {"friendlyName": "x"},
     "Lun.Extend": {"numberOfBytesToAdd": MIB},
     "Lun.Shrink": {"numberOfBytesToRemove": 4096},
@@ -40,13 +58,20 @@ PARAMETERS: dict[str, dict[str, object]] = {
 
 def ids(simulated: SimulatedArray) -> dict[str, str]:
     """An object for each interface that has objects."""
+    simulated.add_drives()
     lun, (target, group) = simulated.make_lun(mask=INITIATOR), simulated.make_reachable_target()
+    node = simulated.call("SubSystem.QueryControllers", id=simulated.sub_system)["controllers"][0]["id"]
+    ports = simulated.call("ControllerControllerPort.QueryControllerPorts", id=node)["controllerPorts"]
     portal = simulated.portals()[0]
     pool = simulated.call("HwProviderStoragePools.QueryStoragePools")["storagePools"][0]["id"]
     sub_system = simulated.sub_system
     return {
         "SubSystem": sub_system,
         "Lun": lun,
+        "LunPlex": simulated.plexes(lun)[0]["id"],
+        "Controller": node,
+        "ControllerPort": ports[0]["id"],
+        "Drive": simulated.drives()["drive0"],
         "IscsiTarget": target,
         "IscsiPortalGroup": group,
         "IscsiPortal": portal,
@@ -57,6 +82,8 @@ def ids(simulated: SimulatedArray) -> dict[str, str]:
 def subject(name: str, objects: dict[str, str]) -> str:
     """The kind of object that a method of that name is about: the longest that its interface begins with, or ""."""
     interface = name.partition(".")[0]
+    if interface == "ControllerControllerPort":
+        return "Controller"
     return max((known for known in objects if interface.startswith(known)), key=len, default="")
 
 
@@ -97,12 +124,17 @@ def changing(simulated: SimulatedArray, name: str, objects: dict[str, str]) -> I
     """A change of the object that the method is about goes on for a while."""
     kind = subject(name, objects)
     id = objects.get(kind, "")
-    simulated.pool.delay = simulated.hardware.delay = 0.3
+    simulated.pool.delay = simulated.hardware.delay = simulated.drive_pool.delay = 0.3
     with ExitStack() as stack:
         match kind:
             case "SubSystem":
                 long: tuple[str, dict[str, object]] = ("SubSystem.SetStatus", {"status": "offline"})
             case "Lun":
+                long = ("Lun.Extend", {"numberOfBytesToAdd": MIB})
+            case "Controller" | "ControllerPort" | "Drive":
+                long = (f"{kind}.SetStatus", {"status": "offline"})
+            case "LunPlex":
+                id = objects["Lun"]
                 long = ("Lun.Extend", {"numberOfBytesToAdd": MIB})
             case "IscsiTarget":
                 long = ("IscsiTarget.CreatePortalGroup", {})
@@ -119,7 +151,9 @@ def changing(simulated: SimulatedArray, name: str, objects: dict[str, str]) -> I
         other = stack.enter_context(simulated.connect())
         other.stream(f"org.vdsprov.{method}", {"id": id, **parameters} if id else parameters)
         busy = id or simulated.context.provider_id
+        deadline = time.monotonic() + 10
         while not simulated.context.operations.holds.busy(busy):
+            assert time.monotonic() < deadline, f"{method} does not hold {busy}"
             time.sleep(0.001)
         yield
         assert simulated.context.operations.holds.busy(busy), "it was over too soon to show anything"
@@ -127,10 +161,21 @@ def changing(simulated: SimulatedArray, name: str, objects: dict[str, str]) -> I
 
 @pytest.mark.parametrize("name", documenting(FAILED))
 def test_failed_objects(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """On a LUN whose volume cannot be read, a subsystem whose pools cannot, and the provider when its store cannot be
-    written, every method that documents it answers VDS_E_OBJECT_STATUS_FAILED."""
+    """On a LUN whose volume cannot be read, a subsystem whose pools cannot, a drive and a plex that are broken, and on
+    the provider and its nodes when the store cannot be written, every method that documents it answers
+    VDS_E_OBJECT_STATUS_FAILED."""
     objects = ids(simulated)
-    if subject(name, objects):
+    arguments_of_it = arguments(name, objects)
+    kind = subject(name, objects)
+    if kind == "LunPlex":
+        mirror = simulated.make_volume("mirror", drives=["drive1", "drive2"])
+        simulated.lose_drive("drive1")
+        arguments_of_it["id"] = simulated.plexes(mirror)[0]["id"]
+    elif kind == "Drive":
+        disks = simulated.hardware.disks
+        disks[0] = msgspec.structs.replace(disks[0], health=Health.FAILED)
+        simulated.call("HwProvider.Refresh")
+    elif kind in ("Lun", "SubSystem"):
         simulated.break_volume(objects["Lun"])
         monkeypatch.setattr(simulated.pool, "space", _unreadable)
         simulated.call("HwProvider.Refresh")
@@ -138,8 +183,8 @@ def test_failed_objects(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPat
         simulated.context.store._db.execute("PRAGMA query_only = ON")
         with pytest.raises(Failed):
             simulated.call("Lun.SetMask", id=objects["Lun"], unmaskingList="*")
-    assert simulated.error(name, **arguments(name, objects)) == FAILED.name
-    if subject(name, objects):
+    assert simulated.error(name, **arguments_of_it) == FAILED.name
+    if kind in ("Lun", "SubSystem"):
         found = simulated.call("SubSystem.GetProperties", id=objects["SubSystem"])["properties"]
         assert (found["status"], found["health"]) == ("failed", "failed")
 
@@ -148,7 +193,17 @@ def _unreadable() -> object:
     raise HardwareError("the pool cannot be read")
 
 
-GONE = ("Lun", "LunNaming", "LunNumber", "LunIscsi", "IscsiTarget", "IscsiPortalGroup")
+GONE = (
+    "Lun",
+    "Lun2",
+    "LunControllerPorts",
+    "LunPlex",
+    "LunNaming",
+    "LunNumber",
+    "LunIscsi",
+    "IscsiTarget",
+    "IscsiPortalGroup",
+)
 
 
 @pytest.mark.parametrize("name", documenting(DELETED, *GONE))
@@ -161,19 +216,39 @@ def test_deleted_objects(simulated: SimulatedArray, name: str) -> None:
     assert simulated.error(name, **arguments_of_it) == DELETED.name
 
 
-SURROUNDINGS = ("SubSystem", "SubSystemNaming", "SubSystemIscsi", "SubSystemImportTarget", "StoragePool", "IscsiPortal")
+SURROUNDINGS = (
+    "Controller",
+    "ControllerControllerPort",
+    "ControllerPort",
+    "Drive",
+    "Drive2",
+    "SubSystem2",
+    "SubSystem",
+    "SubSystemNaming",
+    "SubSystemIscsi",
+    "SubSystemImportTarget",
+    "StoragePool",
+    "IscsiPortal",
+)
 
 
 @pytest.mark.parametrize("name", documenting(DELETED, *SURROUNDINGS))
 def test_objects_that_left_the_configuration(simulated: SimulatedArray, name: str) -> None:
     """On subsystems, pools and portals that the configuration had and has not any more every method that documents it
     answers VDS_E_OBJECT_DELETED."""
+    simulated.add_drives()
+    sub_system = simulated.sub_systems()["array2"]
+    node = simulated.call("SubSystem.QueryControllers", id=sub_system)["controllers"][0]["id"]
+    ports = simulated.call("ControllerControllerPort.QueryControllerPorts", id=node)["controllerPorts"]
     objects = {
-        "SubSystem": simulated.sub_systems()["array1"],
+        "SubSystem": sub_system,
+        "Controller": node,
+        "ControllerPort": ports[0]["id"],
+        "Drive": simulated.drives()["drive0"],
         "StoragePool": next(
             pool["id"]
             for pool in simulated.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
-            if pool["name"] == "spare0"
+            if pool["name"] == "vg0"
         ),
     }
     portals = simulated.call("SubSystemIscsi.QueryPortals", id=objects["SubSystem"])["portals"]

@@ -365,6 +365,7 @@ class SimulatedDrivePool:
     def allow(self, node: str, allocatable: bool) -> None:
         if node not in self.drives:
             raise Mismatch(f"{node} is no drive of the pool")
+        time.sleep(self.delay)
         (self.refused.discard if allocatable else self.refused.add)(node)
 
     def move(self, old: str, new: str, progress: Progress) -> None:
