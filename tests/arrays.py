@@ -25,6 +25,7 @@ from vdsprovd.config import check
 from vdsprovd.hardware import (
     BlockDevice,
     Condition,
+    Disk,
     Listener,
     Mismatch,
     Pool,
@@ -285,6 +286,10 @@ class Array(ABC):
         """Somebody removes the portals of portal group 1 of the target of that IQN."""
 
     @abstractmethod
+    def access(self, lun: str) -> str:
+        """How the host's target serves the LUN: active, standby or unavailable."""
+
+    @abstractmethod
     def kernel(self) -> set[str]:
         """What the host's target holds, a line an object, for comparing."""
 
@@ -383,14 +388,14 @@ class SimulatedArray(Array):
                 DRIVE_SIZE,
                 StorageBusType.SAS,
                 1,
-                0,
-                place,
+                None,
+                None,
                 True,
                 Health.HEALTHY,
                 "an LVM physical volume" if name in DRIVES else "",
                 "",
             )
-            for place, name in enumerate((*DRIVES, *SPARES))
+            for name in (*DRIVES, *SPARES)
         ]
         self.configuration["subsystem"].append(
             {
@@ -420,6 +425,10 @@ class SimulatedArray(Array):
             yield
         finally:
             self.pools["array0", name] = pool
+
+    def access(self, lun: str) -> str:
+        (disk,) = [fact for fact in self.hardware.facts.values() if isinstance(fact, Disk) and fact.lun == lun]
+        return disk.access.name.lower()
 
     def break_volume(self, lun: str) -> None:
         self.pool.broken[lun] = VolumeState(Condition.FAILED, "it cannot be read: Input/output error")
@@ -550,6 +559,10 @@ class LioArray(Array):
             yield
         finally:
             away.rename(path)
+
+    def access(self, lun: str) -> str:
+        (state,) = Path("/sys/kernel/config/target/core").glob(f"*/{lun}/alua/default_tg_pt_gp/alua_access_state")
+        return {"0": "active", "2": "standby", "3": "unavailable"}[state.read_text().strip()]
 
     def break_volume(self, lun: str) -> None:
         reload_disk("error")

@@ -37,6 +37,13 @@ def simulated(tmp_path: Path) -> Iterator[SimulatedArray]:
     array.stop()
 
 
+@pytest.fixture
+def drives_simulated(simulated: SimulatedArray) -> SimulatedArray:
+    """A daemon on the simulator with array2, which has a pool of drives."""
+    simulated.add_drives()
+    return simulated
+
+
 @pytest.fixture(scope="session")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A file system on a disk that can be broken."""
@@ -63,3 +70,10 @@ def array(request: pytest.FixtureRequest) -> Array:
     """A daemon, once on the simulator and once on the kernel: the contract is the same."""
     found: Array = request.getfixturevalue("simulated" if request.param == "simulator" else "lio")
     return found
+
+
+@pytest.fixture
+def drives(array: Array) -> Array:
+    """A daemon with array2, which has a pool of drives, once on the simulator and once on LVM."""
+    array.add_drives()
+    return array

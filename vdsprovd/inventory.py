@@ -638,6 +638,11 @@ _REMOVED: dict[type[Any], NotificationEvent] = {
 }
 
 
+def _there(entity: Entity) -> bool:
+    """A drive that a pool misses is an object, and not there."""
+    return not isinstance(entity, Drive) or entity.found is not None
+
+
 def _used(entity: Entity) -> bool:
     return getattr(entity, "online", True)
 
@@ -654,9 +659,9 @@ def differences(before: Inventory, after: Inventory, touched: Iterable[str]) -> 
         if entity is None or type(entity) not in _EVENTS:
             continue
         arrive, depart, modify = _EVENTS[type(entity)]
-        if old is None:
+        if old is None or (new is not None and not _there(old) and _there(new)):
             event = arrive
-        elif new is None:
+        elif new is None or (_there(old) and not _there(new)):
             event = depart
         elif _used(old) and not _used(new) and type(entity) in _REMOVED:
             event = _REMOVED[type(entity)]

@@ -243,12 +243,6 @@ class LunPlexStatus(VdsEnum):
     FAILED = "failed", 5
 
 
-class LunPlexFlag(VdsEnum):
-    """VDS_LUN_PLEX_FLAG."""
-
-    LBN_REMAP_ENABLED = "lbn_remap_enabled", 0x1
-
-
 class MaintenanceOperation(VdsEnum):
     """VDS_MAINTENANCE_OPERATION."""
 
@@ -563,7 +557,8 @@ class LunPlexProperties(Struct, frozen=True):
     status: LunPlexStatus
     health: Health
     transition_state: TransitionState
-    flags: tuple[LunPlexFlag, ...]
+    # VDS_LUN_PLEX_FLAG is the first of VDS_LUN_FLAG; an enumeration of one is more than some Varlink parsers can read.
+    flags: tuple[LunFlag, ...]
     stripe_size: int
     rebuild_priority: int
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, LioArray, group_folder, run
-from vdsprovd.hardware.drives import BlockDevice, devices, watch
+from vdsprovd.hardware import BlockDevice
+from vdsprovd.hardware.drives import devices, watch
 from vdsprovd.model import Health, StorageBusType
 
 pytestmark = pytest.mark.lab

@@ -447,27 +447,29 @@ class DrivePool(Pool, Protocol):
 
 
 class BlockDevice(msgspec.Struct, frozen=True):
-    """A disk of the host, as udev and sysfs describe it."""
+    """A whole disk of the host."""
 
     node: str
-    """The device node, such as /dev/sda."""
     identification: str
-    """What names the disk wherever it is plugged in: its WWN, its serial number, or the next best."""
+    """What names the drive for as long as it lives, whatever its node: the first that there is of its WWN as the kernel
+    knows it, a loop device's file, a device-mapper or md UUID, its serial number with its model, the path to it by
+    topology, the kernel's name. Of drives that claim the same, as the paths to one disk do, the first by topology has it,
+    and the others have their path added."""
     name: str
-    """For people: vendor and model."""
+    """For people, such as "LIO-ORG disk0"."""
     serial: str
+    """As the disk has it (VPD page 0x80), "" for none."""
     size: int
-    """Bytes."""
     bus: StorageBusType
     spindle_speed: int
-    """Revolutions a minute, 1 for a disk that does not rotate, 0 when unknown."""
+    """RPM; 1 does not rotate, 0 is unknown."""
     enclosure: int | None
+    """The number of its enclosure's /dev/sgN, which stays while the enclosure does."""
     slot: int | None
     online: bool
-    """Whether the kernel can use it."""
     health: Health
     holder: str
-    """Who uses it or what is on it, for people; "" for a disk that is free to be taken."""
+    """Why the disk is not free to be taken, for people; "" when it is."""
     lvm: str
     """The UUID of the LVM physical volume on it, "" for none."""
 

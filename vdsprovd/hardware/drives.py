@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import pyudev
 
+from vdsprovd.hardware import BlockDevice
 from vdsprovd.model import Health, StorageBusType
 
 _READERS = 16
@@ -49,34 +50,6 @@ _BUSES = (
 # What SCSI disks and NVMe controllers say of themselves; where nothing is said, all is well.
 _RUNNING = {"running", "live", ""}
 _GIVEN_UP = {"offline", "dead"}
-
-
-class BlockDevice(msgspec.Struct, frozen=True):
-    """A whole disk of the host."""
-
-    node: str
-    identification: str
-    """What names the drive for as long as it lives, whatever its node: the first that there is of its WWN as the kernel
-    knows it, a loop device's file, a device-mapper or md UUID, its serial number with its model, the path to it by
-    topology, the kernel's name. Of drives that claim the same, as the paths to one disk do, the first by topology has it,
-    and the others have their path added."""
-    name: str
-    """For people, such as "LIO-ORG disk0"."""
-    serial: str
-    """As the disk has it (VPD page 0x80), "" for none."""
-    size: int
-    bus: StorageBusType
-    spindle_speed: int
-    """RPM; 1 does not rotate, 0 is unknown."""
-    enclosure: int | None
-    """The number of its enclosure's /dev/sgN, which stays while the enclosure does."""
-    slot: int | None
-    online: bool
-    health: Health
-    holder: str
-    """Why the disk is not free to be taken, for people; "" when it is."""
-    lvm: str
-    """The UUID of the LVM physical volume on it, "" for none."""
 
 
 class Uses(msgspec.Struct, frozen=True):

@@ -141,6 +141,7 @@ class SimulatedDrivePool:
         self.drives = dict(drives)
         self.delay = delay
         self.dead: set[str] = set()
+        self.new_drive = SIMULATED_DRIVE
         self.refused: set[str] = set()
         self.legs: dict[str, list[list[Extent]]] = {}
         self.layouts: dict[str, Layout] = {}
@@ -251,7 +252,7 @@ class SimulatedDrivePool:
                 raise Mismatch(f"cannot resize volume {lun}: it does not exist")
             layout, before = self.layouts[lun], self.legs.pop(lun)
             try:
-                legs = self._lay(lun, msgspec.structs.replace(layout, drives=layout.drives or tuple(drives)), size)
+                legs = self._lay(lun, msgspec.structs.replace(layout, drives=(*layout.drives, *drives)), size)
             except HardwareError:
                 self.legs[lun] = before
                 raise
@@ -355,7 +356,7 @@ class SimulatedDrivePool:
     def take_drive(self, node: str) -> None:
         if node in self.drives:
             raise Mismatch(f"cannot take {node}: it is a drive of the pool already")
-        self.drives[node] = SIMULATED_DRIVE
+        self.drives[node] = self.new_drive
 
     def release_drive(self, node: str) -> None:
         if any(extent.drive == node for legs in self.legs.values() for leg in legs for extent in leg):

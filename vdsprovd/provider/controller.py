@@ -20,7 +20,7 @@ from vdsprovd.varlink import More
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _BUSY = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
 _USUAL = (*_BUSY, Hresult.VDS_E_OBJECT_STATUS_FAILED)
-_ALWAYS = {"VDS_E_NOT_SUPPORTED": "LIO can always do it"}
+_ALWAYS = {"VDS_E_NOT_SUPPORTED": "LIO can always do it, on every node"}
 
 
 class ControllerPropertiesReply(Struct, frozen=True):

@@ -28,6 +28,7 @@ from vdsprovd.hardware import (
     Step,
     TargetNode,
     Unit,
+    drives,
 )
 from vdsprovd.hardware.lio import configfs, reader
 
@@ -217,7 +218,7 @@ class Lio:
         return Identity(*(value.rpartition(": ")[2].strip() for value in (vendor, product, revision, serial)))
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
-        return ()
+        return drives.devices(own)
 
     def flush(self) -> None:
         os.sync()

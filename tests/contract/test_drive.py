@@ -1,0 +1,172 @@
+"""IVdsDrive, IVdsDrive2, and what IVdsSubSystem does with drives."""
+
+import pytest
+
+from tests.arrays import DRIVE_SIZE, DRIVES, MIB, SPARES, Array, SimulatedArray
+
+UNDEFINED = 0xFFFFFFFF
+
+
+def properties(array: Array, drive: str) -> dict[str, object]:
+    """A drive's properties."""
+    return dict(array.call("Drive.GetProperties", id=drive)["properties"])
+
+
+def extents(array: Array, drive: str) -> list[tuple[str | None, int, bool]]:
+    """A drive's extents: LUN, bytes, used."""
+    found = array.call("Drive.QueryExtents", id=drive)["extents"]
+    assert all(entry["id"] == drive for entry in found)
+    return sorted(((entry["lunId"], entry["size"], entry["used"]) for entry in found), key=str)
+
+
+@pytest.mark.shows("SubSystem.QueryDrives")
+@pytest.mark.shows("Drive.GetProperties")
+@pytest.mark.shows("Drive2.GetProperties2")
+@pytest.mark.shows("Drive.GetSubSystem")
+@pytest.mark.shows("SubSystem.GetDrive", "S_OK", "VDS_E_OBJECT_NOT_FOUND")
+@pytest.mark.shows("SubSystem2.GetDrive2", "S_OK", "VDS_E_OBJECT_NOT_FOUND")
+def test_members_and_free_drives(drives: Array) -> None:
+    """The members of the pool and the disks that the configuration gives the subsystem are its drives, with what the
+    host knows of them; each has a slot of its own, by which it is found."""
+    found = drives.drives()
+    assert set(found) == {*DRIVES, *SPARES}
+    sub_system = drives.sub_systems()["array2"]
+    for name, id in found.items():
+        known = properties(drives, id)
+        assert (known["status"], known["health"], known["internalBusNumber"]) == ("online", "healthy", 0)
+        assert known["size"] == DRIVE_SIZE
+        assert known["flags"] == ["assigned" if name in DRIVES else "unassigned"]
+        assert drives.call("Drive.GetSubSystem", id=id) == {"subSystem": sub_system}
+        place = {"id": sub_system, "busNumber": 0, "slotNumber": known["slotNumber"]}
+        assert drives.call("SubSystem.GetDrive", **place) == {"drive": id}
+        assert drives.call("SubSystem2.GetDrive2", **place, enclosureNumber=UNDEFINED) == {"drive": id}
+        assert drives.error("SubSystem2.GetDrive2", **place, enclosureNumber=3) == "VDS_E_OBJECT_NOT_FOUND"
+        more = drives.call("Drive2.GetProperties2", id=id)["properties"]
+        assert {key: more[key] for key in known} == known
+        assert more["enclosureNumber"] == UNDEFINED
+    assert len({properties(drives, id)["slotNumber"] for id in found.values()}) == len(found)
+    assert drives.error("SubSystem.GetDrive", id=sub_system, busNumber=0, slotNumber=99) == "VDS_E_OBJECT_NOT_FOUND"
+    assert drives.error("SubSystem.GetDrive", id=sub_system, busNumber=1, slotNumber=0) == "VDS_E_OBJECT_NOT_FOUND"
+
+
+def test_drives_keep_their_ids_and_slots(drives: Array) -> None:
+    """Ids, slots and settings outlive a restart and a scan."""
+    before = drives.drives()
+    drives.call("Drive.SetFlags", id=before["spare0"], flags=["hotspare"])
+    seen = {id: properties(drives, id) for id in before.values()}
+    drives.call("SubSystem.Reenumerate", id=drives.sub_systems()["array2"])
+    drives.restart()
+    assert {id: properties(drives, id) for id in drives.drives().values()} == seen
+
+
+@pytest.mark.shows("Drive.QueryExtents")
+def test_extents_of_drives(drives: Array) -> None:
+    """A drive's extents are the LUN's bytes on it and what is free; a drive in no pool is one free extent."""
+    found = drives.drives()
+    lun = drives.make_volume("simple", 8 * MIB, ["drive2"])
+    (free, used) = sorted(extents(drives, found["drive2"]), key=lambda entry: entry[2])
+    assert used == (lun, 8 * MIB, True)
+    assert free[0] is None
+    assert all(entry[0] is None for entry in extents(drives, found["drive0"]))
+    assert extents(drives, found["spare0"]) == [(None, DRIVE_SIZE, False)]
+
+
+def test_a_lun_modifies_its_drives(drives: Array) -> None:
+    """A LUN's arrival and the change of its drives are told in one group, and so is its departure."""
+    found = drives.drives()
+    with drives.connect() as connection:
+        replies = iter(connection.stream("org.vdsprov.Service.Advise", {}))
+        assert next(replies)["established"]
+        lun = drives.make_volume("simple", 8 * MIB, ["drive1"])
+        group = {(entry["event"], entry["id"]) for entry in next(replies)["notifications"]}
+        assert group == {("lun_arrive", lun), ("drive_modify", found["drive1"])}
+        drives.call("Lun.Delete", id=lun)
+        group = {(entry["event"], entry["id"]) for entry in next(replies)["notifications"]}
+        assert group == {("lun_depart", lun), ("drive_modify", found["drive1"])}
+
+
+@pytest.mark.shows("Drive.SetFlags", "S_OK", "VDS_E_NOT_SUPPORTED")
+@pytest.mark.shows("Drive.ClearFlags", "S_OK", "VDS_E_NOT_SUPPORTED")
+def test_hot_spares(drives: Array) -> None:
+    """A free drive can be a hot spare, and no longer; members cannot, and the other flags are the provider's."""
+    found = drives.drives()
+    drives.call("Drive.SetFlags", id=found["spare0"], flags=["hotspare"])
+    assert properties(drives, found["spare0"])["flags"] == ["hotspare", "unassigned", "hotspare_standby"]
+    assert drives.error("Drive.SetFlags", id=found["drive0"], flags=["hotspare"]) == "VDS_E_NOT_SUPPORTED"
+    assert drives.error("Drive.SetFlags", id=found["spare1"], flags=["assigned"]) == "VDS_E_NOT_SUPPORTED"
+    assert drives.error("Drive.ClearFlags", id=found["spare0"], flags=["unassigned"]) == "VDS_E_NOT_SUPPORTED"
+    drives.call("Drive.ClearFlags", id=found["spare0"], flags=["hotspare"])
+    assert properties(drives, found["spare0"])["flags"] == ["unassigned"]
+
+
+@pytest.mark.shows("Drive.SetStatus", "S_OK", "VDS_E_NOT_SUPPORTED", "E_INVALIDARG")
+def test_an_offline_drive_takes_no_new_extents(drives: Array) -> None:
+    """An offline drive keeps its LUNs and takes no others, also after a restart; online it does again."""
+    found = drives.drives()
+    lun = drives.make_volume("simple", 8 * MIB, ["drive0"])
+    drives.call("Drive.SetStatus", id=found["drive0"], status="offline")
+    drives.restart()
+    assert properties(drives, found["drive0"])["status"] == "offline"
+    assert drives.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
+    create = {"id": drives.sub_systems()["array2"], "type": "simple", "sizeInBytes": MIB}
+    assert drives.error("SubSystem.CreateLun", **create, driveIds=[found["drive0"]]) == "VDS_E_NOT_ENOUGH_DRIVE"
+    for _ in range(3):
+        other = drives.wait(drives.call("SubSystem.CreateLun", **create))
+        assert all(entry[0] != other for entry in extents(drives, found["drive0"]))
+    drives.call("Drive.SetStatus", id=found["drive0"], status="online")
+    drives.make_volume("simple", 8 * MIB, ["drive0"])
+    assert drives.error("Drive.SetStatus", id=found["drive0"], status="unknown") == "E_INVALIDARG"
+    assert drives.error("Drive.SetStatus", id=found["drive0"], status="failed") == "VDS_E_NOT_SUPPORTED"
+
+
+@pytest.mark.shows("Drive.GetProperties", "VDS_S_PROPERTIES_INCOMPLETE")
+def test_a_drive_that_is_gone(drives: Array) -> None:
+    """A drive that its pool misses departs, stays as a removed one, and its LUN fails."""
+    found = drives.drives()
+    lun = drives.make_volume("simple", 8 * MIB, ["drive3"])
+    with drives.connect() as connection:
+        replies = iter(connection.stream("org.vdsprov.Service.Advise", {}))
+        assert next(replies)["established"]
+        drives.lose_drive("drive3")
+        group = {(entry["event"], entry["id"]) for entry in next(replies)["notifications"]}
+    assert {("drive_depart", found["drive3"]), ("lun_modify", lun)} <= group
+    gone = drives.call("Drive.GetProperties", id=found["drive3"])
+    assert gone["hresult"] == 0x00042715
+    assert gone["properties"]["status"] == "removed"
+    assert drives.call("Lun.GetProperties", id=lun)["properties"]["health"] == "failed"
+
+
+@pytest.mark.shows("SubSystem.ReplaceDrive", "S_OK", "VDS_E_OBJECT_NOT_FOUND", "VDS_E_NOT_SUPPORTED")
+def test_a_drive_is_replaced(drives: Array) -> None:
+    """Everything on a drive moves to a free one, which takes its place in the pool; a drive that is used, the same one
+    and one that there is not are refused, and nothing changes."""
+    found, sub_system = drives.drives(), drives.sub_systems()["array2"]
+    lun = drives.make_volume("simple", 8 * MIB, ["drive1"])
+    for old, new, code in (
+        ("drive1", "drive2", "VDS_E_NOT_SUPPORTED"),
+        ("drive1", "drive1", "VDS_E_NOT_SUPPORTED"),
+        ("spare0", "spare1", "VDS_E_NOT_SUPPORTED"),
+    ):
+        ids = {"driveToBeReplaced": found[old], "replacementDrive": found[new]}
+        assert drives.error("SubSystem.ReplaceDrive", id=sub_system, **ids) == code
+    ids = {"driveToBeReplaced": found["drive1"], "replacementDrive": "x"}
+    assert drives.error("SubSystem.ReplaceDrive", id=sub_system, **ids) == "VDS_E_OBJECT_NOT_FOUND"
+    drives.call("SubSystem.ReplaceDrive", id=sub_system, **{**ids, "replacementDrive": found["spare0"]})
+    assert (lun, 8 * MIB, True) in extents(drives, found["spare0"])
+    assert properties(drives, found["spare0"])["flags"] == ["assigned"]
+    assert drives.call("Lun.GetProperties", id=lun)["properties"]["health"] == "healthy"
+    assert found["drive1"] not in drives.drives().values()
+
+
+@pytest.mark.shows("SubSystem.ReplaceDrive", "VDS_E_NOT_ENOUGH_SPACE")
+def test_a_replacement_that_is_too_small(drives_simulated: SimulatedArray) -> None:
+    """A drive that cannot hold what is to be moved is VDS_E_NOT_ENOUGH_SPACE, and is free again then."""
+    array = drives_simulated
+    found = array.drives()
+    lun = array.make_volume("simple", 8 * MIB, ["drive1"])
+    array.drive_pool.new_drive = MIB
+    ids = {"driveToBeReplaced": found["drive1"], "replacementDrive": found["spare0"]}
+    error = array.error("SubSystem.ReplaceDrive", id=array.sub_systems()["array2"], **ids)
+    assert error == "VDS_E_NOT_ENOUGH_SPACE"
+    assert properties(array, found["spare0"])["flags"] == ["unassigned"]
+    assert (lun, 8 * MIB, True) in extents(array, found["drive1"])
