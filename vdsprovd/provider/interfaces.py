@@ -49,6 +49,19 @@ INTERFACES: tuple[type[api.Interface], ...] = (
 )
 
 
+ELSEWHERE = {
+    "IVdsProviderPrivate::GetObject": "Service.GetObject",
+    "IVdsProviderPrivate::OnLoad": "the daemon's start; VDS_E_INITIALIZED_FAILED for who waits for one that fails",
+    "IVdsProviderPrivate::OnUnload": "the daemon's stop; exports go on without it",
+    "IVdsAdviseSink::OnNotify": "the replies of Service.Advise, called with `more`",
+    "IEnumVdsObject::Next": "the reply's array; called with `more`, its batches",
+    "IEnumVdsObject::Skip": "the client's own: it has the array",
+    "IEnumVdsObject::Reset": "the client's own: it has the array",
+    "IEnumVdsObject::Clone": "the client's own: it has the array",
+}
+"""Methods of a VDS hardware provider that are COM's plumbing, and what does their work here."""
+
+
 def describe(context: Context) -> list[varlink.Interface]:
     """The interfaces, bound to a context, as the wire layer wants them."""
     return [api.errors(), *(interface(context).describe() for interface in INTERFACES)]
