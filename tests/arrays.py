@@ -273,9 +273,18 @@ class Array(ABC):
 
     # What the world does.
 
-    @abstractmethod
     def lose_drive(self, name: str) -> None:
-        """array2's drive of that name breaks or is pulled, and the daemon looks."""
+        """array2's drive of that name is pulled, and the daemon looks."""
+        self.pull_drive(name)
+        self.call("HwProvider.Refresh")
+
+    @abstractmethod
+    def pull_drive(self, name: str) -> None:
+        """array2's drive of that name is pulled."""
+
+    @abstractmethod
+    def plug_drive(self, name: str) -> None:
+        """It is plugged in again."""
 
     @abstractmethod
     def pool_gone(self, name: str) -> AbstractContextManager[None]:
@@ -408,10 +417,16 @@ class SimulatedArray(Array):
         )
         self.restart()
 
-    def lose_drive(self, name: str) -> None:
+    def pull_drive(self, name: str) -> None:
         self.drive_pool.dead.add(f"/dev/{name}")
-        self.hardware.disks = [disk for disk in self.hardware.disks if disk.node != f"/dev/{name}"]
-        self.call("HwProvider.Refresh")
+        self._pulled = [disk for disk in self.hardware.disks if disk.node == f"/dev/{name}"]
+        self.hardware.disks = [disk for disk in self.hardware.disks if disk not in self._pulled]
+        self.hardware.drives_changed()
+
+    def plug_drive(self, name: str) -> None:
+        self.drive_pool.dead.discard(f"/dev/{name}")
+        self.hardware.disks += self._pulled
+        self.hardware.drives_changed()
 
     def add_pool(self, name: str, **settings: object) -> None:
         self.pools["array0", name] = SimulatedPool(SPACE)
@@ -529,7 +544,10 @@ class LioArray(Array):
     def add_drives(self) -> None:
         raise NotImplementedError
 
-    def lose_drive(self, name: str) -> None:
+    def pull_drive(self, name: str) -> None:
+        raise NotImplementedError
+
+    def plug_drive(self, name: str) -> None:
         raise NotImplementedError
 
     def lose_portal(self, target: str) -> None:

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from vdsprovd.hardware import Hardware, HardwareError, Pool
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.simulator import SimulatedPool, Simulator
 from vdsprovd.inventory import Lun
+from vdsprovd.look_again import looking
 from vdsprovd.provider import interfaces, recovery
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
@@ -131,11 +133,17 @@ async def serve(
     context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
     gate = Gate(os.geteuid(), group_roles(configuration.roles))
     service = make_service(interfaces.describe(context), gate)
+    watches = ExitStack()
     try:
         if not patient:
             await service.serve(listener)
-        # Watched from before the first look, so that no address comes unseen.
-        async with addresses.watch(lambda: recovery.readdress(context)):
+        # Watched from before the first look, so that nothing comes unseen.
+        async with (
+            looking(lambda: recovery.readdress(context), "read the host's addresses") as readdress,
+            looking(lambda: recovery.redrive(context), "look for drives") as redrive,
+        ):
+            watches.enter_context(addresses.watch(readdress))
+            watches.enter_context(hardware.watch_drives(redrive))
             await recovery.start(context, stored)
             gate.ready = True
             if patient:
@@ -148,6 +156,7 @@ async def serve(
         log.info("stopping; exports go on without us")
         notify.stopping()
     finally:
+        watches.close()
         await service.close()
         await context.close()
 

@@ -1,5 +1,7 @@
 """IVdsDrive, IVdsDrive2, and what IVdsSubSystem does with drives."""
 
+import time
+
 import pytest
 
 from tests.arrays import DRIVE_SIZE, DRIVES, MIB, SPARES, Array, SimulatedArray
@@ -170,3 +172,27 @@ def test_a_replacement_that_is_too_small(drives_simulated: SimulatedArray) -> No
     assert error == "VDS_E_NOT_ENOUGH_SPACE"
     assert properties(array, found["spare0"])["flags"] == ["unassigned"]
     assert (lun, 8 * MIB, True) in extents(array, found["drive1"])
+
+
+def test_drives_that_come_and_go_are_noticed(drives: Array) -> None:
+    """A drive that breaks, or is pulled, is noticed without a call, and so is its return: within 2 s the drive departs and
+    arrives, and its LUN fails and is well again."""
+    found = drives.drives()
+    lun = drives.make_volume("simple", 8 * MIB, ["drive2"])
+    with drives.connect() as connection:
+        replies = iter(connection.stream("org.vdsprov.Service.Advise", {}))
+        assert next(replies)["established"]
+
+        def told_within_2_s(*events: tuple[str, str]) -> None:
+            wanted, begun = set(events), time.monotonic()
+            while wanted:
+                wanted -= {(entry["event"], entry["id"]) for entry in next(replies)["notifications"]}
+            assert time.monotonic() - begun < 2
+
+        drives.pull_drive("drive2")
+        told_within_2_s(("drive_depart", found["drive2"]), ("lun_modify", lun))
+        assert drives.call("Lun.GetProperties", id=lun)["properties"]["status"] == "failed"
+        drives.plug_drive("drive2")
+        told_within_2_s(("drive_arrive", found["drive2"]), ("lun_modify", lun))
+        assert drives.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
+    assert drives.drives() == found

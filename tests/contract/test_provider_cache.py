@@ -36,6 +36,9 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "Drive.SetFlags": {"flags": ["hotspare"]},
     "Drive.ClearFlags": {"flags": ["hotspare"]},
     "Drive.SetStatus": {"status": "online"},
+    "Maintenance.StartMaintenance": {"operation": "ping"},
+    "Maintenance.StopMaintenance": {"operation": "blink_light"},
+    "Maintenance.PulseMaintenance": {"operation": "blink_light", "count": 1},
     "Lun.AddPlex": {"lunId": "x"},
     "Lun.RemovePlex": {"plexId": "x"},
     "Lun.ApplyHints": {"hints": {}},
@@ -79,11 +82,15 @@ def ids(simulated: SimulatedArray) -> dict[str, str]:
     }
 
 
+OF_ANOTHER = {"ControllerControllerPort": "Controller", "Maintenance": "Drive"}
+"""The kinds of object whose names interfaces do not begin with."""
+
+
 def subject(name: str, objects: dict[str, str]) -> str:
     """The kind of object that a method of that name is about: the longest that its interface begins with, or ""."""
     interface = name.partition(".")[0]
-    if interface == "ControllerControllerPort":
-        return "Controller"
+    if interface in OF_ANOTHER:
+        return OF_ANOTHER[interface]
     return max((known for known in objects if interface.startswith(known)), key=len, default="")
 
 
@@ -222,6 +229,7 @@ SURROUNDINGS = (
     "ControllerPort",
     "Drive",
     "Drive2",
+    "Maintenance",
     "SubSystem2",
     "SubSystem",
     "SubSystemNaming",

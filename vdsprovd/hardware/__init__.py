@@ -11,12 +11,13 @@ Adapters block; they are called from worker threads.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
 from typing import ClassVar, Protocol
 
 import msgspec
 
-from vdsprovd.model import Health, LunType, StorageBusType
+from vdsprovd.model import Health, LunType, MaintenanceOperation, StorageBusType
 
 
 class Secret(str):
@@ -483,8 +484,21 @@ class Identity(msgspec.Struct, frozen=True):
     serial: str
 
 
+class Maintenance(Protocol):
+    """What can be done to drives, by their device nodes. Only the light lasts until it is stopped; the rest is over when
+    `start` returns."""
+
+    def start(self, node: str, operation: MaintenanceOperation) -> None:
+        """Light it up, spin it down or up, or see whether it answers. Raises `Unsupported`, `Refused`, `Mismatch`."""
+
+    def stop(self, node: str, operation: MaintenanceOperation) -> None:
+        """Put out the light. Raises as `start`."""
+
+
 class Hardware(Protocol):
     """One host's iSCSI target and the pools behind it."""
+
+    maintenance: Maintenance
 
     pools: Mapping[tuple[str, str], Pool]
     """By (subsystem name, pool name), as configured."""
@@ -514,6 +528,10 @@ class Hardware(Protocol):
     def drop_caches(self, paths: Collection[str]) -> None:
         """Forget what the host has cached of these volumes; what is not on their disks yet is written first. Raises
         `HardwareError`."""
+
+    def watch_drives(self, changed: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call `changed` whenever a disk of the host comes, goes or changes, as long as the context lasts. Needs a
+        running event loop, in whose thread it is called."""
 
     def addresses(self) -> Collection[str]:
         """Every address of the host, as text without brackets."""

@@ -3,10 +3,12 @@
 Faults are for tests: `fail` makes the next matching step raise, `facts` may be altered behind the daemon's back.
 """
 
+import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -21,6 +23,7 @@ from vdsprovd.hardware import (
     Identity,
     Layout,
     Leg,
+    Maintenance,
     Member,
     Mismatch,
     NoDrives,
@@ -34,7 +37,7 @@ from vdsprovd.hardware import (
     Unsupported,
     VolumeState,
 )
-from vdsprovd.model import Health, LunType
+from vdsprovd.model import Health, LunType, MaintenanceOperation
 
 SIMULATED_DRIVE = 1 << 30
 """Bytes of a drive that a pool takes."""
@@ -386,6 +389,34 @@ class SimulatedDrivePool:
             }
 
 
+class SimulatedMaintenance:
+    """Drives with lights and motors: `lit` and `stopped` are device nodes."""
+
+    def __init__(self) -> None:
+        self.lit: set[str] = set()
+        self.stopped: set[str] = set()
+        self.delay = 0.0
+
+    def start(self, node: str, operation: MaintenanceOperation) -> None:
+        time.sleep(self.delay)
+        match operation:
+            case MaintenanceOperation.BLINK_LIGHT:
+                self.lit.add(node)
+            case MaintenanceOperation.SPIN_DOWN:
+                self.stopped.add(node)
+            case MaintenanceOperation.SPIN_UP:
+                self.stopped.discard(node)
+            case MaintenanceOperation.BEEP_ALARM:
+                raise Unsupported(f"{node} cannot beep")
+
+    def stop(self, node: str, operation: MaintenanceOperation) -> None:
+        self.lit.discard(node)
+
+
+def _nobody_watches() -> None:
+    pass
+
+
 class Simulator:
     """A host without a kernel target."""
 
@@ -402,6 +433,9 @@ class Simulator:
         self.fault: Callable[[Step], None] | None = None
         self.scan_fault: HardwareError | None = None
         self.delay = 0.0
+        self.drives_changed: Callable[[], object] = _nobody_watches
+        """For tests: udev says that a disk came, went or changed."""
+        self.maintenance: Maintenance = SimulatedMaintenance()
         self.disks: list[BlockDevice] = []
         self._addresses = addresses
         self._initiators = initiators
@@ -459,6 +493,15 @@ class Simulator:
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
         return [disk for disk in self.disks if disk.serial not in own]
+
+    @contextmanager
+    def watch_drives(self, changed: Callable[[], None]) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        self.drives_changed = lambda: loop.call_soon_threadsafe(changed)
+        try:
+            yield
+        finally:
+            self.drives_changed = _nobody_watches
 
     def flush(self) -> None:
         """Nothing is cached."""

@@ -441,6 +441,17 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
                 await reshape(context, lun, lambda found: msgspec.structs.replace(found, exported=True))
 
 
+async def redrive(context: Context) -> None:
+    """The host's disks changed: drives come, go, break and are mended, and LUNs with them."""
+    async with context.operations.holds.wait(shared=[context.provider_id]):
+        configured = {entry.name: entry for entry in context.config.subsystem}
+        known = context.cache.inventory
+        with_drives = {pool.sub_system_id for pool in known.all(StoragePool) if pool.drives}
+        for sub_system in list(known.all(SubSystem)):
+            if sub_system.id in with_drives or configured[sub_system.name].drives:
+                await rescan(context, sub_system)
+
+
 async def readdress(context: Context) -> None:
     """The host's addresses changed: portals come, go, and become reachable or not."""
     configured = {entry.name: entry for entry in context.config.subsystem}

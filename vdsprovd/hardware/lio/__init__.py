@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import ifaddr
@@ -219,6 +220,9 @@ class Lio:
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
         return drives.devices(own)
+
+    def watch_drives(self, changed: Callable[[], None]) -> AbstractContextManager[None]:
+        return drives.watch(changed)
 
     def flush(self) -> None:
         os.sync()
