@@ -23,6 +23,7 @@ PACKAGES = (
     "iproute2",
     "iputils-ping",
     "kmod",
+    "ledmon",
     "less",
     "libiscsi-bin",
     "lvm2",

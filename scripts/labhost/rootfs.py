@@ -257,6 +257,8 @@ def _furnish(root: Path, log: IO[str]) -> None:
     _chroot(root, ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", "/root/.ssh/lab"], log)
     shutil.copy(ssh / "lab.pub", ssh / "authorized_keys")
     (root / "usr/local/bin/on-host").symlink_to("/lab/guest/on-host")
-    # These would wake up in a guest that lives for a minute, or wait for a terminal that nobody has.
-    for unit in ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "fstrim.timer", "getty.target"):
+    # These would wake up in a guest that lives for a minute, wait for a terminal that nobody has, or look for hardware:
+    # of ledmon, only its program ledctl is wanted, and openipmi comes with it.
+    timers = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "fstrim.timer")
+    for unit in (*timers, "getty.target", "ledmon.service", "openipmi.service"):
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
