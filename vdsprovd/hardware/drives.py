@@ -29,6 +29,9 @@ _READ_TIMEOUT = 60
 _SECTOR = 512
 """The unit of `size` in sysfs, whatever the disk's own sectors are."""
 
+# As in an event's message; the kernel's own are not filtered before they are read.
+_SUBSYSTEMS = (b"\0SUBSYSTEM=block\0", b"\0SUBSYSTEM=enclosure\0")
+
 # Block devices that are no drives: optical and floppy drives, RAM, flash without a translation layer, parts of an eMMC.
 _NO_DRIVES = re.compile(r"(sr|fd|ram|zram|mtdblock)\d|mmcblk\d+(boot|gp|rpmb)")
 
@@ -82,7 +85,7 @@ def devices(own: Collection[str] = ()) -> Collection[BlockDevice]:
     """
     uses = Uses.read()
     serials = {id.lower() for id in own}
-    udev_runs = Path("/run/udev/control").exists()
+    udev_runs = _udev_runs()
     found: list[tuple[str, Path, BlockDevice]] = []
     for device in pyudev.Context().list_devices(subsystem="block", DEVTYPE="disk"):
         if device.is_initialized or not udev_runs:
@@ -115,18 +118,24 @@ def watch(changed: Callable[[], None]) -> Iterator[None]:
     monitors = [pyudev.Monitor.from_netlink(context, source) for source in ("udev", "kernel")]
     loop = asyncio.get_running_loop()
 
-    def drain(monitor: pyudev.Monitor) -> None:
-        # An overrun (ENOBUFS) is an event like any other: look again.
-        with suppress(OSError):
-            while monitor.poll(timeout=0) is not None:
-                pass
-        changed()
+    def drain(descriptor: int) -> None:
+        # Without pyudev, whose poll leaves an overrun (ENOBUFS) standing, and so raises for ever. An overrun is an event.
+        ours = False
+        try:
+            while message := os.read(descriptor, 65536):
+                ours |= any(subsystem in message for subsystem in _SUBSYSTEMS)
+        except BlockingIOError:
+            pass
+        except OSError:
+            ours = True
+        if ours:
+            changed()
 
     for monitor in monitors:
         monitor.filter_by("block")
         monitor.filter_by("enclosure")
         monitor.start()
-        loop.add_reader(monitor.fileno(), drain, monitor)
+        loop.add_reader(monitor.fileno(), drain, monitor.fileno())
     try:
         yield
     finally:
@@ -171,6 +180,16 @@ def describe(folder: Path, properties: Mapping[str, str], uses: Uses, own: Colle
         holder=_holder(folder, properties, uses, own, online),
         lvm=properties.get("ID_FS_UUID", "") if properties.get("ID_FS_TYPE") == "LVM2_member" else "",
     )
+
+
+def folder_of(node: str, sysfs: Path = Path("/sys")) -> Path:
+    """The folder of sysfs of the disk with that node."""
+    return sysfs / "block" / node.removeprefix("/dev/").replace("/", "!")
+
+
+def component(folder: Path) -> Path | None:
+    """The folder of sysfs of the slot that the disk is in, where an enclosure says so."""
+    return next((link.resolve() for link in folder.glob("device/enclosure_device:*")), None)
 
 
 def _holder(folder: Path, properties: Mapping[str, str], uses: Uses, own: Collection[str], online: bool) -> str:
@@ -236,10 +255,15 @@ def _examined(folder: Path, drive: BlockDevice) -> BlockDevice:
 
 def _looked(folder: Path) -> int:
     """When udev last looked at the disk, in nanoseconds; now, where it does not."""
-    try:
-        return Path("/run/udev/data", f"b{_text(folder / 'dev')}").stat().st_mtime_ns
-    except OSError:
-        return time.time_ns()
+    with suppress(OSError):
+        if _udev_runs():
+            return Path("/run/udev/data", f"b{_text(folder / 'dev')}").stat().st_mtime_ns
+    return time.time_ns()
+
+
+def _udev_runs() -> bool:
+    """As libudev tells it."""
+    return Path("/run/udev/control").exists()
 
 
 @lru_cache(maxsize=1000)
@@ -321,14 +345,14 @@ def _spindle_speed(folder: Path, properties: Mapping[str, str]) -> int:
 
 def _place(folder: Path) -> tuple[int | None, int | None, bool]:
     """Enclosure and slot, and whether the enclosure says that the drive is failing."""
-    for component in folder.glob("device/enclosure_device:*"):
-        # The component's folder is in the enclosure's, which is in that of the SCSI device with the services.
-        services = component.resolve().parent / "device"
-        numbers = [entry.name.removeprefix("sg") for entry in services.glob("scsi_generic/sg*")]
-        slot = int(_text(component / "slot") or -1)
-        failing = _text(component / "status") in {"critical", "non-critical", "unrecoverable"}
-        return int(numbers[0]) if numbers else None, slot if slot >= 0 else None, failing
-    return None, None, False
+    found = component(folder)
+    if found is None:
+        return None, None, False
+    # The component's folder is in the enclosure's, whose device is the SCSI device with the services.
+    numbers = [entry.name.removeprefix("sg") for entry in found.parent.glob("device/scsi_generic/sg*")]
+    slot = int(_text(found / "slot") or -1)
+    failing = _text(found / "status") in {"critical", "non-critical", "unrecoverable"}
+    return int(numbers[0]) if numbers else None, slot if slot >= 0 else None, failing
 
 
 def _volume_group(holder: Path) -> str:
