@@ -23,6 +23,7 @@ from vdsprovd.hardware import (
     Group,
     Identity,
     Listener,
+    Maintenance,
     Mismatch,
     Pool,
     Refused,
@@ -30,6 +31,7 @@ from vdsprovd.hardware import (
     TargetNode,
     Unit,
     drives,
+    enclosures,
 )
 from vdsprovd.hardware.lio import configfs, reader
 
@@ -45,6 +47,7 @@ class Lio:
 
     def __init__(self, pools: Mapping[tuple[str, str], Pool]) -> None:
         self.pools = pools
+        self.maintenance: Maintenance = enclosures.Maintenance()
         # rtslib is not thread-safe. What goes straight to configfs needs no lock.
         self._rtslib = threading.Lock()
         # A kernel that finds its database folder missing complains in its log and keeps no persistent reservations.
