@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vdsprovd.hardware import Cancelled, Condition, HardwareError, Layout, Mismatch, NoSpace, Unsupported, VolumeFailed
-from vdsprovd.hardware.pools.files import CHUNK, MIB, FilesPool
+from vdsprovd.hardware.pools.files import CHUNK, FilesPool
+from vdsprovd.hardware.pools.raw import MIB
 
 LUN = str(uuid.uuid4())
 

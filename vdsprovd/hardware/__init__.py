@@ -308,8 +308,13 @@ class Layout(msgspec.Struct, frozen=True):
     """Bytes."""
 
 
+OTHER = "other"
+"""Whose an extent is that no LUN of ours has: somebody else's volume, or a thin pool, which many LUNs share."""
+
+
 class Extent(msgspec.Struct, frozen=True):
-    """Bytes of a drive: `drive` is its device node, `lun` the LUN that they belong to, "" while they are free."""
+    """Bytes of a drive: `drive` is its device node, or the pool's own name for it while it is missing; `lun` the LUN that
+    they belong to, `OTHER`, or "" while they are free."""
 
     drive: str
     size: int

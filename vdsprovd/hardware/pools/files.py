@@ -1,8 +1,5 @@
 """A pool of files in a folder: one file a LUN, named by the LUN's id and nothing that a caller chose."""
 
-import errno
-import fcntl
-import mmap
 import os
 import stat
 import uuid
@@ -18,20 +15,18 @@ from vdsprovd.hardware import (
     Mismatch,
     NoSpace,
     Progress,
-    Refused,
     Space,
     Unsupported,
     VolumeFailed,
     VolumeState,
 )
+from vdsprovd.hardware.pools.raw import MIB, door, read_through, wipe_ends
 from vdsprovd.model import LunType
 
-MIB = 1 << 20
 CHUNK = 64 * MIB
 """Preallocation reports progress, and can be cancelled, after each of these."""
 
 _SUFFIX = ".lun"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FilesPool:
@@ -46,7 +41,7 @@ class FilesPool:
         self.sparse = sparse
 
     def space(self) -> Space:
-        with _door(f"read the free space of {self.folder}"):
+        with door(f"read the free space of {self.folder}"):
             found = os.statvfs(self.folder)
         return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
@@ -64,13 +59,13 @@ class FilesPool:
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)
         path = self.path(lun)
-        with _door(f"create {path}"):
+        with door(f"create {path}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 self._grow(descriptor, 0, size, progress)
                 # Preallocated blocks read as zeros without being read from the disk. Written ones are: `probe` sees a
                 # disk that fails.
-                _wipe_ends(descriptor, size, self.granule if self.sparse else MIB)
+                wipe_ends(descriptor, size, self.granule if self.sparse else MIB)
                 _sync_folder(self.folder)
             except BaseException:
                 with suppress(OSError):
@@ -108,10 +103,10 @@ class FilesPool:
     def delete(self, lun: str) -> None:
         try:
             with self._open(lun, f"wipe LUN {lun}", os.O_WRONLY) as descriptor:
-                _wipe_ends(descriptor, os.fstat(descriptor).st_size, MIB)
+                wipe_ends(descriptor, os.fstat(descriptor).st_size, MIB)
         except Mismatch:
             return
-        with _door(f"delete {self.path(lun)}"):
+        with door(f"delete {self.path(lun)}"):
             Path(self.path(lun)).unlink(missing_ok=True)
             _sync_folder(self.folder)
 
@@ -119,8 +114,8 @@ class FilesPool:
         try:
             with self._open(lun, f"read LUN {lun}", os.O_RDONLY) as descriptor:
                 size = os.fstat(descriptor).st_size
-                _read_through(descriptor, 0)
-                _read_through(descriptor, max(0, size - self.granule) // self.granule * self.granule)
+                read_through(descriptor, 0)
+                read_through(descriptor, max(0, size - self.granule) // self.granule * self.granule)
         except Mismatch as error:
             return VolumeState(Condition.MISSING, str(error))
         except HardwareError as error:
@@ -131,12 +126,12 @@ class FilesPool:
         return {lun: self.probe(lun) for lun in luns}
 
     def volumes(self) -> Collection[str]:
-        with _door(f"list {self.folder}"):
+        with door(f"list {self.folder}"):
             return [name.removesuffix(_SUFFIX) for name in os.listdir(self.folder) if name.endswith(_SUFFIX)]
 
     @contextmanager
     def _open(self, lun: str, what: str, flags: int) -> Iterator[int]:
-        with _door(what):
+        with door(what):
             descriptor = os.open(self.path(lun), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -153,50 +148,9 @@ def _check(layout: Layout) -> None:
         raise Unsupported("a pool of files does not know on which drives its files are")
 
 
-@contextmanager
-def _door(what: str) -> Iterator[None]:
-    """Translate OSErrors; `what` completes "cannot ..."."""
-    try:
-        yield
-    except OSError as error:
-        text = f"cannot {what}: {error.strerror or error}"
-        if error.errno in _FULL:
-            raise NoSpace(text) from error
-        if error.errno == errno.EFBIG:
-            raise Unsupported(f"cannot {what}: its file system holds no file of that size") from error
-        if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
-            raise Mismatch(text) from error
-        if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):
-            raise VolumeFailed(text) from error
-        raise Refused(text) from error
-
-
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _wipe_ends(descriptor: int, size: int, length: int) -> None:
-    """Zero so many bytes at both ends: the first and last MiB is where partition tables and signatures are."""
-    for offset in (0, max(0, size - length)):
-        os.pwrite(descriptor, bytes(min(length, size - offset)), offset)
-    os.fsync(descriptor)
-
-
-def _read_through(descriptor: int, offset: int) -> None:
-    """Read a block from the device itself where the file system can: a failed disk hides behind the page cache."""
-    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    with suppress(OSError):
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
-    with mmap.mmap(-1, 4096) as block:
-        try:
-            os.preadv(descriptor, [block], offset)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # a device with larger sectors takes no direct reads of this size
-                raise
-            os.pread(descriptor, 1, offset)
-        finally:
-            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)

@@ -1,0 +1,511 @@
+"""A pool of logical volumes in a volume group of LVM, on its drives or in a thin pool of it: one volume a LUN, named by
+the LUN's id and tagged as ours. Volumes without the tag belong to somebody else and are left alone.
+
+Which extents a volume gets is decided in `plan`, from one report of LVM's (`report`); LVM is told exactly those.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+import threading
+import time
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from vdsprovd.hardware import (
+    Condition,
+    Extent,
+    HardwareError,
+    Layout,
+    Leg,
+    Member,
+    Mismatch,
+    NoDrives,
+    NoSpace,
+    Progress,
+    Refused,
+    Space,
+    Unsupported,
+    VolumeFailed,
+    VolumeState,
+)
+from vdsprovd.hardware.pools.lvm import command, plan
+from vdsprovd.hardware.pools.lvm.command import lvm
+from vdsprovd.hardware.pools.lvm.plan import Area, Ends, Free, Plan
+from vdsprovd.hardware.pools.lvm.report import NEW, SPAN_TAG, TAG, Drive, Group, Image, Volume, look
+from vdsprovd.hardware.pools.raw import MIB, door, read_through, wipe_ends
+from vdsprovd.model import Health, LunType
+
+CHUNK = 64 * MIB
+"""Zeroing reports progress, and can be cancelled, after each of these."""
+POLL = 0.5
+"""Seconds between looks at what the kernel does by itself. Each look is a command."""
+
+_BLKDISCARD, _BLKZEROOUT = 0x1277, 0x127F
+_RAID_EXTENT = 512 << 10
+"""The least extent size with which a RAID's own data on a drive fits into one extent, however large the volume."""
+
+_locks: dict[str, threading.RLock] = {}
+"""By volume group: what is decided from a report must be done before the next decision. LVM locks only each command."""
+
+
+class LvmPool:
+    """The volume group `vg`, or the thin pool `thin_pool` in it. With `overwrite`, drives that are not empty are taken.
+
+    Raises `VolumeFailed` when there is no such group, `Mismatch` when it has no such thin pool.
+    """
+
+    block = True
+
+    def __init__(self, vg: str, thin_pool: str | None = None, *, overwrite: bool = False) -> None:
+        self.vg = vg
+        self.thin_pool = thin_pool
+        self.sparse = thin_pool is not None
+        self._overwrite = overwrite
+        self._lock = _locks.setdefault(vg, threading.RLock())
+        found = look(vg)
+        self.granule = found.extent
+        self.types: Collection[LunType] = (LunType.SIMPLE,)
+        if thin_pool is not None:
+            self._thin(found)
+        else:
+            raids = found.extent >= _RAID_EXTENT
+            self.types = tuple(type for type, shape in plan.SHAPES.items() if raids or not shape.own)
+
+    def __str__(self) -> str:
+        return f"{self.vg}/{self.thin_pool}" if self.thin_pool else self.vg
+
+    def space(self) -> Space:
+        found = look(self.vg)
+        if self.thin_pool is not None:
+            pool = self._thin(found)
+            free = int(pool.size * (100 - pool.percent) / 100) // self.granule * self.granule
+            promised = sum(volume.size for volume in found.volumes.values() if volume.thin_pool == self.thin_pool)
+            return Space(pool.size, free, promised)
+        free = 0 if _missing(found) else sum(found.room(drive) for drive in found.drives if drive.allocatable)
+        return Space(sum(drive.extents for drive in found.drives) * self.granule, free * self.granule)
+
+    def largest(self, layout: Layout) -> int:
+        self._check(layout)
+        if self.thin_pool is not None:
+            return self.space().free
+        found = look(self.vg)
+        return 0 if _missing(found) else plan.largest(layout, self._free(found, layout.drives)) * self.granule
+
+    def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
+        if self.thin_pool is not None:
+            self._check(Layout(drives=tuple(drives)))
+            return self.space().free
+        found = look(self.vg)
+        ends = _ends(self._own(found, lun))
+        return 0 if _missing(found) else plan.growth(ends, self._free(found, drives)) * self.granule
+
+    def path(self, lun: str) -> str:
+        return f"/dev/{self.vg}/{_name(lun)}"
+
+    def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
+        self._check(layout)
+        what, name = f"create LUN {lun}", _name(lun)
+        with self._lock:
+            found = look(self.vg)
+            if name in found.volumes:
+                raise Mismatch(f"cannot {what}: there is a logical volume {self.vg}/{name} already")
+            self._sweep(found, lun)
+            _complete(found, what)
+            extents = -(-size // self.granule)
+            if self.thin_pool is not None:
+                self._thin(found)
+                options = ("--addtag", TAG, "--name", name, "--virtualsize", f"{extents * self.granule}b")
+                lvm(what, "lvcreate", "--yes", *options, "--thinpool", self.thin_pool, self.vg)
+                return
+            chosen = plan.new(layout, extents, self._free(found, layout.drives))
+            with self._removed_on_failure(name):
+                self._allocate(what, name, layout, chosen)
+        with self._removed_on_failure(name):
+            syncs = "raid" in plan.SHAPES[layout.type].segment and layout.type is not LunType.RAID10
+            self._zero(name, _part(progress, 0, 50 if syncs else 100))
+            if syncs:
+                self._wait_for_sync(what, name, _part(progress, 50, 100))
+
+    def _allocate(self, what: str, name: str, layout: Layout, chosen: Plan) -> None:
+        shape = plan.SHAPES[layout.type]
+        options = ["--type", shape.segment, "--addtag", TAG]
+        if layout.type is LunType.SPAN:
+            options += ["--addtag", SPAN_TAG]
+        if shape.copies > 1:
+            options += ["--mirrors", str(shape.copies - 1)]
+        if shape.striped:
+            options += ["--stripes", str(chosen.columns), "--stripesize", f"{layout.stripe_size or plan.STRIPE_SIZE}b"]
+        if shape.own:
+            # LVM's usual 2 MiB, or less: a volume that is smaller than a region cannot be activated.
+            options += ["--regionsize", f"{1 << (min(self.granule, 2 * MIB).bit_length() - 1)}b"]
+        if layout.type is LunType.RAID10:
+            # Both copies are written from end to end, so they are alike without being synchronized. That does not hold
+            # for parity; and to a mirror that was made without it LVM adds no copy.
+            options += ["--nosync"]
+        (share, areas), *others = chosen.steps
+        self._lvcreate(what, name, share, areas, *options)
+        for share, areas in others:
+            self._lvextend(what, name, share, areas)
+
+    def _lvcreate(self, what: str, name: str, extents: int, areas: Sequence[Area], *options: str) -> None:
+        # LVM would ask what to do about signatures in the old bytes.
+        plain = ("--yes", "--wipesignatures", "n", "--zero", "n", "--alloc", "normal", "--extents", str(extents))
+        lvm(what, "lvcreate", *plain, *options, "--name", name, self.vg, *map(str, areas))
+
+    def _lvextend(self, what: str, name: str, extents: int, areas: Sequence[Area]) -> None:
+        options = ("--yes", "--alloc", "normal", "--extents", f"+{extents}")
+        lvm(what, "lvextend", *options, f"{self.vg}/{name}", *map(str, areas))
+
+    def _lvreduce(self, what: str, name: str, extents: int) -> None:
+        # Newer versions of LVM look for a file system unless they are told not to; older ones do not know the option.
+        known = command.run("lvm", "lvreduce", "--fs", "ignore", "--version").status == 0
+        options = ("--yes", "--force", *(("--fs", "ignore") if known else ()), "--extents", str(extents))
+        lvm(what, "lvreduce", *options, f"{self.vg}/{name}")
+
+    def _lvremove(self, what: str, name: str) -> None:
+        # The extents of a temporary volume are used again at once, and discarded ones need not read as zeros.
+        lvm(what, "lvremove", "--yes", "--config", "devices/issue_discards=0", f"{self.vg}/{name}")
+
+    @contextmanager
+    def _removed_on_failure(self, name: str) -> Iterator[None]:
+        """A volume that came to nothing goes."""
+        try:
+            yield
+        except BaseException as error:
+            try:
+                with self._lock:
+                    if name in look(self.vg).volumes:
+                        self._lvremove(f"remove {self.vg}/{name}", name)
+            except HardwareError as second:
+                error.add_note(f"and could not be undone: {second}")
+            raise
+
+    def _sweep(self, found: Group, lun: str) -> None:
+        """Remove the temporary volume that a crash left."""
+        if (name := _name(lun) + NEW) in found.volumes:
+            self._lvremove(f"remove what a crash left of LUN {lun}", name)
+
+    def _zero(self, name: str, progress: Progress) -> None:
+        with self._device(name, os.O_RDWR, f"write zeros to {self.vg}/{name}") as (descriptor, size):
+            for offset in range(0, size, CHUNK):
+                progress(offset * 100 // size)
+                _range(descriptor, _BLKZEROOUT, offset, min(CHUNK, size - offset))
+            os.fsync(descriptor)
+
+    def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
+        what = f"resize LUN {lun}"
+        with self._lock:
+            found = look(self.vg)
+            volume = self._own(found, lun)
+            if self.thin_pool is not None:
+                self._check(Layout(drives=tuple(drives)))
+            self._sweep(found, lun)
+            before = volume.size // self.granule
+            extents = -(-size // self.granule // volume.columns) * volume.columns
+            if extents <= before:
+                if extents < before:
+                    self._cut(what, found, volume, extents)
+                return
+            _complete(found, what)
+            if self.thin_pool is not None:
+                self._thin(found)
+                lvm(what, "lvextend", "--yes", "--extents", str(extents), f"{self.vg}/{volume.name}")
+                return
+            chosen = plan.more(
+                _ends(volume), extents - before, self._free(found, ()), [drive.name for drive in _given(found, drives)]
+            )
+            # Initiators see a new size at once, so the bytes are zeroed before they belong to the volume.
+            temporary = volume.name + NEW
+            options = ["--type", "linear"]
+            if chosen.width > 1 and len(chosen.steps) == 1:
+                options = ["--type", "striped", "--stripes", str(chosen.width), "--stripesize", "64k"]  # all at once
+            self._lvcreate(what, temporary, plan.room(chosen.areas), chosen.areas, *options, "--addtag", TAG)
+        with self._removed_on_failure(temporary):
+            self._zero(temporary, progress)
+            with self._lock:
+                zeroed = look(self.vg).volumes[temporary].areas
+                if plan.merged(zeroed) != plan.merged(chosen.areas):
+                    raise Refused(f"cannot {what}: its new extents were moved to another drive meanwhile; try again")
+                self._lvremove(what, temporary)
+                self._extend(what, volume, before, chosen)
+
+    def _extend(self, what: str, volume: Volume, before: int, chosen: Plan) -> None:
+        try:
+            for share, areas in chosen.steps:
+                self._lvextend(what, volume.name, share, areas)
+            _check_apart(what, look(self.vg).volumes[volume.name])
+        except HardwareError as error:
+            try:
+                if look(self.vg).volumes[volume.name].size > before * self.granule:
+                    self._lvreduce(what, volume.name, before)
+            except HardwareError as second:
+                error.add_note(f"and could not be undone: {second}")
+            raise
+
+    def _cut(self, what: str, found: Group, volume: Volume, extents: int) -> None:
+        if volume.thin_pool:
+            # The thin pool keeps the blocks, and would show them again if the volume grew.
+            chunk = found.volumes[volume.thin_pool].chunk_size
+            start, length = extents * self.granule, volume.size - extents * self.granule
+            with self._device(volume.name, os.O_RDWR, what) as (descriptor, _):
+                try:
+                    if self.granule % chunk:
+                        raise OSError(errno.EOPNOTSUPP, "the cut is not at the border of a block")
+                    _range(descriptor, _BLKDISCARD, start, length)
+                except OSError:
+                    _range(descriptor, _BLKZEROOUT, start, length)
+                os.fsync(descriptor)
+        self._lvreduce(what, volume.name, extents)
+
+    def delete(self, lun: str) -> None:
+        what = f"delete LUN {lun}"
+        with self._lock:
+            found = look(self.vg)
+            self._sweep(found, lun)
+            if _name(lun) not in found.volumes:
+                return
+            volume = self._own(found, lun)
+            if not volume.active:
+                with suppress(HardwareError):
+                    self._activate([volume])
+            try:
+                with self._device(volume.name, os.O_RDWR, f"wipe LUN {lun}") as (descriptor, size):
+                    wipe_ends(descriptor, size, MIB)
+            except HardwareError:
+                # Bytes on a drive that is gone cannot be wiped, and the LUN shall go all the same.
+                if self._state(found, volume).condition is Condition.GOOD:
+                    raise
+            self._lvremove(what, volume.name)
+
+    def probe(self, lun: str) -> VolumeState:
+        return self.survey([lun])[lun]
+
+    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        names = {lun: _name(lun) for lun in luns}
+        trouble = ""
+        try:
+            found = look(self.vg)
+            wanted = [found.volumes[name] for name in names.values() if name in found.volumes]
+            if asleep := [volume for volume in wanted if volume.lun and not volume.active]:
+                try:
+                    self._activate(asleep)
+                except HardwareError as error:
+                    trouble = str(error)
+                found = look(self.vg)
+        except HardwareError as error:
+            return dict.fromkeys(luns, VolumeState(Condition.FAILED, str(error)))
+        states = {}
+        for lun, name in names.items():
+            volume = found.volumes.get(name)
+            if volume is None:
+                states[lun] = VolumeState(Condition.MISSING, f"there is no logical volume {self.vg}/{name}")
+            elif not volume.lun:
+                reason = f"the logical volume {self.vg}/{name} is somebody else's: it has no tag {TAG}"
+                states[lun] = VolumeState(Condition.MISSING, reason)
+            else:
+                states[lun] = self._state(found, volume, trouble)
+        return states
+
+    def _activate(self, volumes: Sequence[Volume]) -> None:
+        names = [f"{self.vg}/{volume.name}" for volume in volumes]
+        lvm(f"activate {', '.join(names)}", "lvchange", "--yes", "--activate", "y", *names)
+
+    def _state(self, found: Group, volume: Volume, trouble: str = "") -> VolumeState:
+        bad = [image for image in volume.images if image.broken or not (image.in_sync or volume.syncing)]
+        reason, health = "", Health.HEALTHY
+        if not volume.active:
+            reason = f"the logical volume {self.vg}/{volume.name} is not active{trouble and ': ' + trouble}"
+        elif volume.suspended:
+            reason = f"the logical volume {self.vg}/{volume.name} is suspended"
+        elif bad and not volume.raid:
+            reason = f"a drive under the logical volume {self.vg}/{volume.name} is missing"
+        else:
+            try:
+                with self._device(volume.name, os.O_RDONLY, f"read LUN {volume.name}") as (descriptor, size):
+                    for offset in (0, size - 4096):
+                        read_through(descriptor, offset)
+            except HardwareError as error:
+                reason = str(error)
+        if volume.raid and (bad or volume.syncing or volume.health):
+            health = Health.REBUILDING if volume.syncing and not bad else Health.DEGRADED
+        if volume.thin_pool:
+            pool = found.volumes[volume.thin_pool]
+            if pool.health in ("failed", "metadata_read_only"):
+                reason = f"the thin pool {self.vg}/{pool.name} has failed: {pool.health}"
+            elif pool.health:
+                health = Health.FAILING
+        legs = [self._leg(volume, [image]) for image in volume.images]
+        if volume.type != "raid1":
+            legs = [Leg(Health.FAILED if reason else health, self._leg(volume, volume.images).extents)]
+        return VolumeState(
+            Condition.FAILED if reason else Condition.GOOD,
+            reason,
+            volume.size,
+            Health.FAILED if reason else health,
+            int(volume.percent) if volume.syncing else None,
+            tuple(legs),
+            volume.stripe_size,
+            volume.columns,
+        )
+
+    def _leg(self, volume: Volume, images: Sequence[Image]) -> Leg:
+        extents = [
+            Extent(piece.drive.node or piece.drive.uuid, piece.length * self.granule, volume.name)
+            for image in images
+            for piece in image.pieces
+        ]
+        (image, *_) = images
+        health = Health.HEALTHY
+        if not image.in_sync and volume.syncing:
+            health = Health.REBUILDING
+        elif not image.in_sync or image.broken:
+            health = Health.FAILED
+        return Leg(health, tuple(extents))
+
+    def volumes(self) -> Collection[str]:
+        # What a crash left of a LUN is a volume of it, so that somebody deletes it.
+        found = look(self.vg).volumes.values()
+        return {volume.lun for volume in found if volume.lun and self._holds(volume)}
+
+    def _holds(self, volume: Volume) -> bool:
+        return volume.thin_pool == (self.thin_pool or "")
+
+    def members(self) -> Collection[Member]:
+        found = look(self.vg)
+        return [
+            Member(
+                drive.uuid,
+                drive.node,
+                drive.extents * self.granule,
+                found.room(drive) * self.granule,
+                drive.allocatable,
+            )
+            for drive in found.drives
+        ]
+
+    def extents(self) -> Collection[Extent]:
+        found = look(self.vg)
+        parts = [(piece.drive, piece.start, piece.length, lun) for piece, lun in found.used]
+        parts += [(drive, area.start, area.length, "") for drive in found.drives for area in found.free[drive.uuid]]
+        parts.sort(key=lambda part: (part[0].name, part[0].uuid, part[1]))
+        return [Extent(drive.node or drive.uuid, length * self.granule, lun) for drive, _, length, lun in parts]
+
+    def _check(self, layout: Layout) -> None:
+        """Refuse a layout that can never be had here."""
+        if layout.type not in self.types:
+            raise Unsupported(f"pool {self} holds no LUN of type {layout.type.value}")
+        if layout.drives and self.thin_pool is not None:
+            raise Unsupported("a thin pool chooses its drives itself")
+        size = layout.stripe_size
+        possible = not size & (size - 1) and plan.LEAST_STRIPE_SIZE <= size <= self.granule
+        if size and plan.SHAPES[layout.type].striped and not possible:
+            raise Unsupported(
+                f"a stripe size is a power of two from {plan.LEAST_STRIPE_SIZE} to {self.granule}, and not {size}"
+            )
+
+    def _thin(self, found: Group) -> Volume:
+        """The thin pool."""
+        pool = found.volumes.get(self.thin_pool or "")
+        if pool is None or pool.type != "thin-pool":
+            raise Mismatch(f"there is no thin pool {self}; `lvs {self.vg}` lists what there is")
+        if pool.zero != "zero":
+            # A block that is written in part would show old bytes in the rest.
+            raise Unsupported(f"the thin pool {self} does not zero its blocks; `lvchange --zero y {self}` makes it")
+        return pool
+
+    def _own(self, found: Group, lun: str) -> Volume:
+        """The LUN's volume."""
+        volume = found.volumes.get(_name(lun))
+        if volume is None:
+            raise Mismatch(f"there is no logical volume {self.vg}/{_name(lun)}")
+        if not volume.lun:
+            raise Mismatch(f"the logical volume {self.vg}/{volume.name} is somebody else's: it has no tag {TAG}")
+        return volume
+
+    def _free(self, found: Group, nodes: Sequence[str]) -> Free:
+        """What is free on these drives, or on all that may be used."""
+        drives = _given(found, nodes) if nodes else [drive for drive in found.drives if drive.allocatable]
+        return {drive.name: found.free[drive.uuid] for drive in drives}
+
+    def _wait_for_sync(self, what: str, name: str, progress: Progress) -> None:
+        """Wait until the volume's images are alike. The kernel goes on with that, whoever waits."""
+        while True:
+            volume = look(self.vg).volumes.get(name)
+            if volume is None:
+                raise Mismatch(f"cannot {what}: the logical volume {self.vg}/{name} has gone")
+            if any(image.broken for image in volume.images):
+                raise VolumeFailed(f"cannot {what}: a drive failed while {self.vg}/{name} was synchronized")
+            if not volume.syncing:
+                return
+            progress(int(volume.percent))
+            time.sleep(POLL)
+
+    @contextmanager
+    def _device(self, name: str, flags: int, what: str) -> Iterator[tuple[int, int]]:
+        """The volume's device, open, and its size."""
+        with door(what):
+            descriptor = os.open(f"/dev/{self.vg}/{name}", flags | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                yield descriptor, os.lseek(descriptor, 0, os.SEEK_END)
+            finally:
+                os.close(descriptor)
+
+
+def _name(lun: str) -> str:
+    # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming another volume's name.
+    return str(uuid.UUID(lun))
+
+
+def _missing(found: Group) -> list[Drive]:
+    return [drive for drive in found.drives if drive.flagged or not drive.node]
+
+
+def _complete(found: Group, what: str) -> None:
+    """LVM allocates nothing in a volume group that misses a drive."""
+    if missing := _missing(found):
+        raise NoSpace(
+            f"cannot {what}: the volume group misses the drive with the physical volume {missing[0].uuid}; repair the LUNs "
+            "that lie on it and take it out of the pool, or bring it back"
+        )
+
+
+def _given(found: Group, nodes: Sequence[str]) -> list[Drive]:
+    """The drives with these device nodes. Raises `NoDrives` for one that cannot be used."""
+    by_node = {drive.node: drive for drive in found.drives if drive.allocatable}
+    try:
+        return [by_node[os.path.realpath(node)] for node in nodes]
+    except KeyError as error:
+        raise NoDrives(f"{error.args[0]} is no drive of this pool that new extents may be on") from None
+
+
+def _ends(volume: Volume) -> Ends:
+    used = frozenset(piece.drive.name for image in volume.images for piece in image.pieces)
+    last = [piece for image in volume.images for piece in image.pieces[-1:]]
+    if not volume.raid:
+        (pieces,) = (image.pieces for image in volume.images)
+        last = [piece for piece in pieces if piece.place == pieces[-1].place]
+    # LVM has one type for a volume that lies on one drive and one that goes from drive to drive.
+    on = volume.raid or len(last) > 1 or SPAN_TAG in volume.tags
+    return Ends(tuple(piece.drive.name for piece in last), used, volume.columns, on)
+
+
+def _check_apart(what: str, volume: Volume) -> None:
+    """No drive may be in two images of a RAID: its loss would be the loss of both."""
+    seen: set[str] = set()
+    for image in volume.images:
+        drives = {piece.drive.uuid for piece in image.pieces}
+        if seen & drives:
+            raise Refused(f"cannot {what}: LVM would put two columns or copies on one drive")
+        seen |= drives
+
+
+def _part(progress: Progress, start: int, end: int) -> Progress:
+    """The progress of a part of the work, whose hundred percent are those from `start` to `end` of the whole."""
+    return lambda percent: progress(start + percent * (end - start) // 100)
+
+
+def _range(descriptor: int, request: int, offset: int, length: int) -> None:
+    fcntl.ioctl(descriptor, request, struct.pack("QQ", offset, length))
