@@ -140,7 +140,7 @@ def test_it_knows_identity_targets_and_sessions(hardware: Hardware, facts: list[
     disk = facts[0]
     assert isinstance(disk, Disk)
     found = hardware.identity(disk)
-    assert (found.vendor, found.product, found.serial) == ("LIO-ORG", "vdsprovd", LUN)
+    assert (found.vendor, found.product, found.serial) == ("LIO-ORG ", "vdsprovd        ", LUN)
     assert hardware.has_target(IQN)
     assert not hardware.has_target(IQN + "x")
     assert list(hardware.sessions(IQN)) == []

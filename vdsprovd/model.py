@@ -6,9 +6,12 @@ Sizes are bytes.
 """
 
 from enum import Enum
-from typing import Self, cast
+from typing import Final, Self, cast
 
 import msgspec
+
+NULL_GUID: Final = "00000000-0000-0000-0000-000000000000"
+"""GUID_NULL: no object."""
 
 
 class VdsEnum(str, Enum):

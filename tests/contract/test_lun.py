@@ -171,13 +171,23 @@ def test_a_deleted_lun_leaves_nothing(array: Array) -> None:
 
 @pytest.mark.shows("Lun.GetIdentificationData")
 def test_identification_follows_the_id(array: Array) -> None:
-    """Serial number and NAA designator are made of the LUN's id, and stay through restart and reboot."""
+    """Serial number and designators are made of the LUN's id, and stay through restart and reboot."""
     lun = array.make_lun()
     found = array.call("Lun.GetIdentificationData", id=lun)["properties"]
-    assert (found["serialNumber"], found["vendorId"], found["productId"]) == (lun, "LIO-ORG", "vdsprovd")
-    naa = found["deviceIdDescriptor"]["identifiers"][0]
-    assert (naa["codeSet"], naa["type"]) == ("binary", "fcph_name")
-    assert base64.b64decode(naa["identifier"]).hex() == "6001405" + lun.replace("-", "")[:25]
+    assert found["serialNumber"] == lun
+    assert (found["vendorId"], found["productId"], found["productRevision"]) == ("LIO-ORG ", "vdsprovd        ", "4.0 ")
+    assert (found["deviceType"], found["deviceTypeModifier"], found["commandQueueing"]) == (0, 0, True)
+    assert (found["busType"], found["interconnects"]) == ("iscsi", [])
+    identifiers = found["deviceIdDescriptor"]["identifiers"]
+    assert [(entry["codeSet"], entry["type"]) for entry in identifiers] == [
+        ("binary", "fcph_name"),
+        ("ascii", "vendor_id"),
+        ("binary", "logical_unit_group"),
+    ]
+    naa, t10, group = (base64.b64decode(entry["identifier"]) for entry in identifiers)
+    assert naa.hex() == "6001405" + lun.replace("-", "")[:25]
+    assert t10 == f"LIO-ORG vdsprovd:{lun}\0".encode()
+    assert group == bytes(4)
     for again in (array.restart, array.reboot):
         again()
         assert array.call("Lun.GetIdentificationData", id=lun)["properties"] == found

@@ -235,25 +235,85 @@ def test_data_outlives_the_daemon_and_growth_is_seen(lio: LioArray, target: str,
     assert lio.call("IscsiTarget.GetConnectedInitiators", id=target) == {"initiatorList": []}
 
 
+LOGICAL_UNIT, PORT, TARGET = 0, 1, 2
+"""Whose a designator is: its association (SPC-4 7.8.6.2)."""
+CODE_SETS = {"binary": 1, "ascii": 2, "utf8": 3}
+TYPES = {"vendor_id": 1, "fcph_name": 3, "logical_unit_group": 6}
+
+
+def inquiry(disk: str, page: int | None = None) -> bytes:
+    """The bytes with which the target answers INQUIRY, or INQUIRY for a VPD page: by sg_raw, which reads nothing into
+    them."""
+    cdb = ["12", "00" if page is None else "01", f"{page or 0:02x}", "02", "00", "00"]
+    done = subprocess.run(["sg_raw", "--binary", "--request=512", disk, *cdb], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def designators(page: bytes) -> list[tuple[int, int, int, bytes]]:
+    """Page 0x83 taken apart: association, code set, type and bytes of each designator, in order."""
+    assert page[:2] == b"\x00\x83"
+    assert len(page) == 4 + int.from_bytes(page[2:4], "big")
+    found, offset = [], 4
+    while offset < len(page):
+        code_set, kind, length = page[offset], page[offset + 1], page[offset + 3]
+        found.append((kind >> 4 & 3, code_set & 15, kind & 15, page[offset + 4 : offset + 4 + length]))
+        offset += 4 + length
+    return found
+
+
+@pytest.mark.shows("Lun.GetIdentificationData")
 def test_identification_is_what_the_initiator_reads(lio: LioArray, target: str, session: Login) -> None:
-    """The logical unit's designators of page 0x83 and the serial number are byte for byte GetIdentificationData's."""
-    lun = lio.make_lun(mask=INITIATOR)
+    """INQUIRY, the unit serial number page and the device identification page are byte for byte what
+    GetIdentificationData says, but for the designators of the path; they, and nothing else, are left out."""
+    lun, name = lio.make_lun(mask=INITIATOR), lio.name_of(target)
     lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
     session.login()
     known = lio.call("Lun.GetIdentificationData", id=lun)["properties"]
-    page = bytes.fromhex(run("sg_inq", "-p", "0x83", "--hex", "--hex", "--hex", session.disk).replace("\n", " "))
-    read, offset = [], 4
-    while offset < len(page):
-        code_set, kind, length = page[offset] & 15, page[offset + 1], page[offset + 3]
-        # Association 0 is the logical unit; 6 is LIO's logical unit group, the same for every LUN.
-        if kind & 0x30 == 0 and kind & 15 != 6:
-            read.append((code_set, kind & 15, page[offset + 4 : offset + 4 + length]))
-        offset += 4 + length
-    code_sets, kinds = {"binary": 1, "ascii": 2}, {"fcph_name": 3, "vendor_id": 1}
-    assert read == [
-        (code_sets[entry["codeSet"]], kinds[entry["type"]], base64.b64decode(entry["identifier"]))
+
+    standard = inquiry(session.disk)
+    assert (known["deviceType"], known["deviceTypeModifier"]) == (standard[0], standard[1])
+    assert known["commandQueueing"] == bool(standard[7] & 2)
+    assert known["vendorId"].encode() == standard[8:16]
+    assert known["productId"].encode() == standard[16:32]
+    assert known["productRevision"].encode() == standard[32:36]
+
+    serial = known["serialNumber"].encode() + b"\0"
+    assert inquiry(session.disk, 0x80) == bytes([0, 0x80, 0, len(serial)]) + serial
+
+    page = designators(inquiry(session.disk, 0x83))
+    assert [entry[1:] for entry in page if entry[0] == LOGICAL_UNIT] == [
+        (CODE_SETS[entry["codeSet"]], TYPES[entry["type"]], base64.b64decode(entry["identifier"]))
         for entry in known["deviceIdDescriptor"]["identifiers"]
     ]
+    relative_port, port_group, port_name, target_name = (entry for entry in page if entry[0] != LOGICAL_UNIT)
+    assert relative_port[:3] == (PORT, 1, 4)
+    assert port_group == (PORT, 1, 5, bytes(4))
+    assert (*port_name[:3], port_name[3].rstrip(b"\0")) == (PORT, 3, 8, f"{name},t,0x0001".encode())
+    assert (*target_name[:3], target_name[3].rstrip(b"\0")) == (TARGET, 3, 8, name.encode())
+
+
+def test_identification_follows_the_kernel_s_attributes(lio: LioArray, target: str, session: Login) -> None:
+    """A company id and a logical unit group that somebody else set are in the answer as they are in the page."""
+    lun = lio.make_lun(mask=INITIATOR)
+    (disk,) = Path("/sys/kernel/config/target/core").glob(f"fileio_*/{lun}")
+    group = Path("/sys/kernel/config/target/core/alua/lu_gps/others")
+    group.mkdir()
+    try:
+        (group / "lu_gp_id").write_text("258")
+        (disk / "alua_lu_gp").write_text("others")
+        (disk / "wwn/company_id").write_text("0xabcdef")
+        lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+        session.login()
+        page = [entry[3] for entry in designators(inquiry(session.disk, 0x83)) if entry[0] == LOGICAL_UNIT]
+        known = lio.call("Lun.GetIdentificationData", id=lun)["properties"]["deviceIdDescriptor"]["identifiers"]
+        assert [base64.b64decode(entry["identifier"]) for entry in known] == page
+        assert page[0].hex() == "6abcdef" + lun.replace("-", "")[:25]
+        assert page[2] == bytes([0, 0, 1, 2])
+    finally:
+        session.end()
+        (disk / "alua_lu_gp").write_text("NULL")  # back to the default one
+        group.rmdir()
 
 
 def test_mutual_chap(lio: LioArray, target: str, session: Login) -> None:

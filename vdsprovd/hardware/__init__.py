@@ -17,7 +17,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from vdsprovd.model import Health, LunType, MaintenanceOperation, StorageBusType
+from vdsprovd.model import Health, LunType, MaintenanceOperation, StorageBusType, StorageIdentifier
 
 
 class Secret(str):
@@ -481,12 +481,14 @@ class BlockDevice(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What an initiator reads about a disk in INQUIRY and the serial number page."""
+    """What an initiator reads about a disk: INQUIRY's fields with their blanks, the serial number (VPD 0x80), and the
+    logical unit's own designators in the order of the device identification page (VPD 0x83)."""
 
     vendor: str
     product: str
     revision: str
     serial: str
+    designators: tuple[StorageIdentifier, ...]
 
 
 class Maintenance(Protocol):

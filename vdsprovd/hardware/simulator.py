@@ -36,6 +36,7 @@ from vdsprovd.hardware import (
     TargetNode,
     Unsupported,
     VolumeState,
+    designators,
 )
 from vdsprovd.model import Health, LunType, MaintenanceOperation
 
@@ -489,7 +490,17 @@ class Simulator:
     def identity(self, disk: Disk) -> Identity:
         if disk.key not in self.facts:
             raise Mismatch(f"the disk of LUN {disk.lun} is not there")
-        return Identity("LIO-ORG", "vdsprovd", "4.0", disk.lun)
+        return Identity(
+            "LIO-ORG ",
+            "vdsprovd        ",
+            "4.0 ",
+            disk.lun,
+            (
+                designators.naa(disk.lun),
+                designators.t10("LIO-ORG", "vdsprovd", disk.lun),
+                designators.logical_unit_group(0),
+            ),
+        )
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
         return [disk for disk in self.disks if disk.serial not in own]

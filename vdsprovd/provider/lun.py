@@ -9,6 +9,7 @@ from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, reali
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Association, Controller, Entity, Inventory, Port, Target
 from vdsprovd.model import (
+    NULL_GUID,
     AsyncOutputType,
     Hints,
     Hints2,
@@ -19,9 +20,6 @@ from vdsprovd.model import (
     PortProperties,
     StorageBusType,
     StorageDeviceIdDescriptor,
-    StorageIdentifier,
-    StorageIdentifierCodeSet,
-    StorageIdentifierType,
     Struct,
     TransitionState,
 )
@@ -44,9 +42,6 @@ _USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CA
 
 LUNS_PER_TARGET = 16384
 """Logical unit numbers that SCSI's flat addressing can express (SAM-5 4.7.7)."""
-
-_NAA_PREFIX = "6001405"
-"""NAA 6, and LIO's company id, in the device identification page."""
 
 
 class LunPropertiesReply(Struct, frozen=True):
@@ -125,25 +120,18 @@ class Lun(Interface):
 
     @method(Role.VIEWER, *_USUAL)
     async def get_identification_data(self, lun: inventory.Lun) -> LunInformationReply:
-        """What an initiator reads from INQUIRY and the VPD pages 0x80 and 0x83: the key by which backup software finds
-        the LUN among its host's disks. (IVdsLun::GetIdentificationData)"""
+        """What an initiator reads from INQUIRY and the VPD pages 0x80 and 0x83, byte for byte: the key by which backup
+        software finds the LUN among its host's disks. (IVdsLun::GetIdentificationData)
+
+        Vendor, product and revision have the blanks that fill their fields, the serial number is page 0x80's without
+        the NUL at its end. Of page 0x83 there are the designators of the logical unit (association 0), in the page's
+        order, which are the same on every host and path. Those of the port and of the target are left out: a LUN has
+        others on each path, and VDS's structure cannot tell whose they are.
+        """
         _check_there(lun)
         with self.context.operations.holds.hold(shared=[lun.id]):
             work = self.context.work(self.context.hardware.identity, facts.disk(self.inventory, lun))
-            read = await self.context.guarded(work, lun.id)
-        digits = "".join(digit for digit in read.serial if digit in "0123456789abcdefABCDEF")
-        designators = (
-            StorageIdentifier(
-                StorageIdentifierCodeSet.BINARY,
-                StorageIdentifierType.FCPH_NAME,
-                bytes.fromhex((_NAA_PREFIX + digits)[:32].ljust(32, "0")),
-            ),
-            StorageIdentifier(
-                StorageIdentifierCodeSet.ASCII,
-                StorageIdentifierType.VENDOR_ID,
-                f"{read.vendor:<8}{read.product}:{read.serial}\0".encode(),
-            ),
-        )
+            found = await self.context.guarded(work, lun.id)
         return LunInformationReply(
             LunInformation(
                 version=1,
@@ -151,12 +139,12 @@ class Lun(Interface):
                 device_type_modifier=0,
                 command_queueing=True,
                 bus_type=StorageBusType.ISCSI,
-                vendor_id=read.vendor,
-                product_id=read.product,
-                product_revision=read.revision,
-                serial_number=read.serial,
-                disk_signature="00000000-0000-0000-0000-000000000000",
-                device_id_descriptor=StorageDeviceIdDescriptor(1, designators),
+                vendor_id=found.vendor,
+                product_id=found.product,
+                product_revision=found.revision,
+                serial_number=found.serial,
+                disk_signature=NULL_GUID,
+                device_id_descriptor=StorageDeviceIdDescriptor(1, found.designators),
                 interconnects=(),
             )
         )

@@ -213,13 +213,7 @@ class Lio:
 
     def identity(self, disk: Disk) -> Identity:
         with configfs.door(f"read the identity of LUN {disk.lun}"):
-            wwn = configfs.disk(disk.lun, disk.number) / "wwn"
-            serial = configfs.read(wwn / "vpd_unit_serial")
-            vendor, product, revision = (
-                configfs.read(wwn / name) if (wwn / name).exists() else ""
-                for name in ("vendor_id", "product_id", "revision")
-            )
-        return Identity(*(value.rpartition(": ")[2].strip() for value in (vendor, product, revision, serial)))
+            return reader.identity(configfs.disk(disk.lun, disk.number))
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
         return drives.devices(own)

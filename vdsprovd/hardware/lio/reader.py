@@ -7,7 +7,21 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from vdsprovd.hardware import Access, Acl, Credentials, Disk, Fact, Grant, Group, Listener, Secret, TargetNode, Unit
+from vdsprovd.hardware import (
+    Access,
+    Acl,
+    Credentials,
+    Disk,
+    Fact,
+    Grant,
+    Group,
+    Identity,
+    Listener,
+    Secret,
+    TargetNode,
+    Unit,
+    designators,
+)
 from vdsprovd.hardware.lio import configfs
 
 log = logging.getLogger(__name__)
@@ -15,6 +29,7 @@ log = logging.getLogger(__name__)
 _INFO = re.compile(r"File: (?P<path>.*\S)\s+Size: (?P<size>\d+)\s+Mode:")
 _HBA = re.compile(r"(?P<kind>fileio|iblock)_(?P<number>\d+)")
 _ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
+_LU_GROUP = re.compile(r"^LU Group ID: (\d+)", re.MULTILINE)
 _UNSET = ("", "NULL")
 
 AUTHENTICATION = {
@@ -27,6 +42,13 @@ AUTHENTICATION = {
 
 ACCESS = "alua/default_tg_pt_gp/alua_access_state"
 """The attribute of a storage object that holds its ALUA access state."""
+_IDENTITY = {
+    "vendor_id": "LIO-ORG",
+    "product_id": "FILEIO",
+    "revision": "4.0",
+    "company_id": f"{designators.COMPANY:#x}",
+}
+"""Attributes of a storage object's wwn folder, and what kernels answer that do not have them yet (before 5.9)."""
 
 
 def facts() -> Iterator[Fact]:
@@ -69,6 +91,27 @@ def _access(folder: Path) -> Access:
     except (FileNotFoundError, ValueError):
         # Half made; or in a state that we do not set, which is put right like any other setting.
         return Access.UNAVAILABLE
+
+
+def identity(folder: Path) -> Identity:
+    """What the kernel answers initiators about the storage object, from the attributes of which it makes its answer."""
+    serial = configfs.read(folder / "wwn/vpd_unit_serial").rpartition(": ")[2]
+    vendor, product, revision, company = (
+        configfs.read(folder / "wwn" / name) if (folder / "wwn" / name).exists() else default
+        for name, default in _IDENTITY.items()
+    )
+    group = _LU_GROUP.search(configfs.read(folder / "alua_lu_gp"))
+    return Identity(
+        f"{vendor:<8}",
+        f"{product:<16}",
+        f"{revision:<4}",
+        serial,
+        (
+            designators.naa(serial, int(company, 16)),
+            designators.t10(vendor, product, serial),
+            *([designators.logical_unit_group(int(group[1]))] if group else []),
+        ),
+    )
 
 
 def _is_uuid(name: str) -> bool:
