@@ -19,13 +19,17 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from tests import conformance
 from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
+    Access,
     BlockDevice,
     Condition,
     Disk,
+    InitiatorConnection,
     Listener,
     Mismatch,
     Pool,
@@ -52,6 +56,7 @@ DRIVE_SIZE = 64 * MIB
 """What a drive of array2 holds; LVM takes a little of it."""
 OTHER_INITIATOR = "iqn.2026-11.org.example:elsewhere"
 ADDRESS = "10.77.0.1"
+SECRET = "twelve-bytes"
 SPACE = GIB
 """The size of the simulator's pools."""
 
@@ -291,6 +296,14 @@ class Array(ABC):
         """What array0's pool of that name is on is not there, for a while."""
 
     @abstractmethod
+    def logged_in(self, target: str, *ports: int) -> AbstractContextManager[None]:
+        """This host's initiator is logged in to the target, whose id is given, at the portals of these TCP ports."""
+
+    @abstractmethod
+    def set_access(self, lun: str, access: Access) -> None:
+        """Somebody sets the LUN's ALUA access state."""
+
+    @abstractmethod
     def lose_portal(self, target: str) -> None:
         """Somebody removes the portals of portal group 1 of the target of that IQN."""
 
@@ -376,6 +389,21 @@ class SimulatedArray(Array):
         self.stop()
         self.hardware = Simulator(self.pools, [ADDRESS, "127.0.0.1"], [INITIATOR])
         self.start()
+
+    @contextmanager
+    def logged_in(self, target: str, *ports: int) -> Iterator[None]:
+        name = self.name_of(target)
+        listeners = [fact for fact in self.hardware.facts.values() if isinstance(fact, Listener)]
+        tags = {fact.port: fact.tag for fact in listeners if fact.target == name}
+        self.hardware.connected[name] = [
+            InitiatorConnection(tags[port], (INITIATOR,), ADDRESS, (ADDRESS, port)) for port in ports
+        ]
+        yield
+        del self.hardware.connected[name]
+
+    def set_access(self, lun: str, access: Access) -> None:
+        (disk,) = (fact for fact in self.hardware.facts.values() if isinstance(fact, Disk) and fact.lun == lun)
+        self.hardware.facts[disk.key] = msgspec.structs.replace(disk, access=access)
 
     def lose_portal(self, target: str) -> None:
         for fact in list(self.hardware.facts.values()):
@@ -549,6 +577,26 @@ class LioArray(Array):
 
     def plug_drive(self, name: str) -> None:
         raise NotImplementedError
+
+    @contextmanager
+    def logged_in(self, target: str, *ports: int) -> Iterator[None]:
+        name = self.name_of(target)
+        self.call("IscsiTarget.SetSharedSecret", id=target, targetSharedSecret=SECRET)
+        try:
+            for port in ports:
+                node = ("iscsiadm", "-m", "node", "-T", name, "-p", f"{ADDRESS}:{port}")
+                run(*node, "-o", "new")
+                for key, value in (("authmethod", "CHAP"), ("username", INITIATOR), ("password", SECRET)):
+                    run(*node, "-o", "update", "-n", f"node.session.auth.{key}", "-v", value)
+                run(*node, "--login")
+            yield
+        finally:
+            run("iscsiadm", "-m", "node", "-T", name, "--logout", check=False)
+            run("iscsiadm", "-m", "node", "-T", name, "-o", "delete", check=False)
+
+    def set_access(self, lun: str, access: Access) -> None:
+        (group,) = Path("/sys/kernel/config/target/core").glob(f"*/{lun}/alua/default_tg_pt_gp")
+        (group / "alua_access_state").write_text(str(access.value))
 
     def lose_portal(self, target: str) -> None:
         for portal in (group_folder(target) / "np").iterdir():

@@ -331,6 +331,40 @@ class StorageIdentifierType(VdsEnum):
     SCSI_NAME_STRING = "scsi_name_string", 8
 
 
+class PathStatus(VdsEnum):
+    """VDS_PATH_STATUS, of an initiator's path to a LUN."""
+
+    UNKNOWN = "unknown", 0
+    ONLINE = "online", 1
+    FAILED = "failed", 5
+    STANDBY = "standby", 7
+
+
+class LoadBalancePolicy(VdsEnum):
+    """VDS_LOADBALANCE_POLICY_ENUM."""
+
+    UNKNOWN = "unknown", 0
+    FAILOVER = "failover", 1
+    ROUND_ROBIN = "round_robin", 2
+    ROUND_ROBIN_WITH_SUBSET = "round_robin_with_subset", 3
+    DYN_LEAST_QUEUE_DEPTH = "dyn_least_queue_depth", 4
+    WEIGHTED_PATHS = "weighted_paths", 5
+    LEAST_BLOCKS = "least_blocks", 6
+    VENDOR_SPECIFIC = "vendor_specific", 7
+
+
+class ProviderLbSupportFlag(VdsEnum):
+    """VDS_PROVIDER_LBSUPPORT_FLAG: the load balance policies that can be set."""
+
+    FAILOVER = "failover", 0x1
+    ROUND_ROBIN = "round_robin", 0x2
+    ROUND_ROBIN_WITH_SUBSET = "round_robin_with_subset", 0x4
+    DYN_LEAST_QUEUE_DEPTH = "dyn_least_queue_depth", 0x8
+    WEIGHTED_PATHS = "weighted_paths", 0x10
+    LEAST_BLOCKS = "least_blocks", 0x20
+    VENDOR_SPECIFIC = "vendor_specific", 0x40
+
+
 class HwProviderType(VdsEnum):
     """VDS_HWPROVIDER_TYPE: the interconnect of a hardware provider."""
 
@@ -684,6 +718,36 @@ class IpAddress(Struct, frozen=True):
     type: IpAddressType
     text_address: str
     port: int
+
+
+class PathId(Struct, frozen=True):
+    """VDS_PATH_ID: the path's number, which stays the same as long as there is the path; `sourceId` is always 0."""
+
+    source_id: int
+    path_id: int
+
+
+class PathInfo(Struct, frozen=True):
+    """VDS_PATH_INFO, of an iSCSI path.
+
+    `targetPortalId` is null when the portal is not known any more; `initiatorAdapterId` always is, since the provider
+    does not know the host's adapters. An initiator's portal has no TCP port: it is 0.
+    """
+
+    path_id: PathId
+    type: HwProviderType
+    status: PathStatus
+    target_portal_id: str
+    initiator_adapter_id: str
+    initiator_portal_ip_addr: IpAddress
+
+
+class PathPolicy(Struct, frozen=True):
+    """VDS_PATH_POLICY; `weight` matters only with weighted_paths."""
+
+    path_id: PathId
+    primary_path: bool
+    weight: int = 0
 
 
 class PortalProperties(Struct, frozen=True):

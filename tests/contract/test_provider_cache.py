@@ -50,6 +50,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "Lun.SetMask": {"unmaskingList": ""},
     "Lun.SetStatus": {"status": "online"},
     "LunNaming.SetFriendlyName": {"friendlyName": "x"},
+    "LunMpio.SetLoadBalancePolicy": {"policy": "round_robin"},
     "IscsiTarget.SetFriendlyName": {"friendlyName": "x"},
     "IscsiTarget.RememberInitiatorSharedSecret": {"initiatorName": INITIATOR},
     "IscsiPortalGroup.AddPortal": {"portalId": "x"},
@@ -208,6 +209,7 @@ GONE = (
     "LunNaming",
     "LunNumber",
     "LunIscsi",
+    "LunMpio",
     "IscsiTarget",
     "IscsiPortalGroup",
 )

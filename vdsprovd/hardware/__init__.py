@@ -17,7 +17,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from vdsprovd.model import Health, LunType, MaintenanceOperation, StorageBusType, StorageIdentifier
+from vdsprovd.model import Health, LunType, MaintenanceOperation, PathStatus, StorageBusType, StorageIdentifier
 
 
 class Secret(str):
@@ -502,6 +502,26 @@ class Maintenance(Protocol):
         """Put out the light. Raises as `start`."""
 
 
+PortalAddress = tuple[str, int]
+"""An address without brackets, and a TCP port."""
+
+
+class InitiatorConnection(msgspec.Struct, frozen=True):
+    """An initiator's connection to a portal group, from one of its addresses to one portal."""
+
+    tag: int
+    initiators: tuple[str, ...]
+    """Whose it is; several names when the host cannot tell which of them."""
+    address: str
+    """The initiator's, "" when it is not known any more."""
+    portal: PortalAddress | None
+    """None when the connection broke and the group has several."""
+    sure: bool = True
+    """Whether the host can tell that it is one to this target; others may share the portal."""
+    up: bool = True
+    """False while the session outlives a connection that broke."""
+
+
 class Hardware(Protocol):
     """One host's iSCSI target and the pools behind it."""
 
@@ -521,6 +541,14 @@ class Hardware(Protocol):
 
     def sessions(self, target: str) -> Collection[str]:
         """Names of the initiators that are logged in to the target. Raises `Mismatch` when there is no such target."""
+
+    def connections(self, target: str) -> Collection[InitiatorConnection]:
+        """The connections of the initiators that are logged in to the target. Raises `Mismatch` when there is no such
+        target."""
+
+    def path_status(self, unit: Unit) -> PathStatus:
+        """How initiators reach the disk through the logical unit, by its ALUA states. Raises `Mismatch` when it is not
+        there."""
 
     def identity(self, disk: Disk) -> Identity:
         """What initiators read of the disk. Raises `Mismatch` when it is not there."""

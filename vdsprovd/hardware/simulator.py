@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import msgspec
 
 from vdsprovd.hardware import (
+    Access,
     Acl,
     BlockDevice,
     Condition,
@@ -21,6 +22,7 @@ from vdsprovd.hardware import (
     Fact,
     HardwareError,
     Identity,
+    InitiatorConnection,
     Layout,
     Leg,
     Maintenance,
@@ -34,11 +36,12 @@ from vdsprovd.hardware import (
     Space,
     Step,
     TargetNode,
+    Unit,
     Unsupported,
     VolumeState,
     designators,
 )
-from vdsprovd.model import Health, LunType, MaintenanceOperation
+from vdsprovd.model import Health, LunType, MaintenanceOperation, PathStatus
 
 SIMULATED_DRIVE = 1 << 30
 """Bytes of a drive that a pool takes."""
@@ -418,6 +421,13 @@ def _nobody_watches() -> None:
     pass
 
 
+_PATH_STATUS = {
+    Access.ACTIVE: PathStatus.ONLINE,
+    Access.STANDBY: PathStatus.STANDBY,
+    Access.UNAVAILABLE: PathStatus.FAILED,
+}
+
+
 class Simulator:
     """A host without a kernel target."""
 
@@ -430,7 +440,7 @@ class Simulator:
         self.pools = pools
         self.facts: dict[tuple[object, ...], Fact] = {}
         self._users: Counter[tuple[object, ...]] = Counter()
-        self.connected: dict[str, set[str]] = {}
+        self.connected: dict[str, list[InitiatorConnection]] = {}
         self.fault: Callable[[Step], None] | None = None
         self.scan_fault: HardwareError | None = None
         self.delay = 0.0
@@ -485,7 +495,19 @@ class Simulator:
     def sessions(self, target: str) -> Collection[str]:
         if TargetNode(target).key not in self.facts:
             raise Mismatch(f"target {target} is not there")
-        return sorted(self.connected.get(target, ()))
+        return sorted({name for connection in self.connected.get(target, ()) for name in connection.initiators})
+
+    def connections(self, target: str) -> Collection[InitiatorConnection]:
+        if TargetNode(target).key not in self.facts:
+            raise Mismatch(f"target {target} is not there")
+        return list(self.connected.get(target, ()))
+
+    def path_status(self, unit: Unit) -> PathStatus:
+        if unit.key not in self.facts:
+            raise Mismatch(f"{unit} is not there")
+        disk = self.facts[Disk, unit.lun]
+        assert isinstance(disk, Disk)
+        return _PATH_STATUS[disk.access]
 
     def identity(self, disk: Disk) -> Identity:
         if disk.key not in self.facts:

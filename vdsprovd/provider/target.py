@@ -212,7 +212,10 @@ class IscsiTarget(Interface):
 
     @method(Role.VIEWER, *_USUAL)
     async def get_connected_initiators(self, target: Target) -> InitiatorsReply:
-        """The iSCSI names of the initiators that are logged in now. (IVdsIscsiTarget::GetConnectedInitiators)"""
+        """The iSCSI names of the initiators that are logged in now. (IVdsIscsiTarget::GetConnectedInitiators)
+
+        One whose connection broke counts until the kernel gives its session up, some seconds later.
+        """
         # Waits for a change of the target that is under way: what it removes would look like proof of corruption.
         async with self.context.reshaping([target.id]):
             if self.inventory.get(Target, target.id) is None:

@@ -22,6 +22,7 @@ from vdsprovd.hardware import (
     Grant,
     Group,
     Identity,
+    InitiatorConnection,
     Listener,
     Maintenance,
     Mismatch,
@@ -33,7 +34,8 @@ from vdsprovd.hardware import (
     drives,
     enclosures,
 )
-from vdsprovd.hardware.lio import configfs, reader
+from vdsprovd.hardware.lio import configfs, reader, sessions
+from vdsprovd.model import PathStatus
 
 PRODUCT = "vdsprovd"
 INITIATOR_NAME = Path("/etc/iscsi/initiatorname.iscsi")
@@ -197,19 +199,18 @@ class Lio:
         return (configfs.ISCSI / target).exists()
 
     def sessions(self, target: str) -> Collection[str]:
-        found = set()
         with configfs.door(f"read the sessions of {target}"):
-            path = configfs.ISCSI / target
-            if not path.exists():
+            if not self.has_target(target):
                 raise Mismatch(f"target {target} is not in the kernel")
-            for group in configfs.folders(path):
-                if not group.startswith("tpgt_"):
-                    continue
-                for initiator in configfs.folders(path / group / "acls"):
-                    if not configfs.read(path / group / "acls" / initiator / "info").startswith("No active"):
-                        found.add(initiator)
-                found.update(configfs.read(path / group / "dynamic_sessions").replace("\0", "\n").split())
-        return sorted(found)
+            return sorted({*(entry.initiator for entry in sessions.of_target(target)), *sessions.without_acl(target)})
+
+    def connections(self, target: str) -> Collection[InitiatorConnection]:
+        with configfs.door(f"read the connections of {target}"):
+            return sessions.connections(target)
+
+    def path_status(self, unit: Unit) -> PathStatus:
+        with configfs.door(f"read the ALUA state of {unit}"):
+            return reader.path_status(unit)
 
     def identity(self, disk: Disk) -> Identity:
         with configfs.door(f"read the identity of LUN {disk.lun}"):

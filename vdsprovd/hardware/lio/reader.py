@@ -23,6 +23,7 @@ from vdsprovd.hardware import (
     designators,
 )
 from vdsprovd.hardware.lio import configfs
+from vdsprovd.model import PathStatus
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _INFO = re.compile(r"File: (?P<path>.*\S)\s+Size: (?P<size>\d+)\s+Mode:")
 _HBA = re.compile(r"(?P<kind>fileio|iblock)_(?P<number>\d+)")
 _ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
 _LU_GROUP = re.compile(r"^LU Group ID: (\d+)", re.MULTILINE)
+_ALUA = re.compile(r"^TG Port (Primary|Secondary) Access State: (.*)$", re.MULTILINE)
 _UNSET = ("", "NULL")
 
 AUTHENTICATION = {
@@ -54,14 +56,30 @@ _IDENTITY = {
 def facts() -> Iterator[Fact]:
     """Every fact of the host. Raises OSError when a folder or an attribute vanishes during the scan."""
     yield from _disks()
-    for target in configfs.folders(configfs.ISCSI):
-        # The folder also holds the fabric's own, such as discovery_auth.
-        if not target.startswith(("iqn.", "eui.", "naa.")):
-            continue
+    for target in targets():
         yield TargetNode(target)
-        for name in configfs.folders(configfs.ISCSI / target):
-            if name.startswith("tpgt_"):
-                yield from _group(target, int(name.removeprefix("tpgt_")))
+        for tag in tags(target):
+            yield from _group(target, tag)
+
+
+def targets() -> list[str]:
+    """The names of all targets. The folder also holds the fabric's own, such as discovery_auth."""
+    return [name for name in configfs.folders(configfs.ISCSI) if name.startswith(("iqn.", "eui.", "naa."))]
+
+
+def tags(target: str) -> list[int]:
+    """The tags of the target's portal groups."""
+    names = configfs.folders(configfs.ISCSI / target)
+    return [int(name.removeprefix("tpgt_")) for name in names if name.startswith("tpgt_")]
+
+
+def listeners(target: str, tag: int) -> Iterator[Listener]:
+    """The portals of a portal group."""
+    for name in configfs.folders(configfs.group(target, tag) / "np"):
+        if found := _ADDRESS.fullmatch(name):
+            yield Listener(target, tag, found["address"], int(found["port"]))
+        else:
+            log.warning("ignoring the portal %s of %s: its name is no address", name, target)
 
 
 def _disks() -> Iterator[Disk]:
@@ -140,11 +158,21 @@ def _group(target: str, tag: int) -> Iterator[Fact]:
             if name.startswith("lun_"):
                 unit = _linked(acl / name).name
                 yield Grant(target, tag, initiator, _number(name), _number(unit) if unit else -1)
-    for name in configfs.folders(path / "np"):
-        if found := _ADDRESS.fullmatch(name):
-            yield Listener(target, tag, found["address"], int(found["port"]))
-        else:
-            log.warning("ignoring the portal %s of %s: its name is no address", name, target)
+    yield from listeners(target, tag)
+
+
+def path_status(unit: Unit) -> PathStatus:
+    """What the ALUA states of the logical unit's port mean for the paths through it."""
+    folder = configfs.group(unit.target, unit.tag) / "lun" / f"lun_{unit.index}"
+    states = dict(_ALUA.findall(configfs.read(folder / "alua_tg_pt_gp")))
+    if states["Secondary"] == "Offline":
+        return PathStatus.FAILED
+    # In all other states (unavailable, offline, in transition) the kernel refuses to read and write.
+    return {
+        "Active/Optimized": PathStatus.ONLINE,
+        "Active/NonOptimized": PathStatus.ONLINE,
+        "Standby": PathStatus.STANDBY,
+    }.get(states["Primary"], PathStatus.FAILED)
 
 
 def _number(folder: str) -> int:
