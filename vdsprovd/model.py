@@ -376,6 +376,25 @@ class HwProviderType(VdsEnum):
     HYBRID = "hybrid", 5
 
 
+class VersionSupportFlag(VdsEnum):
+    """VDS_VERSION_SUPPORT_FLAG: the versions of VDS's interfaces. A name in Varlink cannot begin with a digit."""
+
+    V1_0 = "v1_0", 0x1
+    V1_1 = "v1_1", 0x2
+    V2_0 = "v2_0", 0x4
+    V2_1 = "v2_1", 0x8
+    V3_0 = "v3_0", 0x10
+
+
+class InterconnectFlag(VdsEnum):
+    """VDS_INTERCONNECT_FLAG: how a subsystem is reached."""
+
+    PCI_RAID = "pci_raid", 0x1
+    FIBRE_CHANNEL = "fibre_channel", 0x2
+    ISCSI = "iscsi", 0x4
+    SAS = "sas", 0x8
+
+
 class IscsiPortalStatus(VdsEnum):
     """VDS_ISCSI_PORTAL_STATUS; only online and offline can be set."""
 
@@ -675,25 +694,25 @@ class StorageIdentifier(Struct, frozen=True):
 class StorageDeviceIdDescriptor(Struct, frozen=True):
     """VDS_STORAGE_DEVICE_ID_DESCRIPTOR: the designators of VPD page 0x83, in the page's order."""
 
-    version: int
-    identifiers: tuple[StorageIdentifier, ...]
+    version: int = 1
+    identifiers: tuple[StorageIdentifier, ...] = ()
 
 
 class LunInformation(Struct, frozen=True):
-    """VDS_LUN_INFORMATION: what an initiator reads from INQUIRY and VPD pages 0x80 and 0x83."""
+    """VDS_LUN_INFORMATION: what an initiator reads from INQUIRY and VPD pages 0x80 and 0x83; "" is what it has not."""
 
-    version: int
-    device_type: int
-    device_type_modifier: int
-    command_queueing: bool
-    bus_type: StorageBusType
-    vendor_id: str
-    product_id: str
-    product_revision: str
-    serial_number: str
-    disk_signature: str
-    device_id_descriptor: StorageDeviceIdDescriptor
-    interconnects: tuple[str, ...]
+    version: int = 1
+    device_type: int = 0
+    device_type_modifier: int = 0
+    command_queueing: bool = False
+    bus_type: StorageBusType = StorageBusType.UNKNOWN
+    vendor_id: str = ""
+    product_id: str = ""
+    product_revision: str = ""
+    serial_number: str = ""
+    disk_signature: str = NULL_GUID
+    device_id_descriptor: StorageDeviceIdDescriptor = StorageDeviceIdDescriptor()
+    interconnects: tuple[str, ...] = ()
 
 
 class TargetProperties(Struct, frozen=True):

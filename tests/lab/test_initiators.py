@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, LioArray, run
+from vdsprovd.model import StorageIdentifierType
 
 pytestmark = pytest.mark.lab
 
@@ -291,6 +292,29 @@ def test_identification_is_what_the_initiator_reads(lio: LioArray, target: str, 
     assert port_group == (PORT, 1, 5, bytes(4))
     assert (*port_name[:3], port_name[3].rstrip(b"\0")) == (PORT, 3, 8, f"{name},t,0x0001".encode())
     assert (*target_name[:3], target_name[3].rstrip(b"\0")) == (TARGET, 3, 8, name.encode())
+
+
+@pytest.mark.shows("HwProviderPrivate.QueryIfCreatedLun")
+def test_a_disk_of_the_initiator_leads_to_its_lun(lio: LioArray, target: str, session: Login) -> None:
+    """With the bytes that a host reads of its disk, QueryIfCreatedLun finds the LUN."""
+    lun = lio.make_lun(mask=INITIATOR)
+    lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    session.login()
+    types = {kind.number: kind.value for kind in StorageIdentifierType}
+    code_sets = {number: name for name, number in CODE_SETS.items()}
+    identifiers = [
+        {"codeSet": code_sets[code_set], "type": types[kind], "identifier": base64.b64encode(identifier).decode()}
+        for _, code_set, kind, identifier in designators(inquiry(session.disk, 0x83))
+    ]
+    descriptor = {"version": 1, "identifiers": identifiers}
+    serial = inquiry(session.disk, 0x80)[4:].rstrip(b"\0").decode()
+    for information in (
+        {"serialNumber": serial},
+        {"deviceIdDescriptor": descriptor},
+        {"serialNumber": serial, "deviceIdDescriptor": descriptor},
+    ):
+        found = lio.call("HwProviderPrivate.QueryIfCreatedLun", devicePath=session.disk, lunInformation=information)
+        assert found == {"hresult": 0, "lunId": lun}
 
 
 def test_identification_follows_the_kernel_s_attributes(lio: LioArray, target: str, session: Login) -> None:

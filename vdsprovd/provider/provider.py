@@ -1,22 +1,28 @@
-"""The provider: IVdsProvider, IVdsHwProvider, IVdsHwProviderType, IVdsHwProviderStoragePools."""
+"""The provider: IVdsProvider, IVdsProviderSupport, IVdsHwProvider, IVdsHwProviderType, IVdsHwProviderType2,
+IVdsHwProviderPrivate, IVdsHwProviderStoragePools."""
 
 import platform
 import uuid
 from typing import Final
 
 from vdsprovd import __version__, model
+from vdsprovd.hardware import designators
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Controller, StoragePool, SubSystem
+from vdsprovd.inventory import Controller, Lun, StoragePool, SubSystem
 from vdsprovd.model import (
+    NULL_GUID,
     Hints2,
+    LunInformation,
     LunType,
     PoolAttributes,
     ProviderProperties,
     ProviderType,
+    StorageIdentifierType,
     StoragePoolProperties,
     StoragePoolType,
     Struct,
     SubSystemProperties,
+    VersionSupportFlag,
 )
 from vdsprovd.operations import Operation
 from vdsprovd.provider import recovery
@@ -55,6 +61,19 @@ class ProviderTypeReply(Struct, frozen=True):
     type: model.HwProviderType
 
 
+class VersionSupportReply(Struct, frozen=True):
+    """Versions of VDS's interfaces."""
+
+    version_support: tuple[VersionSupportFlag, ...]
+
+
+class CreatedLunReply(Struct, frozen=True):
+    """`hresult` is S_FALSE, and the id null, when there is no such LUN."""
+
+    hresult: int
+    lun_id: str
+
+
 class StoragePoolsReply(Struct, frozen=True):
     """Storage pools."""
 
@@ -86,6 +105,17 @@ class Provider(Interface):
             rebuild_priority=0,
         )
         return ProviderPropertiesReply(Hresult.S_OK, properties)
+
+
+class ProviderSupport(Interface):
+    """Which versions of VDS's interfaces the provider has."""
+
+    com = "IVdsProviderSupport"
+
+    @method(Role.VIEWER)
+    def get_version_support(self) -> VersionSupportReply:
+        """All versions, from that of Windows Server 2003 to that of 2008 R2. (IVdsProviderSupport::GetVersionSupport)"""
+        return VersionSupportReply(tuple(VersionSupportFlag))
 
 
 class HwProvider(Interface):
@@ -132,6 +162,43 @@ class HwProviderType(Interface):
     def get_provider_type(self) -> ProviderTypeReply:
         """Always iscsi. (IVdsHwProviderType::GetProviderType)"""
         return ProviderTypeReply(model.HwProviderType.ISCSI)
+
+
+class HwProviderType2(Interface):
+    """What kind of hardware provider this is, for those who know the newer kinds."""
+
+    com = "IVdsHwProviderType2"
+
+    @method(Role.VIEWER)
+    def get_provider_type2(self) -> ProviderTypeReply:
+        """Always iscsi, as GetProviderType. (IVdsHwProviderType2::GetProviderType2)"""
+        return ProviderTypeReply(model.HwProviderType.ISCSI)
+
+
+class HwProviderPrivate(Interface):
+    """Which of a host's disks are the provider's."""
+
+    com = "IVdsHwProviderPrivate"
+
+    @method(Role.VIEWER, Hresult.S_FALSE)
+    def query_if_created_lun(self, device_path: str, lun_information: LunInformation) -> CreatedLunReply:
+        """The LUN behind a host's disk; S_FALSE and a null id when it is none of this provider's.
+
+        The disk is known by its serial number (VPD 0x80) and the NAA designators of its device identification (VPD
+        0x83), whichever of both is given, byte for byte; when both are, both must fit. Nothing else is looked at, nor
+        is `devicePath`, which means something on that host only. (IVdsHwProviderPrivate::QueryIfCreatedLun)
+        """
+        serial, identifiers = lun_information.serial_number, lun_information.device_id_descriptor.identifiers
+        naas = [entry.identifier for entry in identifiers if entry.type is StorageIdentifierType.FCPH_NAME]
+        if serial:
+            lun = self.inventory.get(Lun, serial)
+            candidates = [lun] if lun else []
+        else:
+            candidates = list(self.inventory.all(Lun)) if naas else []
+        for lun in candidates:
+            if not naas or designators.naa(lun.id).identifier in naas:
+                return CreatedLunReply(Hresult.S_OK, lun.id)
+        return CreatedLunReply(Hresult.S_FALSE, NULL_GUID)
 
 
 class HwProviderStoragePools(Interface):

@@ -1,4 +1,4 @@
-"""A subsystem: IVdsSubSystem, IVdsSubSystemNaming, IVdsSubSystemIscsi, IVdsSubSystemImportTarget."""
+"""A subsystem: IVdsSubSystem, IVdsSubSystemNaming, IVdsSubSystemIscsi, IVdsSubSystemInterconnect, IVdsSubSystemImportTarget."""
 
 import uuid
 
@@ -14,6 +14,7 @@ from vdsprovd.model import (
     DriveProperties,
     Hints,
     Hints2,
+    InterconnectFlag,
     LunProperties,
     LunType,
     PortalProperties,
@@ -97,6 +98,12 @@ class IscsiNameReply(Struct, frozen=True):
     """An iSCSI name."""
 
     iscsi_name: str
+
+
+class InterconnectsReply(Struct, frozen=True):
+    """Interconnects."""
+
+    supported_interconnects_flag: tuple[InterconnectFlag, ...]
 
 
 class SubSystem(Interface):
@@ -452,6 +459,17 @@ class SubSystemIscsi(Interface):
     def _check_unused(self, name: str) -> None:
         if id := self.inventory.target_by_name.get(name):
             raise VdsError(Hresult.VDS_E_NAME_NOT_UNIQUE, f"there is a target {name} already", id)
+
+
+class SubSystemInterconnect(Interface):
+    """How a subsystem is reached."""
+
+    com = "IVdsSubSystemInterconnect"
+
+    @method(Role.VIEWER)
+    def get_supported_interconnects(self, sub_system: inventory.SubSystem) -> InterconnectsReply:
+        """Always iscsi alone. (IVdsSubSystemInterconnect::GetSupportedInterconnects)"""
+        return InterconnectsReply((InterconnectFlag.ISCSI,))
 
 
 class SubSystemImportTarget(Interface):
