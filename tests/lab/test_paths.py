@@ -69,7 +69,7 @@ def test_an_initiator_of_several_addresses(lio: LioArray) -> None:
     run("ip", "-6", "address", "add", "fd00::77/64", "dev", "lo", "nodad")
     try:
         for sub_system in lio.configuration["subsystem"]:
-            sub_system["portals"].append("[fd00::77]:3260")
+            sub_system["portals"].append("[fd00::77]:3262")
         lio.restart()
         target, group = lio.make_reachable_target()
         portals = lio.call("SubSystemIscsi.QueryPortals", id=lio.sub_system)["portals"]
@@ -79,7 +79,7 @@ def test_an_initiator_of_several_addresses(lio: LioArray) -> None:
         lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
         name = lio.name_of(target)
         with lio.logged_in(target, 3260):
-            node = ("iscsiadm", "-m", "node", "-T", name, "-p", "[fd00::77]:3260")
+            node = ("iscsiadm", "-m", "node", "-T", name, "-p", "[fd00::77]:3262")
             run(*node, "-o", "new")
             for key, value in (("authmethod", "CHAP"), ("username", INITIATOR), ("password", SECRET)):
                 run(*node, "-o", "update", "-n", f"node.session.auth.{key}", "-v", value)
