@@ -8,20 +8,21 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from tests import conformance
+from tests.lab.volume_group import TestDrive, VolumeGroup, volume_group
+from tests.programs import MIB, run
 from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
@@ -47,13 +48,15 @@ from vdsprovd.store import Store
 from vdsprovd.varlink import VarlinkError, activation
 from vdsprovd.varlink.client import Connection
 
-MIB = 1 << 20
 GIB = 1 << 30
+__all__ = ["MIB", "run"]  # as other tests have it from here
+
 INITIATOR = "iqn.2026-11.org.example:host1"
 DRIVES = ("drive0", "drive1", "drive2", "drive3")
 SPARES = ("spare0", "spare1")
-DRIVE_SIZE = 64 * MIB
-"""What a drive of array2 holds; LVM takes a little of it."""
+DRIVE_SIZE = 32 * MIB
+"""What a drive of array2 holds."""
+VOLUME_GROUP = "vdsprovd-test"
 OTHER_INITIATOR = "iqn.2026-11.org.example:elsewhere"
 ADDRESS = "10.77.0.1"
 SECRET = "twelve-bytes"
@@ -252,6 +255,9 @@ class Array(ABC):
     @abstractmethod
     def add_drives(self) -> None:
         """Configure one more subsystem, array2, with the pool vg0 of the drives DRIVES, and SPARES that are free."""
+
+    drive_size = DRIVE_SIZE
+    """The size of array2's drives."""
 
     def drives(self) -> dict[str, str]:
         """The ids of array2's drives, by the last part of their nodes' names."""
@@ -510,9 +516,14 @@ class LioArray(Array):
     the disk under them can fail."""
 
     kind = "lio"
+    drive_size = DRIVE_SIZE + MIB  # with LVM's own
 
     def __init__(self, folder: Path, pools_folder: Path) -> None:
         super().__init__(folder, pools_folder)
+        self.stack = ExitStack()
+        """What is to be taken down with the array."""
+        self.group: VolumeGroup
+        self._names: dict[str, TestDrive] = {}
         self.pid = 0
         self.log = folder / "log"
 
@@ -570,13 +581,35 @@ class LioArray(Array):
         self.start()
 
     def add_drives(self) -> None:
-        raise NotImplementedError
+        sizes = [DRIVE_SIZE // MIB] * len(DRIVES)
+        spare = [DRIVE_SIZE // MIB] * len(SPARES)
+        self.group = self.stack.enter_context(volume_group(self.folder, sizes, spare=spare, name=VOLUME_GROUP))
+        self._names = dict(zip((*DRIVES, *SPARES), (*self.group.drives, *self.group.spare), strict=True))
+        self.configuration["subsystem"].append(
+            {
+                "name": "array2",
+                "iqn-prefix": "iqn.2026-11.org.example",
+                "portals": [f"{ADDRESS}:3262"],
+                "drives": [drive.device for drive in self.group.spare],
+                "pool": [{"name": "vg0", "kind": "lvm", "vg": VOLUME_GROUP}],
+            }
+        )
+        self.restart()
+
+    def drives(self) -> dict[str, str]:
+        found = self.call("SubSystem.QueryDrives", id=self.sub_systems()["array2"])["drives"]
+        known = {self.identification(drive.device): name for name, drive in self._names.items()}
+        return {known[entry["identification"]]: entry["id"] for entry in found}
+
+    def identification(self, node: str) -> str:
+        """What the daemon takes a device-mapper device by."""
+        return Path(f"/sys/block/{Path(node).name}/dm/uuid").read_text().strip() or Path(node).name
 
     def pull_drive(self, name: str) -> None:
-        raise NotImplementedError
+        self._names[name].fail()
 
     def plug_drive(self, name: str) -> None:
-        raise NotImplementedError
+        self._names[name].mend()
 
     @contextmanager
     def logged_in(self, target: str, *ports: int) -> Iterator[None]:
@@ -648,13 +681,6 @@ def group_folder(target: str, tag: int = 1) -> Path:
 
 DISK = "vdsprovd-test"
 DISK_SIZE = 512 * MIB
-
-
-def run(*command: str, check: bool = True) -> str:
-    """Run a program and give its output."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @contextmanager

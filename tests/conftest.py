@@ -62,6 +62,7 @@ def lio(tmp_path: Path, disk: Path) -> Iterator[LioArray]:
         array.stop()
         print(array.log.read_text())
         clear_kernel()
+        array.stack.close()
         shutil.rmtree(disk / tmp_path.name)
 
 

@@ -16,9 +16,10 @@ from typing import cast
 
 from vdsprovd import __version__, addresses, config, notify
 from vdsprovd.cache import Cache
-from vdsprovd.config import EX_CONFIG, Config, ConfigError, RolesConfig
+from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Pool
 from vdsprovd.hardware.pools.files import FilesPool
+from vdsprovd.hardware.pools.lvm import LvmPool
 from vdsprovd.hardware.simulator import SimulatedPool, Simulator
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
@@ -164,15 +165,25 @@ async def serve(
 def _check_pools(configuration: Config, source: str) -> None:
     for number, sub_system in enumerate(configuration.subsystem):
         for place, pool in enumerate(sub_system.pool):
-            if not Path(pool.path).is_dir():
-                raise ConfigError(f"{source}: subsystem[{number}].pool[{place}].path: there is no folder {pool.path}")
+            key = f"{source}: subsystem[{number}].pool[{place}]"
+            if pool.kind == "files" and not Path(pool.path).is_dir():
+                raise ConfigError(f"{key}.path: there is no folder {pool.path}")
+            if pool.kind == "lvm":
+                try:
+                    LvmPool(pool.vg, pool.thin_pool or None).space()
+                except HardwareError as error:
+                    raise ConfigError(f"{key}.{'thin-pool' if pool.thin_pool else 'vg'}: {error}") from error
+
+
+def _pool(pool: PoolConfig) -> Pool:
+    if pool.kind == "lvm":
+        return LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
+    return FilesPool(Path(pool.path), sparse=pool.sparse)
 
 
 def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
     pools: dict[tuple[str, str], Pool] = {
-        (sub_system.name, pool.name): SimulatedPool(SIMULATED_SPACE)
-        if simulate
-        else FilesPool(Path(pool.path), sparse=pool.sparse)
+        (sub_system.name, pool.name): SimulatedPool(SIMULATED_SPACE) if simulate else _pool(pool)
         for sub_system in configuration.subsystem
         for pool in sub_system.pool
     }

@@ -38,9 +38,19 @@ class PoolConfig(_Table, frozen=True):
     """A table [[subsystem.pool]]."""
 
     name: _Name
-    kind: Literal["files"]
-    path: str
+    kind: Literal["files", "lvm"]
+    path: str = ""
     sparse: bool = False
+    vg: str = ""
+    thin_pool: str = ""
+    overwrite: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where the LUNs' bytes are, for people."""
+        if self.kind == "files":
+            return f"files in {self.path}"
+        return f"LVM volumes in {self.vg}{f'/{self.thin_pool}' if self.thin_pool else ''}"
 
 
 class SubSystemConfig(_Table, frozen=True):
@@ -104,6 +114,9 @@ def check(table: object, source: str) -> Config:
         for place, pool in enumerate(entry.pool):
             if pools.count(pool.name) > 1:
                 raise ConfigError(f"{key}.pool[{place}].name: {pool.name!r} is used twice")
+            _check_keys(pool, f"{key}.pool[{place}]")
+            if pool.kind == "lvm":
+                continue
             if not pool.path.startswith("/"):
                 raise ConfigError(f"{key}.pool[{place}].path: {pool.path!r} does not begin with /")
             # The kernel takes a comma for the end of a file's name, and cuts a name that is longer.
@@ -117,6 +130,23 @@ def check(table: object, source: str) -> Config:
             raise ConfigError(f"{source}: provider.{name}: {value!r} has a character that cannot be printed")
     return config
 
+
+def _check_keys(pool: PoolConfig, key: str) -> None:
+    """A pool has the keys of its kind and no others, and a volume group is in one pool's configuration as a whole."""
+    keys = {"files": ("path", "sparse"), "lvm": ("vg", "thin-pool", "overwrite")}
+    for field in msgspec.structs.fields(PoolConfig)[2:]:
+        given = getattr(pool, field.name) != field.default
+        if given and field.encode_name not in keys[pool.kind]:
+            raise ConfigError(f"{key}.{field.encode_name}: a pool of kind {pool.kind} has no such key")
+    needed = keys[pool.kind][0]
+    if not getattr(pool, needed):
+        raise ConfigError(f"{key}: a pool of kind {pool.kind} needs the key {needed}")
+    for name in (pool.vg, pool.thin_pool):
+        if name and not LVM_NAME.fullmatch(name):
+            raise ConfigError(f"{key}: {name!r} is no name of LVM's")
+
+
+LVM_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}")
 
 LONGEST_PATH = 210
 """Bytes; with the name of a LUN's file behind it that is what LIO can take."""

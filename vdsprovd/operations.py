@@ -36,6 +36,10 @@ class Holds:
         """Whether an exclusive operation runs on the object."""
         return id in self._exclusive
 
+    def needed(self, id: str) -> bool:
+        """Whether operations run that need the object to stay as it is."""
+        return bool(self._shared.get(id))
+
     def _free(self, exclusive: Iterable[str], shared: Iterable[str]) -> str | None:
         """The first object that stands in the way, or None."""
         for id in exclusive:

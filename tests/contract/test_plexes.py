@@ -22,7 +22,7 @@ def drives_of(array: Array, plex: str) -> list[str]:
     [("simple", 1, 1), ("span", 1, 1), ("stripe", 2, 1), ("mirror", 2, 2), ("parity", 3, 1), ("raid5", 3, 1)],
 )
 def test_types(drives: Array, type: str, drives_used: int, plexes: int) -> None:
-    """A LUN of each type that LVM has: of that type, of the size asked for, healthy, on as many drives."""
+    """A LUN of each type that LVM has: of that type, of the size asked for, healthy, on as many drives at least."""
     lun = drives.make_volume(type, 16 * MIB)
     found = properties(drives, lun)
     assert (found["type"], found["status"], found["health"]) == (type, "online", "healthy")
@@ -31,7 +31,7 @@ def test_types(drives: Array, type: str, drives_used: int, plexes: int) -> None:
     plexes_found = drives.plexes(lun)
     assert len(plexes_found) == plexes
     used = {name for plex in plexes_found for name in drives_of(drives, plex["id"])}
-    assert len(used) == drives_used
+    assert len(used) >= drives_used
     drives.reboot()
     assert properties(drives, lun) == found
 

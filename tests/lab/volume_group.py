@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.arrays import MIB, run
+from tests.programs import MIB, run
 
 JUNK = 0xA5
 """What every byte of a drive is before LVM gets it: a volume that is not zeroed shows it."""

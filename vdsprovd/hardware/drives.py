@@ -192,10 +192,14 @@ def component(folder: Path) -> Path | None:
     return next((link.resolve() for link in folder.glob("device/enclosure_device:*")), None)
 
 
+OWN = "a LUN of this host"
+"""Who holds a disk that is a LUN of ours, which this host logged in to."""
+
+
 def _holder(folder: Path, properties: Mapping[str, str], uses: Uses, own: Collection[str], online: bool) -> str:
     """Why the disk is not free, as sysfs, /proc and udev know."""
     if any(_serial(below, {}).lower() in own for below in _stack(folder)):
-        return "a LUN of this host"
+        return OWN
     if _text(folder / "size") == "0" and _text(folder / "removable") == "1":
         return "removable medium absent"
     if not online:

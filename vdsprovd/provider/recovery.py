@@ -5,6 +5,7 @@ is touched: not their targets, not their disks, not their logical units in a tar
 target of ours and is not in the store goes, so that nobody has access whom the masks do not name.
 """
 
+import asyncio
 import logging
 import socket
 import uuid
@@ -449,7 +450,18 @@ async def redrive(context: Context) -> None:
         with_drives = {pool.sub_system_id for pool in known.all(StoragePool) if pool.drives}
         for sub_system in list(known.all(SubSystem)):
             if sub_system.id in with_drives or configured[sub_system.name].drives:
+                await _quiet(context, sub_system)
                 await rescan(context, sub_system)
+
+
+async def _quiet(context: Context, sub_system: SubSystem) -> None:
+    """Wait, for a while, until no volume of the subsystem is being changed: the change tells of what it does itself."""
+    holds = context.operations.holds
+    for _ in range(20):
+        luns = (lun for lun in context.cache.inventory.all(Lun) if lun.sub_system_id == sub_system.id)
+        if not (holds.needed(sub_system.id) or any(holds.busy(lun.id) for lun in luns)):
+            return
+        await asyncio.sleep(0.1)
 
 
 async def readdress(context: Context) -> None:

@@ -19,10 +19,11 @@ def storage_pool(id: str, sub_system_id: str, configured: PoolConfig, pool: Pool
         id,
         sub_system_id,
         configured.name,
-        f"{configured.kind} in {configured.path}",
+        configured.place,
         block=pool.block,
         types=tuple(pool.types),
         drives=hasattr(pool, "members"),
+        thin=bool(configured.thin_pool),
     )
 
 
@@ -124,7 +125,8 @@ def _drives(
             device = by_node.get(member.node)
             before = by_member.get(member.id)
             name = device.identification if device else before.identification if before else member.id
-            held[name] = (device, pool.id, member)
+            # What is on it changes with each volume, and is its pool's business.
+            held[name] = (device and msgspec.structs.replace(device, holder=""), pool.id, member)
     for device in devices:
         if device.identification not in held and any(
             fnmatch.fnmatch(text, pattern)

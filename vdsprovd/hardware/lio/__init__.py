@@ -217,7 +217,8 @@ class Lio:
             return reader.identity(configfs.disk(disk.lun, disk.number))
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
-        return drives.devices(own)
+        with configfs.door("list the host's disks"):
+            return [disk for disk in drives.devices(own) if disk.holder != drives.OWN]
 
     def watch_drives(self, changed: Callable[[], None]) -> AbstractContextManager[None]:
         return drives.watch(changed)
