@@ -28,6 +28,7 @@ INTERFACES: tuple[type[api.Interface], ...] = (
     provider.HwProviderType,
     provider.HwProviderType2,
     provider.HwProviderPrivate,
+    provider.HwProviderPrivateMpio,
     provider.HwProviderStoragePools,
     storage_pool.StoragePool,
     sub_system.SubSystem,
@@ -53,6 +54,7 @@ INTERFACES: tuple[type[api.Interface], ...] = (
     target.IscsiTarget,
     portal_group.IscsiPortalGroup,
     portal.IscsiPortal,
+    portal.IscsiPortalLocal,
     async_operation.Async,
 )
 

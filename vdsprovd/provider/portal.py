@@ -93,6 +93,17 @@ class IscsiPortal(Interface):
         ]
 
 
+class IscsiPortalLocal(Interface):
+    """A portal, as this host's own initiator is to see it."""
+
+    com = "IVdsIscsiPortalLocal"
+
+    @method(Role.ADMIN, Hresult.VDS_E_NOT_SUPPORTED)
+    def set_ipsec_security_local(self, portal: Portal, security_flags: int, key: str | None = None) -> None:
+        """Always VDS_E_NOT_SUPPORTED, as VDS documents it. (IVdsIscsiPortalLocal::SetIpsecSecurityLocal)"""
+        raise ipsec(portal.id)
+
+
 def _groups(inventory: Inventory, portal: Portal) -> list[PortalGroup]:
     ids = inventory.groups_of_portal.get(portal.id)
     return [inventory.known(PortalGroup, id) for id in ids] if ids is not None else []

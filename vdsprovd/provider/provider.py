@@ -14,6 +14,7 @@ from vdsprovd.model import (
     Hints2,
     LunInformation,
     LunType,
+    PathStatus,
     PoolAttributes,
     ProviderProperties,
     ProviderType,
@@ -173,6 +174,28 @@ class HwProviderType2(Interface):
     def get_provider_type2(self) -> ProviderTypeReply:
         """Always iscsi, as GetProviderType. (IVdsHwProviderType2::GetProviderType2)"""
         return ProviderTypeReply(model.HwProviderType.ISCSI)
+
+
+class HwProviderPrivateMpio(Interface):
+    """The paths from a port of a Fibre Channel or SAS adapter."""
+
+    com = "IVdsHwProviderPrivateMpio"
+
+    @method(
+        Role.ADMIN,
+        Hresult.VDS_E_NOT_SUPPORTED,
+        never={"VDS_S_STATUSES_INCOMPLETELY_SET": "iSCSI has no paths from such ports"},
+    )
+    def set_all_path_statuses_from_hba_port(self, wwn_node: str, wwn_port: str, status: PathStatus) -> None:
+        """Always VDS_E_NOT_SUPPORTED: it is not for providers of iSCSI.
+
+        (IVdsHwProviderPrivateMpio::SetAllPathStatusesFromHbaPort)
+        """
+        raise VdsError(
+            Hresult.VDS_E_NOT_SUPPORTED,
+            "an iSCSI subsystem has no paths from ports of Fibre Channel or SAS adapters; see LunMpio for its paths",
+            self.context.provider_id,
+        )
 
 
 class HwProviderPrivate(Interface):
