@@ -156,3 +156,25 @@ def test_every_automagic_type_has_a_rule_for_no_wish() -> None:
     """Without any hint there is something to try for each automagic type."""
     for type in LunType:
         assert automagic.types(type, Hints2())
+
+
+@pytest.mark.shows("SubSystem.GetProperties", "VDS_S_PROPERTIES_INCOMPLETE")
+@pytest.mark.shows("SubSystem2.GetProperties2", "VDS_S_PROPERTIES_INCOMPLETE")
+@pytest.mark.shows("LunPlex.GetProperties", "VDS_S_PROPERTIES_INCOMPLETE")
+def test_what_is_not_known_while_a_pool_is_gone(array: Array) -> None:
+    """While a pool cannot be read a scan finds the subsystem degraded and its properties incomplete, and so are those of
+    the plexes whose volumes are missing; with the pool back they are whole."""
+    array.add_pool("files1")
+    lun = array.make_lun(pool="files1")
+    (plex,) = array.plexes(lun)
+    objects = (
+        ("SubSystem.GetProperties", array.sub_system),
+        ("SubSystem2.GetProperties2", array.sub_system),
+        ("LunPlex.GetProperties", plex["id"]),
+    )
+    with array.pool_gone("files1"):
+        array.call("HwProvider.Refresh")
+        assert [array.call(method, id=id)["hresult"] for method, id in objects] == [0x00042715] * 3
+        assert array.call("SubSystem.GetProperties", id=array.sub_system)["properties"]["health"] == "degraded"
+    array.call("HwProvider.Refresh")
+    assert [array.call(method, id=id)["hresult"] for method, id in objects] == [0] * 3

@@ -3,6 +3,7 @@
 import msgspec
 
 from vdsprovd import inventory
+from vdsprovd.hardware import Condition
 from vdsprovd.hresult import Hresult
 from vdsprovd.inventory import Drive, Lun
 from vdsprovd.model import (
@@ -11,7 +12,7 @@ from vdsprovd.model import (
     LunPlexProperties,
     Struct,
 )
-from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
+from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.provider.drive import DriveExtentsReply
 from vdsprovd.provider.hints import check, in_force
 from vdsprovd.provider.lun import HintsReply
@@ -39,10 +40,17 @@ class LunPlex(Interface):
 
     com = "IVdsLunPlex"
 
-    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
+    @method(Role.VIEWER, *_GETTER, Hresult.VDS_S_PROPERTIES_INCOMPLETE)
     def get_properties(self, plex: inventory.Plex) -> LunPlexPropertiesReply:
-        """The plex's type, size, status and health; those of a rebuild too. (IVdsLunPlex::GetProperties)"""
-        return LunPlexPropertiesReply(Hresult.S_OK, properties(self.inventory.known(Lun, plex.lun_id), plex))
+        """The plex's type, size, status and health; those of a rebuild too.
+
+        `hresult` is VDS_S_PROPERTIES_INCOMPLETE while the LUN's volume is missing. (IVdsLunPlex::GetProperties)
+        """
+        lun = self.inventory.known(Lun, plex.lun_id)
+        missing = lun.condition is Condition.MISSING
+        return LunPlexPropertiesReply(
+            Hresult.VDS_S_PROPERTIES_INCOMPLETE if missing else Hresult.S_OK, properties(lun, plex)
+        )
 
     @method(Role.VIEWER, *_GETTER)
     def get_lun(self, plex: inventory.Plex) -> LunReply:

@@ -27,7 +27,7 @@ from vdsprovd.model import (
 )
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names, recovery
-from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, SuccessReply, ipsec, method
+from vdsprovd.provider.api import Interface, Role, SuccessReply, ipsec, method
 from vdsprovd.provider.creation import Wish, check, create_lun, drives, largest_lun
 from vdsprovd.provider.nodes import check_partition, serve
 from vdsprovd.provider.provider import MaxLunSizeReply
@@ -111,10 +111,14 @@ class SubSystem(Interface):
 
     com = "IVdsSubSystem"
 
-    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
+    @method(Role.VIEWER, *_GETTER, Hresult.VDS_S_PROPERTIES_INCOMPLETE)
     def get_properties(self, sub_system: inventory.SubSystem) -> SubSystemPropertiesReply:
-        """The subsystem's properties; `flags` tell what it can do. (IVdsSubSystem::GetProperties)"""
-        return SubSystemPropertiesReply(Hresult.S_OK, self._properties(sub_system))
+        """The subsystem's properties; `flags` tell what it can do.
+
+        `hresult` is VDS_S_PROPERTIES_INCOMPLETE while a pool cannot be read: what it can do is not known then.
+        (IVdsSubSystem::GetProperties)
+        """
+        return SubSystemPropertiesReply(_known(sub_system), self._properties(sub_system))
 
     def _properties(self, sub_system: inventory.SubSystem) -> SubSystemProperties:
         return sub_system.properties(self._pools(sub_system), len(self._controllers(sub_system)))
@@ -302,7 +306,7 @@ class SubSystem2(SubSystem):
 
     com = "IVdsSubSystem2"
 
-    @method(Role.VIEWER, *_GETTER, never={"VDS_S_PROPERTIES_INCOMPLETE": ALL_KNOWN})
+    @method(Role.VIEWER, *_GETTER, Hresult.VDS_S_PROPERTIES_INCOMPLETE)
     def get_properties2(self, sub_system: inventory.SubSystem) -> SubSystemProperties2Reply:
         """As SubSystem.GetProperties, with the RAID forms of LUNs and the number of enclosures.
 
@@ -320,7 +324,7 @@ class SubSystem2(SubSystem):
             supported_raid_type_flags=raid,
             number_of_enclosures=len(enclosures),
         )
-        return SubSystemProperties2Reply(Hresult.S_OK, properties)
+        return SubSystemProperties2Reply(_known(sub_system), properties)
 
     @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND)
     def get_drive2(
@@ -521,3 +525,7 @@ class SubSystemImportTarget(Interface):
         if not name.isprintable() or len(name) > 255:
             raise VdsError(Hresult.E_INVALIDARG, "the name of a computer has up to 255 printable characters")
         return name
+
+
+def _known(sub_system: inventory.SubSystem) -> Hresult:
+    return Hresult.VDS_S_PROPERTIES_INCOMPLETE if sub_system.faults else Hresult.S_OK
