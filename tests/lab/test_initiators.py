@@ -161,9 +161,10 @@ def test_a_login_alone_does_not_show_a_lun(lio: LioArray, target: str) -> None:
 class Login:
     """A session of this host's open-iscsi with a target."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, port: int = 3260) -> None:
         self.name = name
-        self.disk = f"/dev/disk/by-path/ip-{ADDRESS}:3260-iscsi-{name}-lun-0"
+        self.portal = f"{ADDRESS}:{port}"
+        self.disk = f"/dev/disk/by-path/ip-{self.portal}-iscsi-{name}-lun-0"
 
     def set(self, key: str, value: str) -> None:
         """Set a value of the node's record."""
@@ -171,7 +172,7 @@ class Login:
 
     def login(self, mutual: str | None = None) -> None:
         """Discover the target and log in with CHAP; returns when the disk is there."""
-        run("iscsiadm", "-m", "discovery", "-t", "st", "-p", ADDRESS)
+        run("iscsiadm", "-m", "discovery", "-t", "st", "-p", self.portal)
         self.set("node.session.auth.authmethod", "CHAP")
         self.set("node.session.auth.username", INITIATOR)
         self.set("node.session.auth.password", SECRET)
