@@ -27,7 +27,6 @@ from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
     Access,
-    BlockDevice,
     Condition,
     Disk,
     InitiatorConnection,
@@ -40,9 +39,8 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.simulator import SimulatedDrivePool, SimulatedPool, Simulator
+from vdsprovd.hardware.simulator import SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
 from vdsprovd.hresult import Hresult
-from vdsprovd.model import Health, StorageBusType
 from vdsprovd.provider.context import Context
 from vdsprovd.store import Store
 from vdsprovd.varlink import VarlinkError, activation
@@ -423,21 +421,7 @@ class SimulatedArray(Array):
         self.drive_pool = SimulatedDrivePool({f"/dev/{name}": DRIVE_SIZE for name in DRIVES})
         self.pools["array2", "vg0"] = self.drive_pool
         self.hardware.disks = [
-            BlockDevice(
-                f"/dev/{name}",
-                f"serial-{name}",
-                f"Simulated disk {name}",
-                f"serial-{name}",
-                DRIVE_SIZE,
-                StorageBusType.SAS,
-                1,
-                None,
-                None,
-                True,
-                Health.HEALTHY,
-                "an LVM physical volume" if name in DRIVES else "",
-                "",
-            )
+            simulated_disk(f"/dev/{name}", DRIVE_SIZE, "an LVM physical volume" if name in DRIVES else "")
             for name in (*DRIVES, *SPARES)
         ]
         self.configuration["subsystem"].append(

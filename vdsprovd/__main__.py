@@ -20,7 +20,7 @@ from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesCon
 from vdsprovd.hardware import Hardware, HardwareError, Pool
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import LvmPool
-from vdsprovd.hardware.simulator import SimulatedPool, Simulator
+from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
 from vdsprovd.provider import interfaces, recovery
@@ -33,6 +33,7 @@ log = logging.getLogger("vdsprovd")
 
 DEFAULT_CONFIG = Path("/etc/vdsprovd/vdsprovd.toml")
 SIMULATED_SPACE = 100 << 30
+SIMULATED_DRIVES = 4
 EX_UNAVAILABLE = 69
 
 SIMULATED_CONFIG = {
@@ -41,7 +42,10 @@ SIMULATED_CONFIG = {
             "name": "array0",
             "iqn-prefix": "iqn.2026-11.org.example",
             "portals": ["127.0.0.1:3260"],
-            "pool": [{"name": "files0", "kind": "files", "path": "/simulated"}],
+            "pool": [
+                {"name": "files0", "kind": "files", "path": "/simulated"},
+                {"name": "vg0", "kind": "lvm", "vg": "simulated"},
+            ],
         }
     ]
 }
@@ -175,6 +179,12 @@ def _check_pools(configuration: Config, source: str) -> None:
                     raise ConfigError(f"{key}.{'thin-pool' if pool.thin_pool else 'vg'}: {error}") from error
 
 
+def _simulated(pool: PoolConfig) -> Pool:
+    if pool.kind == "lvm":
+        return SimulatedDrivePool({f"/dev/{pool.name}-{number}": SIMULATED_DRIVE for number in range(SIMULATED_DRIVES)})
+    return SimulatedPool(SIMULATED_SPACE)
+
+
 def _pool(pool: PoolConfig) -> Pool:
     if pool.kind == "lvm":
         return LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
@@ -183,12 +193,16 @@ def _pool(pool: PoolConfig) -> Pool:
 
 def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
     pools: dict[tuple[str, str], Pool] = {
-        (sub_system.name, pool.name): SimulatedPool(SIMULATED_SPACE) if simulate else _pool(pool)
+        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool)
         for sub_system in configuration.subsystem
         for pool in sub_system.pool
     }
     if simulate:
-        return Simulator(pools)
+        simulator = Simulator(pools)
+        for pool in pools.values():
+            if isinstance(pool, SimulatedDrivePool):
+                simulator.disks += [simulated_disk(node) for node in pool.drives]
+        return simulator
     # rtslib takes a tenth of a second to load and needs a kernel with LIO; the simulator needs neither.
     from vdsprovd.hardware.lio import Lio  # noqa: PLC0415
 

@@ -91,11 +91,12 @@ def test_portals(filled: Daemon) -> None:
 
 def test_pools(filled: Daemon) -> None:
     """`pools` shows space and how much of it is used, and --json the API's properties."""
-    headings, (name, _, total, free, used, *_, description) = rows(filled.shows("pools"))
+    headings, (name, _, total, free, used, *_, description), drives = rows(filled.shows("pools"))
     assert headings == ["NAME", "ID", "TOTAL", "FREE", "USED", "STATUS", "HEALTH", "DESCRIPTION"]
     assert (name, total, description) == ("files0", "100.0 GiB", "files in /simulated")
     assert re.fullmatch(r"9\d\.\d GiB", free)
     assert re.fullmatch(r"\d %", used)
+    assert (drives[0], drives[-1]) == ("vg0", "LVM volumes in simulated")
     assert filled.json("pools", "--json") == filled.client.pools()
 
 

@@ -41,7 +41,7 @@ from vdsprovd.hardware import (
     VolumeState,
     designators,
 )
-from vdsprovd.model import Health, LunType, MaintenanceOperation, PathStatus
+from vdsprovd.model import Health, LunType, MaintenanceOperation, PathStatus, StorageBusType
 
 SIMULATED_DRIVE = 1 << 30
 """Bytes of a drive that a pool takes."""
@@ -391,6 +391,26 @@ class SimulatedDrivePool:
                 ]
                 for lun, legs in self.legs.items()
             }
+
+
+def simulated_disk(node: str, size: int = SIMULATED_DRIVE, holder: str = "") -> BlockDevice:
+    """A disk of that node, which is well."""
+    name = node.rpartition("/")[2]
+    return BlockDevice(
+        node=node,
+        identification=f"serial-{name}",
+        name=f"Simulated disk {name}",
+        serial=f"serial-{name}",
+        size=size,
+        bus=StorageBusType.SAS,
+        spindle_speed=1,
+        enclosure=None,
+        slot=None,
+        online=True,
+        health=Health.HEALTHY,
+        holder=holder,
+        lvm="",
+    )
 
 
 class SimulatedMaintenance:
