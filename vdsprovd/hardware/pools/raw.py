@@ -4,10 +4,11 @@ import errno
 import fcntl
 import mmap
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from vdsprovd.hardware import Mismatch, NoSpace, Refused, Unsupported, VolumeFailed
+from vdsprovd.hardware import Mismatch, NoSpace, Progress, Refused, Unsupported, VolumeFailed
 
 MIB = 1 << 20
 
@@ -53,3 +54,39 @@ def read_through(descriptor: int, offset: int) -> None:
             os.pread(descriptor, 1, offset)
         finally:
             fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+
+
+def alike(first: str, second: str, progress: Progress) -> bool:
+    """Whether two block devices have the same bytes, read from the disks themselves. They may be written meanwhile, both
+    at the same time: what differs is read again until it does not, for two seconds."""
+    with _opened(first) as one, _opened(second) as other:
+        buffers = mmap.mmap(-1, MIB), mmap.mmap(-1, MIB)
+
+        def differ(offset: int, length: int) -> bool:
+            parts = [memoryview(buffer)[:length] for buffer in buffers]
+            for descriptor, part in zip((one, other), parts, strict=True):
+                os.preadv(descriptor, [part], offset)
+            return parts[0] != parts[1]
+
+        size = os.lseek(one, 0, os.SEEK_END)
+        for start in range(0, size, MIB):
+            progress(start * 100 // size)
+            end = min(start + MIB, size)
+            blocks = list(range(start, end, 4096)) if differ(start, end - start) else []
+            for _ in range(20):
+                blocks = [block for block in blocks if differ(block, min(4096, size - block))]
+                if not blocks:
+                    break
+                time.sleep(0.1)
+            else:
+                return False
+    return True
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -7,12 +7,14 @@ Which extents a volume gets is decided in `plan`, from one report of LVM's (`rep
 import errno
 import fcntl
 import os
+import re
 import struct
 import threading
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from vdsprovd.hardware import (
     Condition,
@@ -34,8 +36,8 @@ from vdsprovd.hardware import (
 from vdsprovd.hardware.pools.lvm import command, plan
 from vdsprovd.hardware.pools.lvm.command import lvm
 from vdsprovd.hardware.pools.lvm.plan import Area, Ends, Free, Plan
-from vdsprovd.hardware.pools.lvm.report import NEW, SPAN_TAG, TAG, Drive, Group, Image, Volume, look
-from vdsprovd.hardware.pools.raw import MIB, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.lvm.report import MOVE_TAG, NEW, SPAN_TAG, TAG, Drive, Group, Image, Volume, look
+from vdsprovd.hardware.pools.raw import MIB, alike, door, read_through, wipe_ends
 from vdsprovd.model import Health, LunType
 
 CHUNK = 64 * MIB
@@ -99,8 +101,10 @@ class LvmPool:
             self._check(Layout(drives=tuple(drives)))
             return self.space().free
         found = look(self.vg)
-        ends = _ends(self._own(found, lun))
-        return 0 if _missing(found) else plan.growth(ends, self._free(found, drives)) * self.granule
+        volume = self._own(found, lun)
+        if _missing(found) or volume.moving:
+            return 0
+        return plan.growth(_ends(volume), self._free(found, drives)) * self.granule
 
     def path(self, lun: str) -> str:
         return f"/dev/{self.vg}/{_name(lun)}"
@@ -184,9 +188,10 @@ class LvmPool:
             raise
 
     def _sweep(self, found: Group, lun: str) -> None:
-        """Remove the temporary volume that a crash left."""
-        if (name := _name(lun) + NEW) in found.volumes:
-            self._lvremove(f"remove what a crash left of LUN {lun}", name)
+        """Remove what a crash, or a failure of LVM's, left beside the LUN's volume: a temporary one, parts of a mirror."""
+        for name in found.volumes:
+            if re.fullmatch(f"{_name(lun)}({NEW}|_r(image|meta)_[0-9]+)", name):
+                self._lvremove(f"remove what is left of LUN {lun}", name)
 
     def _zero(self, name: str, progress: Progress) -> None:
         with self._device(name, os.O_RDWR, f"write zeros to {self.vg}/{name}") as (descriptor, size):
@@ -203,6 +208,7 @@ class LvmPool:
             if self.thin_pool is not None:
                 self._check(Layout(drives=tuple(drives)))
             self._sweep(found, lun)
+            _check_still(what, volume)
             before = volume.size // self.granule
             extents = -(-size // self.granule // volume.columns) * volume.columns
             if extents <= before:
@@ -314,7 +320,7 @@ class LvmPool:
         lvm(f"activate {', '.join(names)}", "lvchange", "--yes", "--activate", "y", *names)
 
     def _state(self, found: Group, volume: Volume, trouble: str = "") -> VolumeState:
-        bad = [image for image in volume.images if image.broken or not (image.in_sync or volume.syncing)]
+        bad = _broken(volume)
         reason, health = "", Health.HEALTHY
         if not volume.active:
             reason = f"the logical volume {self.vg}/{volume.name} is not active{trouble and ': ' + trouble}"
@@ -400,6 +406,207 @@ class LvmPool:
         parts.sort(key=lambda part: (part[0].name, part[0].uuid, part[1]))
         return [Extent(drive.node or drive.uuid, length * self.granule, lun) for drive, _, length, lun in parts]
 
+    def add_leg(self, lun: str, drives: Sequence[str], progress: Progress) -> None:
+        what = f"add a copy to LUN {lun}"
+        with self._lock:
+            found = look(self.vg)
+            volume = self._own(found, lun)
+            if volume.type not in ("linear", "raid1"):
+                raise Unsupported(f"cannot {what}: volumes of type {volume.type} have no copies")
+            _check_still(what, volume)
+            _complete(found, what)
+            own = {piece.drive.name for image in volume.images for piece in image.pieces}
+            free = self._free(found, drives)
+            if not volume.raid and not any(
+                free_extents for name, free_extents in self._free(found, ()).items() if name in own
+            ):
+                raise NoSpace(
+                    f"cannot {what}: the drive that it is on has no free extent, and a mirror takes one there"
+                )
+            others = {name: areas for name, areas in free.items() if name not in own}
+            areas = plan.leg(volume.size // self.granule, others, ordered=bool(drives))
+            self._sweep(found, lun)
+            try:
+                self._lvconvert(what, volume, len(volume.images) + 1, [str(area) for area in areas])
+            except HardwareError:
+                with suppress(HardwareError):
+                    self._sweep(look(self.vg), lun)
+                raise
+        try:
+            self._wait_for_sync(what, volume.name, progress)
+        except BaseException as error:
+            try:
+                with self._lock:
+                    (added,) = look(self.vg).volumes[volume.name].images[len(volume.images) :]
+                    self._lvconvert(what, volume, len(volume.images), [piece.drive.name for piece in added.pieces])
+            except HardwareError as second:
+                error.add_note(f"and could not be undone: {second}")
+            raise
+
+    def remove_leg(self, lun: str, leg: int, progress: Progress) -> None:
+        what = f"remove copy {leg} of LUN {lun}"
+        with self._lock:
+            found = look(self.vg)
+            volume = self._own(found, lun)
+            if volume.type != "raid1":
+                raise Unsupported(f"cannot {what}: it has only one")
+            if not 0 <= leg < len(volume.images):
+                raise Mismatch(f"cannot {what}: it has {len(volume.images)}, counted from 0")
+            _check_still(what, volume)
+            drives = {piece.drive for piece in volume.images[leg].pieces}
+            if _missing(found):
+                raise Refused(f"cannot {what}: the volume group misses a drive; repair the LUN first")
+            self._lvconvert(what, volume, len(volume.images) - 1, [drive.name for drive in drives])
+
+    def _lvconvert(self, what: str, volume: Volume, images: int, areas: Sequence[str]) -> None:
+        type = () if volume.raid else ("--type", "raid1")
+        lvm(what, "lvconvert", "--yes", *type, "--mirrors", str(images - 1), f"{self.vg}/{volume.name}", *areas)
+
+    def repair(self, lun: str, progress: Progress) -> None:
+        what = f"repair LUN {lun}"
+        with self._lock:
+            found = look(self.vg)
+            volume = self._own(found, lun)
+            if not volume.raid:
+                raise Unsupported(f"cannot {what}: it has no redundancy")
+            _check_still(what, volume)
+            path = f"{self.vg}/{volume.name}"
+            for drive in {piece.drive for image in volume.images for piece in image.pieces}:
+                if drive.flagged and drive.node:  # it has come back
+                    lvm(what, "vgextend", "--restoremissing", self.vg, drive.name)
+                    found = look(self.vg)
+            volume = found.volumes[volume.name]
+            lost = any(not piece.drive.node for image in volume.images for piece in image.pieces)
+            if _broken(volume) and not lost:
+                # A drive that failed for a while is written again where it missed something.
+                lvm(what, "lvchange", "--refresh", path)
+                found = look(self.vg)
+                volume = found.volumes[volume.name]
+            if broken := _broken(volume):
+                used = {piece.drive.name for image in volume.images for piece in image.pieces}
+                free = {name: areas for name, areas in self._free(found, ()).items() if name not in used}
+                areas = plan.spares([sum(piece.length for piece in image.pieces) for image in broken], free)
+                lvm(what, "lvconvert", "--yes", "--repair", path, *map(str, areas))
+                if lost:
+                    self._forget_missing()
+            elif volume.health == "mismatches exist":
+                lvm(what, "lvchange", "--syncaction", "repair", path)
+        self._wait_for_sync(what, volume.name, progress)
+
+    def _forget_missing(self) -> None:
+        """Take missing drives out of the group when nothing lies on them any more: LVM allocates nothing while there is
+        one. It is still missing otherwise, and the next repair tries again."""
+        found = look(self.vg)
+        if not any(piece.drive in _missing(found) for piece, _ in found.used):
+            with suppress(HardwareError):
+                lvm("take out missing drives", "vgreduce", "--removemissing", self.vg)
+
+    def take_drive(self, node: str) -> None:
+        what = f"take {node} into volume group {self.vg}"
+        with self._lock:
+            if not Path(node).is_block_device():
+                raise Mismatch(f"cannot {what}: it is no block device")
+            if any(drive.node == os.path.realpath(node) for drive in look(self.vg).drives):
+                raise Mismatch(f"cannot {what}: it is in the group already")
+            if signatures := command.signatures(what, node):
+                if not self._overwrite:
+                    raise Refused(
+                        f"cannot {what}: it is not empty, there is {', '.join(signatures)}; `wipefs --all` erases that"
+                    )
+                command.check(what, command.run("wipefs", "--all", node))
+            lvm(what, "vgextend", "--yes", self.vg, node)
+
+    def release_drive(self, node: str) -> None:
+        what = f"take {node} out of volume group {self.vg}"
+        with self._lock:
+            found = look(self.vg)
+            drive = _member(what, found, node)
+            if owners := {owner for piece, owner in found.used if piece.drive == drive}:
+                raise Refused(f"cannot {what}: there are extents of {', '.join(sorted(owners))} on it")
+            if not drive.node:
+                lvm(what, "vgreduce", "--removemissing", self.vg)
+                return
+            lvm(what, "vgreduce", self.vg, drive.name)
+            lvm(what, "pvremove", "--yes", drive.name)
+
+    def allow(self, node: str, allocatable: bool) -> None:
+        what = f"{'allow' if allocatable else 'forbid'} new extents on {node}"
+        with self._lock:
+            drive = _member(what, look(self.vg), node)
+            if drive.allocatable is not allocatable:
+                lvm(what, "pvchange", "--allocatable", "y" if allocatable else "n", drive.name)
+
+    def move(self, old: str, new: str, progress: Progress) -> None:
+        what = f"move what is on {old} to {new}"
+        with self._lock:
+            found = look(self.vg)
+            source, target = _member(what, found, old), _member(what, found, new)
+            if source.name in found.moving:
+                raise Refused(f"cannot {what}: a move is under way; `pvmove --abort {source.name}` would end it")
+            moved = sum(piece.length for piece, _ in found.used if piece.drive == source)
+            if not moved:
+                return
+            _complete(found, what)
+            if moved > found.room(target):
+                raise NoSpace(f"cannot {what}: {moved} extents are wanted, and there are {found.room(target)}")
+            for volume in found.volumes.values():
+                if _meet(volume, source, target):
+                    raise Refused(
+                        f"cannot {what}: of {volume.name}, a column or copy is on each, and they must stay apart"
+                    )
+            # So that the next start knows whose move it is, if this one is cut off.
+            lvm(what, "pvchange", "--addtag", MOVE_TAG, source.name)
+        # The kernel counts a region as moved that it could not write, and LVM's watcher would let the old one go. So that
+        # is left asleep, and the move completed here, when both sides have been compared.
+        pvmove = ("lvm", "pvmove", "--config", "global/use_lvmpolld=0")
+        asleep = command.start(*pvmove, "--atomic", "--interval", "+86400", source.name, target.name)
+        try:
+            while True:
+                if asleep.poll() is not None:
+                    command.check(what, command.finish(asleep))
+                    raise VolumeFailed(f"cannot {what}: somebody else has ended the move")
+                if devices := look(self.vg).moving.get(source.name):
+                    copier, *sides = devices
+                    done, total = command.copied(what, copier)
+                    if done == total:
+                        break
+                    progress(done * 50 // total)
+                time.sleep(POLL)
+            with door(what):
+                one, other = sides
+                if not alike(one, other, _part(progress, 50, 100)):
+                    raise VolumeFailed(f"cannot {what}: not all that was written to {new} can be read there")
+            command.check(what, command.run(*pvmove, "--interval", "1", source.name))
+            if any(piece.drive.uuid == source.uuid for piece, _ in look(self.vg).used):
+                raise VolumeFailed(f"cannot {what}: LVM has left extents where they were")
+        except BaseException as error:
+            try:
+                if source.name in look(self.vg).moving:
+                    lvm(what, "pvmove", "--abort", source.name)
+            except HardwareError as second:
+                error.add_note(f"and could not be undone: {second}")
+            raise
+        finally:
+            asleep.terminate()
+            command.finish(asleep)
+            with suppress(HardwareError):
+                lvm(what, "pvchange", "--deltag", MOVE_TAG, source.name)
+
+    def settle(self) -> None:
+        """Take back what was cut off when the last daemon ended: moves of ours, and temporary volumes. The kernel would
+        copy on for a move that nobody ends. Raises `VolumeFailed`, `Refused`."""
+        with self._lock:
+            found = look(self.vg)
+            for drive in found.drives:
+                if MOVE_TAG in drive.tags and drive.node:
+                    what = f"take back the move of what is on {drive.node}"
+                    if drive.name in found.moving:
+                        lvm(what, "pvmove", "--abort", drive.name)
+                    lvm(what, "pvchange", "--deltag", MOVE_TAG, drive.name)
+            for volume in found.volumes.values():
+                if volume.lun and volume.name.endswith(NEW):
+                    self._sweep(found, volume.lun)
+
     def _check(self, layout: Layout) -> None:
         """Refuse a layout that can never be had here."""
         if layout.type not in self.types:
@@ -445,9 +652,9 @@ class LvmPool:
                 raise Mismatch(f"cannot {what}: the logical volume {self.vg}/{name} has gone")
             if any(image.broken for image in volume.images):
                 raise VolumeFailed(f"cannot {what}: a drive failed while {self.vg}/{name} was synchronized")
-            if not volume.syncing:
+            if not volume.syncing and volume.action in ("idle", ""):
                 return
-            progress(int(volume.percent))
+            progress(min(99, int(volume.percent)))
             time.sleep(POLL)
 
     @contextmanager
@@ -479,6 +686,29 @@ def _complete(found: Group, what: str) -> None:
         )
 
 
+def _member(what: str, found: Group, node: str) -> Drive:
+    """The drive with this device node or, for one that is missing, the pool's own name. Raises `Mismatch`."""
+    known = {name: drive for drive in found.drives for name in (drive.node, drive.uuid) if name}
+    if drive := known.get(node) or known.get(os.path.realpath(node)):
+        return drive
+    raise Mismatch(f"cannot {what}: {node} is no drive of the volume group")
+
+
+def _meet(volume: Volume, source: Drive, target: Drive) -> bool:
+    """Whether two columns or copies would be on one drive if all on one were on the other."""
+    groups = [[{piece.drive for piece in image.pieces} for image in volume.images]]
+    if volume.type == "striped":
+        (pieces,) = (image.pieces for image in volume.images)
+        places = {piece.place for piece in pieces}
+        groups = [[{piece.drive} for piece in pieces if piece.place == place] for place in places]
+    pairs = [(one, other) for sides in groups for one in sides for other in sides if one is not other]
+    return any(source in one and target in other for one, other in pairs)
+
+
+def _broken(volume: Volume) -> list[Image]:
+    return [image for image in volume.images if image.broken or not (image.in_sync or volume.syncing)]
+
+
 def _given(found: Group, nodes: Sequence[str]) -> list[Drive]:
     """The drives with these device nodes. Raises `NoDrives` for one that cannot be used."""
     by_node = {drive.node: drive for drive in found.drives if drive.allocatable}
@@ -497,6 +727,13 @@ def _ends(volume: Volume) -> Ends:
     # LVM has one type for a volume that lies on one drive and one that goes from drive to drive.
     on = volume.raid or len(last) > 1 or SPAN_TAG in volume.tags
     return Ends(tuple(piece.drive.name for piece in last), used, volume.columns, on)
+
+
+def _check_still(what: str, volume: Volume) -> None:
+    if volume.moving:
+        raise Refused(
+            f"cannot {what}: its extents are being moved from one drive to another; try again when that is done"
+        )
 
 
 def _check_apart(what: str, volume: Volume) -> None:

@@ -1,11 +1,10 @@
 """The one place that runs programs: LVM's, and those that look for signatures."""
 
 import subprocess
-from collections.abc import Callable
 
 import msgspec
 
-from vdsprovd.hardware import HardwareError, Mismatch, NoSpace, Refused
+from vdsprovd.hardware import HardwareError, Mismatch, NoSpace, Refused, VolumeFailed
 
 _ENVIRONMENT = {
     "LC_ALL": "C",
@@ -20,6 +19,8 @@ _MEANINGS: tuple[tuple[str, type[HardwareError]], ...] = (
     ("not enough free", NoSpace),
     ("above threshold", NoSpace),
     ("pvs are missing", NoSpace),  # LVM allocates nothing in a volume group that misses a drive
+    ("error writing", VolumeFailed),
+    ("input/output error", VolumeFailed),
     ("already exists", Mismatch),
     ("not found", Mismatch),
     ("failed to find", Mismatch),
@@ -41,13 +42,12 @@ class Outcome(msgspec.Struct, frozen=True):
         return "; ".join(line.rstrip(".") for line in errors or lines) or f"it ended with status {self.status}"
 
 
-class Running:
-    """A program on its way."""
-
-    def __init__(self, *arguments: str) -> None:
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    """Start a program, whose end is awaited with `finish`. Raises `Refused` when it cannot be started."""
+    try:
         # A process group of its own: Ctrl-C on a terminal is for the daemon. LVM, cut off half way, would leave devices
         # suspended. That is also why nothing here has a time limit.
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -57,25 +57,19 @@ class Running:
             text=True,
             errors="replace",
         )
+    except OSError as error:
+        raise Refused(f"cannot run {arguments[0]}: {error.strerror}; is the package lvm2 installed?") from error
 
-    def wait(self, poll: Callable[[], None] | None = None, seconds: float | None = None) -> Outcome:
-        """Wait for its end; with `poll`, call that every so many seconds. What `poll` raises does not end the program."""
-        while True:
-            try:
-                output, complaint = self._process.communicate(timeout=seconds if poll else None)
-            except subprocess.TimeoutExpired:
-                assert poll is not None
-                poll()
-            else:
-                return Outcome(self._process.returncode, output, complaint)
+
+def finish(process: "subprocess.Popen[str]") -> Outcome:
+    """Wait for the program's end."""
+    output, complaint = process.communicate()
+    return Outcome(process.returncode, output, complaint)
 
 
 def run(*arguments: str) -> Outcome:
     """Run a program to its end, however that is. Raises `Refused` when it cannot be started."""
-    try:
-        return Running(*arguments).wait()
-    except OSError as error:
-        raise Refused(f"cannot run {arguments[0]}: {error.strerror}; is the package lvm2 installed?") from error
+    return finish(start(*arguments))
 
 
 def lvm(what: str, *arguments: str) -> None:
@@ -88,4 +82,29 @@ def check(what: str, outcome: Outcome) -> None:
     if outcome.status:
         text = outcome.text
         kind = next((kind for words, kind in _MEANINGS if words in text.lower()), Refused)
-        raise kind(f"cannot {what}: LVM says: {text}")
+        raise kind(f"cannot {what}: {text}")
+
+
+class _Signature(msgspec.Struct):
+    type: str
+
+
+class _Signatures(msgspec.Struct):
+    signatures: list[_Signature] = []
+
+
+def signatures(what: str, node: str) -> list[str]:
+    """The kinds of file systems, partition tables and the like that are on a block device."""
+    outcome = run("wipefs", "--json", node)
+    check(what, outcome)
+    found = msgspec.json.decode(outcome.output or "{}", type=_Signatures)
+    return sorted({signature.type for signature in found.signatures})
+
+
+def copied(what: str, device: str) -> tuple[int, int]:
+    """How many regions a device-mapper mirror has made alike, and how many it has."""
+    outcome = run("dmsetup", "status", device)
+    check(what, outcome)
+    words = outcome.output.split()  # start, length, "mirror", the number of devices, those, done/all...
+    done, _, total = words[4 + int(words[3])].partition("/")
+    return int(done), int(total)

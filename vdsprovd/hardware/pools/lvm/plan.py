@@ -221,6 +221,36 @@ def more(ends: Ends, extents: int, free: Free, first: Sequence[str]) -> Plan:
     raise NoSpace(f"{extents} more extents are wanted, and there are {growth(ends, free)} where the volume can grow")
 
 
+def leg(extents: int, free: Free, *, ordered: bool) -> tuple[Area, ...]:
+    """Another copy of so many extents: on one drive if that is possible, else from drive to drive. Unless the drives are
+    `ordered`, on that with the least room. Raises `NoDrives`, `NoSpace`."""
+    if not free:
+        raise NoDrives("there is no drive for another copy: new extents may be on none but those of the volume itself")
+    mirror = SHAPES[LunType.MIRROR]
+    wanted = extents + mirror.own
+    roomy = [name for name, areas in free.items() if _room(areas, mirror) >= wanted]
+    if roomy:
+        return tuple(take(free[roomy[0] if ordered else min(roomy, key=lambda name: room(free[name]))], wanted))
+    steps = list(_one_after_the_other(wanted, free))
+    if sum(share for share, _ in steps) < wanted:
+        raise NoSpace(f"another copy takes {wanted} extents, and there are {sum(share for share, _ in steps)}")
+    return tuple(area for _, areas in steps for area in areas)
+
+
+def spares(lengths: Sequence[int], free: Free) -> tuple[Area, ...]:
+    """Extents for images of a RAID with these many extents, each on a drive of its own. Raises `NoDrives`."""
+    left = dict(free)
+    chosen: list[Area] = []
+    for length in sorted(lengths, reverse=True):
+        wanted = length + 1
+        roomy = [name for name, areas in left.items() if room(areas) >= wanted and max(a.length for a in areas) > 1]
+        if not roomy:
+            raise NoDrives(f"there is no drive with {wanted} free extents that has no part of the volume yet")
+        name = min(roomy, key=lambda name: room(left[name]))
+        chosen += take(left.pop(name), wanted)
+    return tuple(chosen)
+
+
 def _ways_on(ends: Ends, free: Free, extents: int) -> Iterator[tuple[int, tuple[Area, ...]]]:
     """Steps that lead on, up to so many extents: on the drives where the volume ends, then on others. The columns and
     copies of a volume never change places with each other, so that no two come to lie on one drive."""

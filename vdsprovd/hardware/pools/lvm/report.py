@@ -37,13 +37,13 @@ class _Lv(msgspec.Struct):
     lv_uuid: str
     lv_name: str
     lv_parent: str
+    lv_dm_path: str
     lv_size: int
     lv_tags: str
     lv_attr: str
     lv_health_status: str
     raid_sync_action: str
     sync_percent: str
-    copy_percent: str
     data_percent: str
     pool_lv: str
     move_pv: str
@@ -124,9 +124,10 @@ class Volume(msgspec.Struct, frozen=True):
     type: str
     attributes: str
     health: str
-    syncing: bool
+    action: str
+    """What a RAID is doing by itself: idle, resync, recover, check or repair."""
     percent: float
-    """Of a RAID's synchronization or, for a thin pool, of the data space in use."""
+    """Of a RAID's synchronization, or of a thin pool's space in use."""
     images: tuple[Image, ...]
     columns: int
     stripe_size: int
@@ -143,6 +144,16 @@ class Volume(msgspec.Struct, frozen=True):
     def active(self) -> bool:
         """Whether there is a device."""
         return self.attributes[4] in "as"
+
+    @property
+    def syncing(self) -> bool:
+        """Whether its images are being made alike. One that cannot be, for want of a drive, is idle."""
+        return self.action in ("resync", "recover") or (self.raid and self.active and self.percent < 100)
+
+    @property
+    def moving(self) -> bool:
+        """Whether extents of it are being moved: they are not its own meanwhile."""
+        return not self.thin_pool and any(not image.pieces for image in self.images)
 
     @property
     def suspended(self) -> bool:
@@ -172,8 +183,9 @@ class Group(msgspec.Struct, frozen=True):
     """By the drive's UUID."""
     used: tuple[tuple[Piece, str], ...]
     """What is not free, and whose it is: a LUN's id, or `OTHER`."""
-    moving: Mapping[str, float]
-    """Drives, by name, whose extents are being moved away, and how far that is, in percent."""
+    moving: Mapping[str, tuple[str, ...]]
+    """The drives, by name, whose extents are being moved away, and the devices of that: the one that copies, and those
+    that it makes alike."""
 
     def room(self, drive: Drive) -> int:
         """The drive's free extents."""
@@ -232,7 +244,7 @@ def _group(report: _Report) -> Group:
     images: dict[str, list[tuple[int, Image]]] = {}
     for lv in report.lv:
         base, kind, number = _plain(lv.lv_name).rpartition("_rimage_")
-        if kind and number.isdecimal():
+        if kind and number.isdecimal() and lv.lv_parent:
             image = Image(
                 tuple(pieces[lv.lv_uuid]),
                 in_sync=lv.lv_attr[0] != "I",
@@ -249,7 +261,14 @@ def _group(report: _Report) -> Group:
         },
         free={uuid: tuple(areas) for uuid, areas in free.items()},
         used=tuple(used),
-        moving={lv.move_pv: _number(lv.copy_percent) for lv in report.lv if lv.move_pv},
+        moving={
+            lv.move_pv: (
+                lv.lv_dm_path,
+                *(image.lv_dm_path for image in report.lv if _plain(image.lv_parent) == _plain(lv.lv_name)),
+            )
+            for lv in report.lv
+            if lv.move_pv
+        },
     )
 
 
@@ -277,12 +296,11 @@ def _volume(lv: _Lv, segment: _Seg, images: "list[tuple[int, Image]] | tuple[()]
         type=segment.segtype,
         attributes=lv.lv_attr,
         health=lv.lv_health_status,
-        # An array that cannot synchronize, for want of a drive, is idle.
-        syncing=raid and (lv.raid_sync_action in ("resync", "recover") or (percent < 100 and lv.lv_attr[4] == "a")),
+        action=lv.raid_sync_action,
         percent=percent if raid else _number(lv.data_percent),
         images=tuple(image for _, image in sorted(images, key=lambda entry: entry[0]))
         or (Image(tuple(pieces), broken=broken),),
-        columns=segment.data_stripes if segment.segtype != "raid1" else 1,
+        columns=1 if segment.segtype == "raid1" else max(1, segment.data_stripes),
         stripe_size=segment.stripe_size,
         thin_pool=lv.pool_lv,
         zero=segment.zero,
