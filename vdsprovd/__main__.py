@@ -17,7 +17,7 @@ from typing import cast
 from vdsprovd import __version__, addresses, config, notify
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
-from vdsprovd.hardware import Hardware, HardwareError, Pool
+from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import LvmPool
 from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
@@ -175,8 +175,10 @@ def _check_pools(configuration: Config, source: str) -> None:
             if pool.kind == "lvm":
                 try:
                     LvmPool(pool.vg, pool.thin_pool or None).space()
+                except (Mismatch, Unsupported) as error:
+                    raise ConfigError(f"{key}.thin-pool: {error}") from error
                 except HardwareError as error:
-                    raise ConfigError(f"{key}.{'thin-pool' if pool.thin_pool else 'vg'}: {error}") from error
+                    raise ConfigError(f"{key}.vg: {error}") from error
 
 
 def _simulated(pool: PoolConfig) -> Pool:
@@ -187,7 +189,12 @@ def _simulated(pool: PoolConfig) -> Pool:
 
 def _pool(pool: PoolConfig) -> Pool:
     if pool.kind == "lvm":
-        return LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
+        found = LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
+        try:
+            found.settle()
+        except HardwareError as error:
+            log.warning("%s", error)
+        return found
     return FilesPool(Path(pool.path), sparse=pool.sparse)
 
 

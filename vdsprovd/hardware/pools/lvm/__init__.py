@@ -392,13 +392,6 @@ class LvmPool:
             for drive in found.drives
         ]
 
-    def allow(self, node: str, allocatable: bool) -> None:
-        if node not in {drive.node for drive in look(self.vg).drives}:
-            raise Mismatch(f"{node} is no drive of {self.vg}")
-        # LVM takes a change to what is there already for an error.
-        if allocatable not in {drive.allocatable for drive in look(self.vg).drives if drive.node == node}:
-            lvm(f"change drive {node}", "pvchange", "--allocatable", "y" if allocatable else "n", node)
-
     def extents(self) -> Collection[Extent]:
         found = look(self.vg)
         parts = [(piece.drive, piece.start, piece.length, lun) for piece, lun in found.used]
@@ -533,6 +526,7 @@ class LvmPool:
         what = f"{'allow' if allocatable else 'forbid'} new extents on {node}"
         with self._lock:
             drive = _member(what, look(self.vg), node)
+            # LVM takes a change to what is there already for an error.
             if drive.allocatable is not allocatable:
                 lvm(what, "pvchange", "--allocatable", "y" if allocatable else "n", drive.name)
 
