@@ -413,15 +413,12 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
     """IVdsSubSystem::Reenumerate: pools, volumes and addresses, without a look at the kernel's target."""
     configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
     holds = context.operations.holds
-    probed: list[tuple[Lun, Lun]] = []
+    states: dict[str, VolumeState] = {}
+    inventory = context.cache.inventory
 
     def search() -> Found:
         put, drop = surroundings.find(context, configured)
-        luns = [lun for lun in context.cache.inventory.all(Lun) if lun.sub_system_id == sub_system.id]
-        states = _survey(context, luns)
-        probed.extend((lun, _probed(lun, states[lun.id], exported=lun.exported)) for lun in luns)
-        known = context.cache.inventory.plexes_at
-        put += [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], known(lun.id))]
+        states.update(_survey(context, (lun for lun in inventory.all(Lun) if lun.sub_system_id == sub_system.id)))
         look = Found(put, drop, [])
         _write(context, look)
         return look
@@ -430,12 +427,18 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
         found = await context.guarded(context.work(search), sub_system.id)
         # A LUN that was changed meanwhile was probed at a bad moment; what it is now, its change has found out.
         known = context.cache.inventory
-        luns = [
-            msgspec.structs.replace(after, exported=before.exported)
-            for before, after in probed
-            if known.get(Lun, before.id) is before and not holds.busy(before.id)
+        unchanged = [
+            lun for id in states if (lun := known.get(Lun, id)) and lun is inventory.get(Lun, id) and not holds.busy(id)
         ]
-        context.cache.apply([*found.put, *luns], [entry.id for entry in found.drop])
+        luns = [
+            msgspec.structs.replace(_probed(lun, states[lun.id], exported=lun.exported), exported=lun.exported)
+            for lun in unchanged
+        ]
+        plexes = [
+            plex for lun in unchanged for plex in creation.plexes_of(lun.id, states[lun.id], known.plexes_at(lun.id))
+        ]
+        await context.guarded(context.work(surroundings.keep, context, plexes, []))
+        context.cache.apply([*found.put, *luns, *plexes], [entry.id for entry in found.drop])
     for lun in luns:
         if lun.condition is Condition.GOOD and not lun.exported and not holds.busy(lun.id):
             with holds.hold([lun.id]):
