@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,8 @@ from vdsprovd.hardware import (
     Access,
     Condition,
     Disk,
+    Fact,
+    Hardware,
     InitiatorConnection,
     Listener,
     Mismatch,
@@ -316,6 +318,14 @@ class Array(ABC):
         """How the host's target serves the LUN: active, standby or unavailable."""
 
     @abstractmethod
+    def facts(self) -> Collection[Fact]:
+        """What the host's target holds."""
+
+    @abstractmethod
+    def meddle(self, steps: Iterable[Step]) -> None:
+        """Somebody else changes what the host's target holds."""
+
+    @abstractmethod
     def kernel(self) -> set[str]:
         """What the host's target holds, a line an object, for comparing."""
 
@@ -413,6 +423,13 @@ class SimulatedArray(Array):
         for fact in list(self.hardware.facts.values()):
             if isinstance(fact, Listener) and fact.target == target:
                 self.hardware.take(Step(fact, None))
+
+    def facts(self) -> Collection[Fact]:
+        return self.hardware.read()
+
+    def meddle(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self.hardware.take(step)
 
     def kernel(self) -> set[str]:
         return {f"{fact} {fact!r}" for fact in self.hardware.facts.values()}
@@ -619,6 +636,14 @@ class LioArray(Array):
         for portal in (group_folder(target) / "np").iterdir():
             portal.rmdir()
 
+    def facts(self) -> Collection[Fact]:
+        return somebody().read()
+
+    def meddle(self, steps: Iterable[Step]) -> None:
+        other = somebody()
+        for step in steps:
+            other.take(step)
+
     def kernel(self) -> set[str]:
         found = set()
         for base, folders, files in os.walk("/sys/kernel/config/target"):
@@ -661,6 +686,13 @@ def _secrets(parameters: Reply) -> list[str]:
 def group_folder(target: str, tag: int = 1) -> Path:
     """A portal group's folder in configfs."""
     return Path("/sys/kernel/config/target/iscsi") / target / f"tpgt_{tag}"
+
+
+def somebody() -> Hardware:
+    """The kernel's target in the hands of another process than the daemon."""
+    from vdsprovd.hardware.lio import Lio
+
+    return Lio({})
 
 
 DISK = "vdsprovd-test"

@@ -23,7 +23,7 @@ from vdsprovd.hardware.pools.lvm import LvmPool
 from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import interfaces, recovery
+from vdsprovd.provider import drift, interfaces, recovery
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
 from vdsprovd.store import Store, StoreError
@@ -150,14 +150,15 @@ async def serve(
             watches.enter_context(addresses.watch(readdress))
             watches.enter_context(hardware.watch_drives(redrive))
             await recovery.start(context, stored)
-            gate.ready = True
-            if patient:
-                await service.serve(listener)
-            notify.ready(f"serving {listener.getsockname()}")
-            log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
-            if on_ready:
-                on_ready(context)
-            await stop.wait()
+            async with drift.watch(context):
+                gate.ready = True
+                if patient:
+                    await service.serve(listener)
+                notify.ready(f"serving {listener.getsockname()}")
+                log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
+                if on_ready:
+                    on_ready(context)
+                await stop.wait()
         log.info("stopping; exports go on without us")
         notify.stopping()
     finally:

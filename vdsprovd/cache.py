@@ -8,10 +8,12 @@ import asyncio
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from vdsprovd.deviations import Deviation, Deviations
+from vdsprovd.hardware import Key
 from vdsprovd.inventory import Entity, Inventory, differences
 from vdsprovd.model import Notification
 from vdsprovd.store import REMEMBERED
@@ -61,6 +63,7 @@ class Cache:
         self.sequence = 0
         self.corruption = ""
         """Why the cache is corrupt, for people; empty while it is sound."""
+        self.deviations = Deviations()
         self._rediscovered = False
         self._deleted: OrderedDict[str, None] = OrderedDict.fromkeys(deleted)
         self._sinks: set[Sink] = set()
@@ -70,8 +73,9 @@ class Cache:
 
         `also` names objects whose relations, not properties, may have changed.
         """
-        put, drop = tuple(put), tuple(drop)
-        before = self.inventory
+        before, drop = self.inventory, tuple(drop)
+        # What a command puts, it read before the last look.
+        put = tuple(self.deviations.shown(entity, before) for entity in put)
         # Arrivals and changes before departures' ids are forgotten: a dropped target may still be named by a LUN.
         self.inventory = before.put(*put).drop(*drop)
         self._remember(drop)
@@ -80,6 +84,15 @@ class Cache:
             self.sequence += 1
             for sink in self._sinks:
                 sink.put(self.sequence, group)
+
+    def deviate(self, looked: Mapping[Key, Deviation | None]) -> None:
+        """A look found how these kernel objects deviate, None for not at all: change what objects show of it."""
+        ids = {id for key, deviation in looked.items() for id in self.deviations.note(key, deviation)}
+        self.apply(entity for id in ids if (entity := self.inventory.objects.get(id)))
+
+    def agree(self) -> list[Entity]:
+        """Nothing deviates any more; gives the objects that did, to be applied with what else was found."""
+        return [entity for id in self.deviations.clear() if (entity := self.inventory.objects.get(id))]
 
     def settle(self, inventory: Inventory) -> None:
         """Take the inventory that the settling of what a crash cut off gave; nobody listens yet."""

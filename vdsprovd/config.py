@@ -24,6 +24,7 @@ class ProviderConfig(_Table, frozen=True):
     socket: str = "/run/vdsprovd/org.vdsprov"
     state: str = "/var/lib/vdsprovd"
     group: str = "vdsprov"
+    audit: Annotated[int, msgspec.Meta(ge=1)] = 300
 
 
 class RolesConfig(_Table, frozen=True):

@@ -317,20 +317,28 @@ class Lun(msgspec.Struct, frozen=True):
     exported: bool = True
     """Whether the kernel has a disk for it; it has none when the volume could not be used at start."""
     transition: TransitionState = TransitionState.STABLE
+    deviation: str = ""
+    """How the kernel differs from what was set, for people."""
+    cut_off: bool = False
+    """Nobody reaches it, because the kernel lacks its disk or its logical units."""
 
     @property
     def status(self) -> LunStatus:
-        """What was set, unless the volume says otherwise."""
+        """What was set, unless the volume or the kernel say otherwise."""
         if self.condition is Condition.FAILED:
             return LunStatus.FAILED
         if self.condition is Condition.MISSING or not self.online:
             return LunStatus.OFFLINE
+        if self.cut_off:
+            # Offline is what somebody set, and can set back. This ends by itself or by Refresh.
+            return LunStatus.NOT_READY
         return LunStatus.ONLINE
 
     @property
     def health(self) -> Health:
         """How well it works."""
-        health = {Condition.GOOD: self.redundancy, Condition.MISSING: Health.UNKNOWN, Condition.FAILED: Health.FAILED}
+        good = Health.DEGRADED if self.deviation and self.redundancy is Health.HEALTHY else self.redundancy
+        health = {Condition.GOOD: good, Condition.MISSING: Health.UNKNOWN, Condition.FAILED: Health.FAILED}
         return health[self.condition]
 
     @property
@@ -348,6 +356,7 @@ class Lun(msgspec.Struct, frozen=True):
             health=self.health,
             transition_state=self.transition,
             rebuild_priority=self.hints.rebuild_priority or _NO_REBUILD_PRIORITY,
+            deviation=self.deviation,
         )
 
 
@@ -374,6 +383,8 @@ class Target(msgspec.Struct, frozen=True):
     require_chap: bool
     secrets: HashTrieMap[str, Secret] = HashTrieMap()
     mutual_secrets: HashTrieMap[str, Secret] = HashTrieMap()
+    deviation: str = ""
+    """As a LUN's."""
 
     @property
     def authentication(self) -> bool:
@@ -388,6 +399,7 @@ class Target(msgspec.Struct, frozen=True):
             iscsi_name=self.iscsi_name,
             friendly_name=self.friendly_name,
             chap_enabled=self.authentication,
+            deviation=self.deviation,
         )
 
 
@@ -398,15 +410,18 @@ class PortalGroup(msgspec.Struct, frozen=True):
     target_id: str
     tag: int
     portal_ids: tuple[str, ...] = ()
+    deviation: str = ""
+    """As a LUN's."""
 
     @property
     def properties(self) -> PortalGroupProperties:
         """VDS_ISCSI_PORTALGROUP_PROP."""
-        return PortalGroupProperties(id=self.id, tag=self.tag)
+        return PortalGroupProperties(id=self.id, tag=self.tag, deviation=self.deviation)
 
 
 class Portal(msgspec.Struct, frozen=True):
-    """An address of the host and a TCP port; `present` tells whether the host has the address now."""
+    """An address of the host and a TCP port; `present` tells whether the host has the address now. It deviates when
+    the kernel does not listen there for a group that it is in."""
 
     id: str
     sub_system_id: str
@@ -414,6 +429,8 @@ class Portal(msgspec.Struct, frozen=True):
     port: int
     online: bool = True
     present: bool = True
+    deviation: str = ""
+    """As a LUN's."""
 
     @property
     def properties(self) -> PortalProperties:
@@ -421,9 +438,11 @@ class Portal(msgspec.Struct, frozen=True):
         if not self.online:
             status = IscsiPortalStatus.OFFLINE
         else:
-            status = IscsiPortalStatus.ONLINE if self.present else IscsiPortalStatus.NOT_READY
+            ready = self.present and not self.deviation
+            status = IscsiPortalStatus.ONLINE if ready else IscsiPortalStatus.NOT_READY
         family = IpAddressType.IPV6 if ":" in self.address else IpAddressType.IPV4
-        return PortalProperties(id=self.id, address=IpAddress(family, self.address, self.port), status=status)
+        address = IpAddress(family, self.address, self.port)
+        return PortalProperties(id=self.id, address=address, status=status, deviation=self.deviation)
 
 
 Entity = SubSystem | Controller | Port | Drive | StoragePool | Lun | Plex | Target | PortalGroup | Portal

@@ -668,7 +668,10 @@ class StoragePoolProperties(Struct, frozen=True):
 
 
 class LunProperties(Struct, frozen=True):
-    """VDS_LUN_PROP; `unmaskingList` holds initiator names joined by ';', "*" for everybody, "" for nobody."""
+    """VDS_LUN_PROP; `unmaskingList` holds initiator names joined by ';', "*" for everybody, "" for nobody.
+
+    `deviation` is ours: how the kernel differs from what was set, for people; "" as a rule.
+    """
 
     id: str
     size: int
@@ -681,6 +684,7 @@ class LunProperties(Struct, frozen=True):
     health: Health
     transition_state: TransitionState
     rebuild_priority: int
+    deviation: str = ""
 
 
 class StorageIdentifier(Struct, frozen=True):
@@ -716,19 +720,21 @@ class LunInformation(Struct, frozen=True):
 
 
 class TargetProperties(Struct, frozen=True):
-    """VDS_ISCSI_TARGET_PROP; `chapEnabled` tells whether a secret is needed to log in."""
+    """VDS_ISCSI_TARGET_PROP; `chapEnabled` tells whether a secret is needed to log in, `deviation` as for a LUN."""
 
     id: str
     iscsi_name: str
     friendly_name: str
     chap_enabled: bool
+    deviation: str = ""
 
 
 class PortalGroupProperties(Struct, frozen=True):
-    """VDS_ISCSI_PORTALGROUP_PROP."""
+    """VDS_ISCSI_PORTALGROUP_PROP; `deviation` as for a LUN."""
 
     id: str
     tag: int
+    deviation: str = ""
 
 
 class IpAddress(Struct, frozen=True):
@@ -770,11 +776,12 @@ class PathPolicy(Struct, frozen=True):
 
 
 class PortalProperties(Struct, frozen=True):
-    """VDS_ISCSI_PORTAL_PROP."""
+    """VDS_ISCSI_PORTAL_PROP; `deviation` as for a LUN."""
 
     id: str
     address: IpAddress
     status: IscsiPortalStatus
+    deviation: str = ""
 
 
 class Hints(Struct, frozen=True, forbid_unknown_fields=True):

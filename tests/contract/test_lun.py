@@ -32,6 +32,7 @@ def test_properties_of_a_new_lun(array: Array) -> None:
         "health": "healthy",
         "transitionState": "stable",
         "rebuildPriority": 0,
+        "deviation": "",
     }
     assert array.call("Lun.GetSubSystem", id=lun) == {"subSystem": array.sub_system}
 

@@ -150,3 +150,6 @@ def test_in_the_end_all_agree(array: Array) -> None:
     if isinstance(array, LioArray):
         files = {path.stem for path in (array.pools_folder / "files0").iterdir()}
         assert files == set(before["luns"])
+        # However the commands crossed, none of them was taken for somebody else's doing.
+        assert "missing in the kernel" not in array.log.read_text()
+        assert "somebody else" not in array.log.read_text()

@@ -20,6 +20,7 @@ def test_properties_of_a_new_target(array: Array) -> None:
             "iscsiName": "iqn.2026-11.org.example:new",
             "friendlyName": "",
             "chapEnabled": True,
+            "deviation": "",
         },
     }
     assert array.call("IscsiTarget.GetSubSystem", id=target) == {"subSystem": array.sub_system}
@@ -39,8 +40,8 @@ def test_portal_groups_get_the_lowest_free_tag(array: Array) -> None:
     assert (result["hresult"], result["type"]) == (0, "delete_portal_group")
     groups[1] = array.make_group(target)
     found = array.call("IscsiTarget.QueryPortalGroups", id=target)["portalGroups"]
-    assert found == [{"id": group, "tag": tag} for tag, group in enumerate(groups, 1)]
-    assert array.call("IscsiPortalGroup.GetProperties", id=groups[2])["properties"] == {"id": groups[2], "tag": 3}
+    assert found == [{"id": group, "tag": tag, "deviation": ""} for tag, group in enumerate(groups, 1)]
+    assert array.call("IscsiPortalGroup.GetProperties", id=groups[2])["properties"] == found[2]
     assert array.call("IscsiPortalGroup.GetTarget", id=groups[2]) == {"target": target}
 
 

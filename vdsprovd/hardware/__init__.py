@@ -10,7 +10,7 @@ there or relying on what is not raises `Mismatch`, because it proves that the ca
 Adapters block; they are called from worker threads.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import ClassVar, Protocol
@@ -78,8 +78,8 @@ class Disk(Fact, frozen=True):
     block: bool = False
     access: Access = Access.ACTIVE
     rank: ClassVar[int] = 0
-    identity: ClassVar[int] = 1
-    fixed: ClassVar[tuple[str, ...]] = ("number", "path", "block")
+    identity: ClassVar[int] = 2
+    fixed: ClassVar[tuple[str, ...]] = ("path", "block")
 
     def __str__(self) -> str:
         return f"the disk of LUN {self.lun} ({f'{self.size} bytes in ' if self.size else ''}{self.path})"
@@ -129,7 +129,7 @@ class Unit(Fact, frozen=True):
 
     @property
     def needs(self) -> "tuple[Key, ...]":
-        return ((Group, self.target, self.tag), (Disk, self.lun))
+        return ((Group, self.target, self.tag), (Disk, self.lun, self.number))
 
     def __str__(self) -> str:
         return f"LUN {self.lun} as logical unit {self.index} of portal group {self.tag} of target {self.target}"
@@ -530,8 +530,17 @@ class Hardware(Protocol):
     pools: Mapping[tuple[str, str], Pool]
     """By (subsystem name, pool name), as configured."""
 
-    def read(self) -> Collection[Fact]:
-        """Every fact of the host, foreign ones included. Raises `HardwareError` when the scan breaks off."""
+    def read(self, target: str | None = None) -> Collection[Fact]:
+        """Every fact of the host, foreign ones included, or only the target of that name and what is in it. Raises
+        `HardwareError` when the scan breaks off."""
+
+    def look(self, keys: Collection[Key]) -> Collection[Fact]:
+        """The facts of these keys, at a cost that depends on their number alone; what is not there is left out. Raises
+        `HardwareError`."""
+
+    def changes(self) -> AsyncGenerator[Collection[Key] | None, None]:
+        """Keys of objects that somebody touched, our own steps included: only a hint where to look again. None hints at
+        everything, at first and whenever hints were lost. Ends when the host can give no hints."""
 
     def take(self, step: Step) -> None:
         """Take one step. Raises `Mismatch` or `Refused`."""

@@ -7,7 +7,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -23,6 +23,7 @@ from vdsprovd.hardware import (
     HardwareError,
     Identity,
     InitiatorConnection,
+    Key,
     Layout,
     Leg,
     Maintenance,
@@ -458,8 +459,11 @@ class Simulator:
         initiators: Collection[str] = ("iqn.2026-11.org.example:simulated",),
     ) -> None:
         self.pools = pools
-        self.facts: dict[tuple[object, ...], Fact] = {}
-        self._users: Counter[tuple[object, ...]] = Counter()
+        self.facts: dict[Key, Fact] = {}
+        self._users: Counter[Key] = Counter()
+        self.silent = False
+        """Whether it gives no hints of changes, like a kernel whose watches have run out."""
+        self._told: set[Callable[[Collection[Key]], object]] = set()
         self.connected: dict[str, list[InitiatorConnection]] = {}
         self.fault: Callable[[Step], None] | None = None
         self.scan_fault: HardwareError | None = None
@@ -472,11 +476,32 @@ class Simulator:
         self._initiators = initiators
         self._lock = threading.Lock()
 
-    def read(self) -> Collection[Fact]:
+    def read(self, target: str | None = None) -> Collection[Fact]:
         if self.scan_fault:
             raise self.scan_fault
         with self._lock:
-            return list(self.facts.values())
+            return [fact for fact in self.facts.values() if target is None or getattr(fact, "target", None) == target]
+
+    def look(self, keys: Collection[Key]) -> Collection[Fact]:
+        with self._lock:
+            return [self.facts[key] for key in keys if key in self.facts]
+
+    async def changes(self) -> AsyncGenerator[Collection[Key] | None, None]:
+        touched: asyncio.Queue[Collection[Key]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(keys: Collection[Key]) -> None:
+            loop.call_soon_threadsafe(touched.put_nowait, keys)
+
+        with self._lock:
+            self._told.add(tell)
+        try:
+            yield None
+            while True:
+                yield await touched.get()
+        finally:
+            with self._lock:
+                self._told.discard(tell)
 
     def take(self, step: Step) -> None:
         if self.fault:
@@ -484,6 +509,7 @@ class Simulator:
         if self.delay:
             time.sleep(self.delay)
         with self._lock:
+            self._tell(step)
             match step:
                 case Step(before=None, after=Fact() as fact):
                     if isinstance(self.facts.get(fact.key), Acl):  # adopted, as in the kernel
@@ -509,6 +535,12 @@ class Simulator:
                         raise Mismatch(f"cannot change {old}: it is not there")
                     self.facts[new.key] = new
 
+    def _tell(self, step: Step) -> None:
+        fact = step.after or step.before
+        if fact and not self.silent:
+            for tell in self._told:
+                tell([fact.key])
+
     def has_target(self, target: str) -> bool:
         return TargetNode(target).key in self.facts
 
@@ -525,7 +557,7 @@ class Simulator:
     def path_status(self, unit: Unit) -> PathStatus:
         if unit.key not in self.facts:
             raise Mismatch(f"{unit} is not there")
-        disk = self.facts[Disk, unit.lun]
+        disk = self.facts[Disk, unit.lun, unit.number]
         assert isinstance(disk, Disk)
         return _PATH_STATUS[disk.access]
 

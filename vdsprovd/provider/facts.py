@@ -7,7 +7,7 @@ list is the truth.
 
 from collections.abc import Collection, Iterable, Iterator
 
-from vdsprovd.hardware import Access, Acl, Credentials, Disk, Fact, Grant, Group, Listener, TargetNode, Unit
+from vdsprovd.hardware import Access, Acl, Credentials, Disk, Fact, Grant, Group, Key, Listener, TargetNode, Unit
 from vdsprovd.inventory import Inventory, Lun, Portal, PortalGroup, StoragePool, SubSystem, Target
 
 EVERYBODY = "*"
@@ -41,6 +41,41 @@ def of_lun(
         target = inventory.known(Target, target_id)
         for group in inventory.groups_at(target_id):
             yield from acls(inventory, target, group, local, initiators)
+
+
+def at(inventory: Inventory, key: Key, local: Collection[str]) -> Fact | None:
+    """The fact of that key, None when there shall be none; at the cost of one LUN's or one portal group's facts."""
+    return next((fact for fact in _around(inventory, key, local) if fact.key == key), None)
+
+
+def _around(inventory: Inventory, key: Key, local: Collection[str]) -> Iterator[Fact]:
+    kind, name, *rest = key
+    if kind is Disk:
+        lun = inventory.get(Lun, str(name))
+        if lun and lun.exported:
+            yield disk(inventory, lun)
+        return
+    target = inventory.get(Target, inventory.target_by_name.get(str(name), ""))
+    if target is None:
+        return
+    if kind is TargetNode:
+        yield TargetNode(target.iscsi_name)
+        return
+    tag, *place = rest
+    group = next((group for group in inventory.groups_at(target.id) if group.tag == tag), None)
+    if group is None:
+        return
+    if kind is Group:
+        yield group_itself(inventory, target, group)
+    elif kind is Acl:
+        yield from acls(inventory, target, group, local, [str(place[0])])
+    elif kind is Listener:
+        for portal_id in group.portal_ids:
+            yield from listener(inventory.known(Portal, portal_id), target, group)
+    else:  # a logical unit, or a grant of it under the same number
+        luns, index = inventory.luns_of_target.get(target.id), place[-1]
+        if luns is not None and index in luns:
+            yield from _unit(inventory.known(Lun, luns[index]), int(str(index)), target, group, local)
 
 
 def of_group(inventory: Inventory, target: Target, group: PortalGroup, local: Collection[str]) -> Iterator[Fact]:

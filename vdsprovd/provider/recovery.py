@@ -247,7 +247,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*put, *luns)
-    work = steps(_ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
+    work = steps(ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
     dead: set[Key] = set()
@@ -275,7 +275,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     return Found([*put, *luns, *plexes], drop, problems)
 
 
-def _ours(context: Context, observed: Iterable[Fact], claims: Collection[str]) -> list[Fact]:
+def ours(context: Context, observed: Iterable[Fact], claims: Collection[str] = ()) -> list[Fact]:
     """The facts that are the provider's to change: its disks, and all in its targets but others' logical units."""
     inventory = context.cache.inventory
     observed = list(observed)
@@ -289,7 +289,7 @@ def _ours(context: Context, observed: Iterable[Fact], claims: Collection[str]) -
         for fact in observed
         if isinstance(fact, Grant) and (fact.target, fact.tag, fact.unit) in foreign_units
     }
-    ours = []
+    found = []
     for fact in observed:
         match fact:
             case Disk(lun=lun):
@@ -306,8 +306,8 @@ def _ours(context: Context, observed: Iterable[Fact], claims: Collection[str]) -
                 target = str(getattr(fact, "target", ""))
                 mine = target in inventory.target_by_name or target in claims
         if mine:
-            ours.append(fact)
-    return ours
+            found.append(fact)
+    return found
 
 
 def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
@@ -402,7 +402,8 @@ async def refresh(context: Context) -> None:
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
-        context.cache.apply(found.put, [entry.id for entry in found.drop])
+        settled = [] if found.problems else context.cache.agree()
+        context.cache.apply([*settled, *found.put], [entry.id for entry in found.drop])
         if found.problems:
             context.cache.corrupt("; ".join(found.problems))
             raise context.corrupt()

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from vdsprovd.hardware import (
     Group,
     Identity,
     InitiatorConnection,
+    Key,
     Listener,
     Maintenance,
     Mismatch,
@@ -34,7 +35,7 @@ from vdsprovd.hardware import (
     drives,
     enclosures,
 )
-from vdsprovd.hardware.lio import configfs, reader, sessions
+from vdsprovd.hardware.lio import configfs, reader, sessions, watch
 from vdsprovd.model import PathStatus
 
 PRODUCT = "vdsprovd"
@@ -60,9 +61,16 @@ class Lio:
             if not self._iscsi.exists:
                 self._iscsi._check_self()  # makes the folder, which loads the module
 
-    def read(self) -> Collection[Fact]:
+    def read(self, target: str | None = None) -> Collection[Fact]:
         with configfs.door("read the kernel's target configuration"):
-            return list(reader.facts())
+            return list(reader.facts() if target is None else reader.of_target(target))
+
+    def look(self, keys: Collection[Key]) -> Collection[Fact]:
+        with configfs.door("read the kernel's target configuration"):
+            return [fact for key in keys if (fact := reader.at(key))]
+
+    def changes(self) -> AsyncGenerator[Collection[Key] | None, None]:
+        return watch.changes()
 
     def take(self, step: Step) -> None:
         match step:

@@ -16,6 +16,7 @@ from vdsprovd.hardware import (
     Grant,
     Group,
     Identity,
+    Key,
     Listener,
     Secret,
     TargetNode,
@@ -57,14 +58,26 @@ def facts() -> Iterator[Fact]:
     """Every fact of the host. Raises OSError when a folder or an attribute vanishes during the scan."""
     yield from _disks()
     for target in targets():
-        yield TargetNode(target)
-        for tag in tags(target):
-            yield from _group(target, tag)
+        yield from of_target(target)
 
 
 def targets() -> list[str]:
-    """The names of all targets. The folder also holds the fabric's own, such as discovery_auth."""
-    return [name for name in configfs.folders(configfs.ISCSI) if name.startswith(("iqn.", "eui.", "naa."))]
+    """The names of all targets."""
+    return [name for name in configfs.folders(configfs.ISCSI) if is_target(name)]
+
+
+def is_target(name: str) -> bool:
+    """Whether the folder of that name is a target's: beside them are the fabric's own, such as discovery_auth."""
+    return name.startswith(("iqn.", "eui.", "naa."))
+
+
+def of_target(target: str) -> Iterator[Fact]:
+    """A target and everything in it. Raises OSError when a folder or an attribute vanishes during the scan."""
+    if not (configfs.ISCSI / target).exists():
+        return
+    yield TargetNode(target)
+    for tag in tags(target):
+        yield from _group(target, tag)
 
 
 def tags(target: str) -> list[int]:
@@ -80,6 +93,62 @@ def listeners(target: str, tag: int) -> Iterator[Listener]:
             yield Listener(target, tag, found["address"], int(found["port"]))
         else:
             log.warning("ignoring the portal %s of %s: its name is no address", name, target)
+
+
+def key(parts: tuple[str, ...]) -> Key | None:
+    """The key of the object that has the folder or attribute of that path below `configfs.ROOT`, None for no object."""
+    match parts:
+        case ("core", hba, lun, *_) if _disk_number(hba) >= 0 and _is_uuid(lun):
+            return (Disk, lun, _disk_number(hba))
+        case ("iscsi", target) if is_target(target):
+            return (TargetNode, target)
+        case ("iscsi", target, group, *rest) if is_target(target) and group.startswith("tpgt_"):
+            return _key_in_group(target, int(group.removeprefix("tpgt_")), rest)
+    return None
+
+
+def _key_in_group(target: str, tag: int, parts: list[str]) -> Key | None:
+    match parts:
+        case [] | ["enable"] | ["attrib", "authentication"] | ["param", "TargetAlias"]:
+            return (Group, target, tag)
+        case ["lun", unit, *_]:
+            return (Unit, target, tag, _number(unit))
+        case ["acls", initiator, unit, *_] if unit.startswith("lun_"):
+            return (Grant, target, tag, initiator, _number(unit))
+        case ["acls", initiator] | ["acls", initiator, "auth", *_]:
+            return (Acl, target, tag, initiator)
+        case ["np", name] if found := _ADDRESS.fullmatch(name):
+            return (Listener, target, tag, found["address"], int(found["port"]))
+    return None
+
+
+def at(wanted: Key) -> Fact | None:
+    """The fact of that key, None when there is no such object. Raises OSError when it cannot be read."""
+    try:
+        match wanted:
+            case (kind, str(lun), int(number)) if kind is Disk:
+                return disk(lun, number)
+            case (kind, str(target)) if kind is TargetNode:
+                return TargetNode(target) if (configfs.ISCSI / target).exists() else None
+            case (kind, str(target), int(tag)) if kind is Group:
+                return _group_itself(target, tag)
+            case (kind, str(target), int(tag), int(index)) if kind is Unit:
+                return _unit(target, tag, index)
+            case (kind, str(target), int(tag), str(initiator)) if kind is Acl:
+                return Acl(target, tag, initiator, _credentials(_acl(target, tag, initiator) / "auth"))
+            case (kind, str(target), int(tag), str(initiator), int(index)) if kind is Grant:
+                return _grant(target, tag, initiator, index)
+            case (kind, str(target), int(tag), str(address), int(port)) if kind is Listener:
+                there = configfs.listener(target, tag, address, port).exists()
+                return Listener(target, tag, address, port) if there else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    raise ValueError(f"{wanted} is no key")
+
+
+def is_ours(hba: str) -> bool:
+    """Whether an HBA folder's name is one that a vdsprovd gives."""
+    return _disk_number(hba) >= 0
 
 
 def _disks() -> Iterator[Disk]:
@@ -141,24 +210,27 @@ def _is_uuid(name: str) -> bool:
 
 def _group(target: str, tag: int) -> Iterator[Fact]:
     path = configfs.group(target, tag)
-    yield Group(
+    yield _group_itself(target, tag)
+    for name in configfs.folders(path / "lun"):
+        yield _unit(target, tag, _number(name))
+    for initiator in configfs.folders(path / "acls"):
+        acl = _acl(target, tag, initiator)
+        yield Acl(target, tag, initiator, _credentials(acl / "auth"))
+        for name in configfs.folders(acl):
+            if name.startswith("lun_"):
+                yield _grant(target, tag, initiator, _number(name))
+    yield from listeners(target, tag)
+
+
+def _group_itself(target: str, tag: int) -> Group:
+    path = configfs.group(target, tag)
+    return Group(
         target,
         tag,
         enabled=configfs.read(path / "enable") == "1",
         authentication=configfs.read(path / "attrib/authentication") == "1",
         alias=configfs.read(path / "param/TargetAlias"),
     )
-    for name in configfs.folders(path / "lun"):
-        linked = _linked(path / "lun" / name)
-        yield Unit(target, tag, _number(name), linked.name, _disk_number(linked.parent.name))
-    for initiator in configfs.folders(path / "acls"):
-        acl = path / "acls" / initiator
-        yield Acl(target, tag, initiator, _credentials(acl / "auth"))
-        for name in configfs.folders(acl):
-            if name.startswith("lun_"):
-                unit = _linked(acl / name).name
-                yield Grant(target, tag, initiator, _number(name), _number(unit) if unit else -1)
-    yield from listeners(target, tag)
 
 
 def path_status(unit: Unit) -> PathStatus:
@@ -173,6 +245,20 @@ def path_status(unit: Unit) -> PathStatus:
         "Active/NonOptimized": PathStatus.ONLINE,
         "Standby": PathStatus.STANDBY,
     }.get(states["Primary"], PathStatus.FAILED)
+
+
+def _unit(target: str, tag: int, index: int) -> Unit:
+    linked = _linked(configfs.group(target, tag) / "lun" / f"lun_{index}")
+    return Unit(target, tag, index, linked.name, _disk_number(linked.parent.name))
+
+
+def _acl(target: str, tag: int, initiator: str) -> Path:
+    return configfs.group(target, tag) / "acls" / initiator
+
+
+def _grant(target: str, tag: int, initiator: str, index: int) -> Grant:
+    unit = _linked(_acl(target, tag, initiator) / f"lun_{index}").name
+    return Grant(target, tag, initiator, index, _number(unit) if unit else -1)
 
 
 def _number(folder: str) -> int:

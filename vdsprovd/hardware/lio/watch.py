@@ -1,0 +1,121 @@
+"""Which objects in configfs somebody touched, by inotify.
+
+configfs tells of every mkdir, rmdir, link and write in a folder that is watched, and of nothing that the kernel does by
+itself. Each folder takes a watch of its own: four for a LUN with one initiator. A disk's ALUA state would take two more;
+it is left to the audit. Targets of others are watched too: which target is ours only the inventory knows, and it learns
+of a new one after the kernel has it.
+"""
+
+import asyncio
+import errno
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Collection
+
+from asyncinotify import Event, Inotify, Mask
+
+from vdsprovd.hardware import Key
+from vdsprovd.hardware.lio import configfs, reader
+
+log = logging.getLogger(__name__)
+
+_ROOT = str(configfs.ROOT)
+_MASK = Mask.CREATE | Mask.DELETE | Mask.MODIFY | Mask.ONLYDIR
+
+
+async def changes() -> AsyncGenerator[Collection[Key] | None, None]:
+    """The keys of objects that were touched, None for everything."""
+    try:
+        inotify = Inotify()
+    except OSError as error:
+        log.warning("what others change is noticed by the audit alone: cannot use inotify: %s", error.strerror)
+        return
+    with inotify:
+        watches = _Watches(inotify)
+        await asyncio.to_thread(watches.spread, ())
+        yield None
+        async for event in inotify:
+            if Mask.Q_OVERFLOW in event.mask:
+                # Folders that were made meanwhile have no watch.
+                await asyncio.to_thread(watches.spread, ())
+                yield None
+            elif parts := watches.where(event):
+                key = reader.key(parts)
+                keys = {key} if key else set()
+                if Mask.CREATE | Mask.ISDIR in event.mask and _is_watched(parts):
+                    keys |= watches.spread(parts)
+                if keys:
+                    yield keys
+
+
+class _Watches:
+    """Puts watches on folders, and knows where they are. One is gone when its folder is."""
+
+    def __init__(self, inotify: Inotify) -> None:
+        self._inotify = inotify
+        self._folders: dict[int, tuple[str, ...]] = {}
+        self._short = False
+
+    def where(self, event: Event) -> tuple[str, ...]:
+        """What the event is about, as parts of a path below configfs.ROOT; none when only a watch is gone."""
+        # The event's own path would take more time than all the rest.
+        if event.watch is None:
+            return ()
+        if Mask.IGNORED in event.mask:
+            self._folders.pop(event.watch.wd, None)
+            return ()
+        return (*self._folders[event.watch.wd], str(event.name))
+
+    def spread(self, start: tuple[str, ...]) -> set[Key]:
+        """Watch a folder and what is in it, and give the keys of the objects that were made in it before that.
+
+        Breadth first: when watches run out, the links at the bottom of the tree are those without.
+        """
+        found: set[Key] = set()
+        waiting = deque([start])
+        while waiting:
+            parts = waiting.popleft()
+            path = "/".join((_ROOT, *parts))
+            try:
+                watch = self._inotify.add_watch(path, _MASK)
+                self._folders[watch.wd] = parts
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                self._complain(error)
+            for name in configfs.folders(path):
+                child = (*parts, name)
+                if key := reader.key(child):
+                    found.add(key)
+                if _is_watched(child):
+                    waiting.append(child)
+        return found
+
+    def _complain(self, error: OSError) -> None:
+        if self._short:
+            return
+        self._short = True
+        why = "fs.inotify.max_user_watches is used up" if error.errno == errno.ENOSPC else error.strerror
+        log.warning("some of what others change is noticed by the audit alone: cannot watch all of configfs: %s", why)
+
+
+def _is_watched(parts: tuple[str, ...]) -> bool:
+    """Whether a folder can hold what facts tell of."""
+    match parts:
+        case ("core",) | ("iscsi",):
+            return True
+        case ("core", hba):
+            return reader.is_ours(hba)
+        case ("core", _, _):
+            return reader.key(parts) is not None
+        case ("iscsi", target):
+            return reader.is_target(target)
+        case ("iscsi", _, group):
+            return group.startswith("tpgt_")
+        case ("iscsi", _, _, name):
+            return name in ("lun", "acls", "np", "attrib", "param")
+        case ("iscsi", _, _, "lun" | "acls", _):
+            return True
+        case ("iscsi", _, _, "acls", _, name):
+            return name == "auth" or name.startswith("lun_")
+    return False

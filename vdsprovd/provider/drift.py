@@ -1,0 +1,196 @@
+"""Notice what others change in the kernel: with targetcli, at a shell, however.
+
+An event only says "look again" at some objects. So does the audit, which compares everything now and then: it holds
+nothing, reads while commands run, and what seems to differ there is looked at again like anything else. A look reads
+those objects while no command of ours changes them, and compares them with what the inventory wants. What differs is a
+deviation that the objects concerned show until it is gone; a command that needs what is missing proves corruption, as
+ever, and Refresh puts everything right.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+
+from vdsprovd.deviations import Deviation
+from vdsprovd.hardware import Credentials, Disk, Fact, Grant, HardwareError, Key, Listener, Unit
+from vdsprovd.inventory import Inventory, Lun, Portal, SubSystem, Target
+from vdsprovd.look_again import looking
+from vdsprovd.provider import facts, nodes, recovery
+from vdsprovd.provider.context import Context
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def watch(context: Context) -> AsyncIterator[None]:
+    """Keep the deviations in the cache up to date as long as the context lasts."""
+    watcher = _Watcher(context)
+    async with looking(watcher.look, "look for what others changed") as watcher.changed:
+        tasks = [asyncio.create_task(work) for work in (watcher.listen(), watcher.audit())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Watcher:
+    """Gathers what to look at."""
+
+    changed: Callable[[], None]
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._touched: set[Key] = set()
+        self._everything = asyncio.Event()
+
+    def _touch(self, keys: Collection[Key]) -> None:
+        if keys:
+            self._touched.update(keys)
+            self.changed()
+
+    async def listen(self) -> None:
+        """Take the hardware's hints."""
+        try:
+            async with aclosing(self._context.hardware.changes()) as changes:
+                async for keys in changes:
+                    if keys is None:
+                        self._everything.set()
+                    else:
+                        self._touch(keys)
+        except Exception:
+            log.exception("what others change is noticed by the audit alone")
+
+    async def audit(self) -> None:
+        """Compare everything at intervals, and when hints were lost."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._everything.wait(), self._context.config.provider.audit)
+            self._everything.clear()
+            try:
+                self._touch(await self._context.work(suspects, self._context))
+            except Exception:
+                log.exception("the audit broke off")
+
+    async def look(self) -> None:
+        """Look at what was touched."""
+        touched, self._touched = self._touched, set()
+        try:
+            self._touch(await look(self._context, touched))
+        except HardwareError as error:
+            log.warning("cannot look for what others changed: %s", error)
+
+
+def suspects(context: Context) -> set[Key]:
+    """The keys of what seems to differ, and of what did. Runs in a worker thread, and sees commands at half-time."""
+    inventory, hardware = context.cache.inventory, context.hardware
+    wanted: dict[str, dict[Key, Fact]] = defaultdict(dict)
+    for fact in facts.of_everything(inventory, context.local):
+        wanted[getattr(fact, "target", "")][fact.key] = fact
+    found = context.cache.deviations.keys()
+    for target, shall in wanted.items():
+        try:
+            there = hardware.read(target) if target else hardware.look(list(shall))
+        except HardwareError:  # it changed while it was read
+            found.update(shall)
+            continue
+        present = {fact.key: fact for fact in there}
+        found.update(key for key, fact in shall.items() if present.get(key) != fact)
+        found.update(fact.key for fact in recovery.ours(context, there) if fact.key not in shall)
+    return found
+
+
+async def look(context: Context, touched: Iterable[Key]) -> Collection[Key]:
+    """Compare these objects with what the inventory wants; gives the keys of those that are being worked on."""
+    holds, keys = context.operations.holds, set(touched)
+    targets = {str(key[1]) for key in keys if key[0] is not Disk}
+    served = {nodes.serving(entry.id) for entry in context.cache.inventory.all(SubSystem)}
+    async with AsyncExitStack() as stack:
+        # Reenumerate and Refresh claim the provider.
+        await stack.enter_async_context(holds.wait(shared=[context.provider_id, *served]))
+        for target in targets:
+            if id := context.cache.inventory.target_by_name.get(target):
+                await stack.enter_async_context(context.reshaping([id]))
+            # What makes an object somebody else's may be another one that was touched.
+            keys |= context.cache.deviations.strange_in(target)
+        # A LUN is not held, for a client that finds it held is refused: one that is worked on is looked at later.
+        inventory = context.cache.inventory
+        busy = {key for key in keys if key[0] is Disk and holds.busy(str(key[1]))}
+        wanted = {key: facts.at(inventory, key, context.local) for key in keys - busy}
+        there = await context.work(_read, context, wanted)
+        busy |= {key for key in keys if key[0] is Disk and _was_worked_on(context, str(key[1]), inventory)}
+        _note(context, {key: _deviation(inventory, wanted[key], there.get(key)) for key in keys - busy})
+    return busy
+
+
+def _was_worked_on(context: Context, lun: str, before: Inventory) -> bool:
+    return context.operations.holds.busy(lun) or context.cache.inventory.get(Lun, lun) is not before.get(Lun, lun)
+
+
+def _read(context: Context, wanted: Mapping[Key, Fact | None]) -> dict[Key, Fact]:
+    """What is there of these objects, but for those that are somebody else's to keep. Runs in a worker thread."""
+    there = {fact.key: fact for fact in context.hardware.look(list(wanted))}
+    known = context.cache.inventory.target_by_name
+    strange = {str(key[1]) for key in there if wanted[key] is None and key[1] in known}
+    ours = {fact.key for target in strange for fact in recovery.ours(context, context.hardware.read(target))}
+    return {key: fact for key, fact in there.items() if wanted[key] or key in ours}
+
+
+def _note(context: Context, looked: Mapping[Key, Deviation | None]) -> None:
+    known = context.cache.deviations
+    new = {key for key, deviation in looked.items() if deviation and known.get(key) != deviation}
+    context.cache.deviate(looked)
+    for key in new:
+        if (deviation := known.get(key)) and not known.follows(deviation):
+            log.warning("%s", deviation.text)
+
+
+def _deviation(inventory: Inventory, wanted: Fact | None, there: Fact | None) -> Deviation | None:
+    if wanted == there:
+        return None
+    fact = wanted or there
+    assert fact
+    objects = tuple(_concerned(inventory, fact))
+    if not objects:
+        return None
+    if there is None:
+        return Deviation(fact, objects, f"{fact} is missing in the kernel", missing=True)
+    if wanted is None:
+        return Deviation(fact, objects, f"{fact} was added by somebody else", strange=True)
+    return Deviation(fact, objects, f"{fact} was changed by somebody else: {_changes(wanted, there)}")
+
+
+def _changes(wanted: Fact, there: Fact) -> str:
+    """Which settings differ; secrets are not told."""
+    fields = wanted.__struct_fields__[wanted.identity :]
+    pairs = ((field, getattr(wanted, field), getattr(there, field)) for field in fields)
+    return ", ".join(
+        f"other {field}" if isinstance(old, Credentials) else f"{field} is {new!r} instead of {old!r}"
+        for field, old, new in pairs
+        if old != new
+    )
+
+
+def _concerned(inventory: Inventory, fact: Fact) -> Iterable[str]:
+    """The ids of the objects that show a deviation of the kernel object; none for what is not ours."""
+    if isinstance(fact, Disk):
+        return [fact.lun] if inventory.get(Lun, fact.lun) else []
+    target = inventory.get(Target, inventory.target_by_name.get(getattr(fact, "target", ""), ""))
+    if target is None:
+        return []
+    group = next((entry for entry in inventory.groups_at(target.id) if entry.tag == getattr(fact, "tag", 0)), None)
+    if group is None:
+        return [target.id]
+    match fact:
+        case Unit(lun=lun) if inventory.get(Lun, lun):
+            return [lun]
+        case Grant(unit=unit):
+            luns = inventory.luns_of_target.get(target.id)
+            return [luns[unit]] if luns is not None and unit in luns else [group.id]
+        case Listener(address=address, port=port):
+            portals = (inventory.known(Portal, id) for id in group.portal_ids)
+            return [group.id, *(entry.id for entry in portals if (entry.address, entry.port) == (address, port))]
+    return [group.id]
