@@ -2,11 +2,12 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.arrays import INITIATOR, MIB, LioArray, run
+from tests.arrays import INITIATOR, MIB, VOLUME_GROUP, LioArray, run
 from tests.lab.test_initiators import SECRET, Login
 
 pytestmark = pytest.mark.lab
@@ -126,3 +127,59 @@ def test_a_drive_is_replaced_under_writes(lio: LioArray, session: Login) -> None
     finally:
         writer.end()
     assert "drive2" not in lio.drives()
+
+
+def test_somebody_else_s_volume_is_noticed_and_left_alone(lio: LioArray) -> None:
+    """A volume that somebody makes in the group with LVM modifies the drive that it is on within 2 s; it is no LUN, and a
+    scan leaves it alone."""
+    lio.add_drives()
+    drive = lio.drives()["drive0"]
+    with lio.connect() as connection:
+        replies = iter(connection.stream("org.vdsprov.Service.Advise", {}))
+        assert next(replies)["established"]
+        begun = time.monotonic()
+        lio.group.lvm(
+            "lvcreate", "--yes", "--name", "foreign", "--extents", "4", VOLUME_GROUP, lio.group.drives[0].node
+        )
+        wanted = {("drive_modify", drive)}
+        while wanted:
+            wanted -= {(entry["event"], entry["id"]) for entry in next(replies)["notifications"]}
+        assert time.monotonic() - begun < 2 + 1  # LVM's own time in the lab
+    used = [entry for entry in lio.call("Drive.QueryExtents", id=drive)["extents"] if entry["used"]]
+    assert [(entry["lunId"], entry["size"]) for entry in used] == [(None, 4 * MIB)]
+    assert lio.call("SubSystem.QueryLuns", id=lio.sub_systems()["array2"]) == {"luns": []}
+    lio.call("HwProvider.Refresh")
+    assert "foreign" in lio.group.names()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_drive_that_something_is_on(lio: LioArray, overwrite: bool) -> None:
+    """A disk with a file system is neither spare nor replacement, and keeps its bytes, unless the pool's configuration
+    says so; one that is mounted never is."""
+    lio.add_drives()
+    spare = lio.group.spare[0]
+    run("mkfs.ext4", "-q", spare.device)
+    lio.configuration["subsystem"][2]["pool"][0]["overwrite"] = overwrite
+    lio.restart()
+    found, sub_system = lio.drives(), lio.sub_systems()["array2"]
+    ids = {"driveToBeReplaced": found["drive0"], "replacementDrive": found["spare0"]}
+    lun = lio.make_volume("simple", 8 * MIB, ["drive0"])
+    mount = lio.folder / "mounted"
+    mount.mkdir()
+    run("mount", spare.device, str(mount))
+    try:
+        assert lio.error("SubSystem.ReplaceDrive", id=sub_system, **ids) in (
+            "VDS_E_NOT_SUPPORTED",
+            "VDS_E_PROVIDER_FAILURE",
+        )
+    finally:
+        run("umount", str(mount))
+    run("e2fsck", "-fn", spare.device)
+    if not overwrite:
+        assert lio.error("SubSystem.ReplaceDrive", id=sub_system, **ids) == "VDS_E_NOT_SUPPORTED"
+        assert lio.error("Drive.SetFlags", id=found["spare0"], flags=["hotspare"]) == "VDS_E_NOT_SUPPORTED"
+        run("e2fsck", "-fn", spare.device)
+        return
+    lio.call("SubSystem.ReplaceDrive", id=sub_system, **ids)
+    assert lio.call("Drive.GetProperties", id=found["spare0"])["properties"]["flags"] == ["assigned"]
+    assert lio.call("Lun.GetProperties", id=lun)["properties"]["health"] == "healthy"

@@ -80,7 +80,7 @@ class Drive(Interface):
         then. No other flag can be set. (IVdsDrive::SetFlags)"""
         _check(drive, flags)
         if DriveFlag.HOTSPARE in flags and not drive.hot_spare:
-            check_free(drive)
+            check_free(self.context, drive)
             await self.context.change(put=[msgspec.structs.replace(drive, hot_spare=True)])
 
     @method(Role.ADMIN, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, exclusive=True)

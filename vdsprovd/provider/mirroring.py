@@ -169,7 +169,7 @@ async def _take_spare(context: Context, lun: Lun) -> bool:
     """Make a hot spare of the subsystem a drive of the LUN's pool; it is a spare no longer. False when there is none."""
     for spare in context.cache.inventory.all(Drive):
         if spare.hot_spare and spare.sub_system_id == lun.sub_system_id and not spare.pool_id and spare.found:
-            check_free(spare)
+            check_free(context, spare)
             await context.guarded(context.work(context.drive_pool(lun.pool_id).take_drive, spare.node), spare.id)
             spent = [msgspec.structs.replace(spare, hot_spare=False)]
             await context.guarded(context.work(context.store.finish, None, spent))

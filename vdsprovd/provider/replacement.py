@@ -9,15 +9,27 @@ from vdsprovd.provider import surroundings
 from vdsprovd.provider.context import Context
 
 
-def check_free(drive: Drive) -> None:
-    """Raises VDS_E_NOT_SUPPORTED for a drive that cannot be taken: it is used, or something is on it."""
-    if drive.pool_id or drive.found is None or (drive.found.holder and not drive.hot_spare):
-        why = "it is in a pool" if drive.pool_id else drive.found.holder if drive.found else "it is not there"
+def check_free(context: Context, drive: Drive) -> None:
+    """Raises VDS_E_NOT_SUPPORTED for a drive that cannot be taken: it is in a pool or not there, or something is on it and
+    no pool of its subsystem is configured to overwrite. What is mounted or open the pool refuses in any case."""
+    why = ""
+    if drive.pool_id:
+        why = "it is in a pool"
+    elif drive.found is None:
+        why = "it is not there"
+    elif drive.found.holder and not drive.hot_spare and not _overwrites(context, drive.sub_system_id):
+        why = f"{drive.found.holder}; wipe it, or set overwrite in the pool's configuration"
+    if why:
         raise VdsError(
             Hresult.VDS_E_NOT_SUPPORTED,
             f"drive {drive.id} ({drive.node or 'removed'}) cannot be taken: {why}",
             drive.id,
         )
+
+
+def _overwrites(context: Context, sub_system_id: str) -> bool:
+    name = context.cache.inventory.known(SubSystem, sub_system_id).name
+    return any(pool.overwrite for entry in context.config.subsystem if entry.name == name for pool in entry.pool)
 
 
 async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
@@ -27,7 +39,7 @@ async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
         raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, f"drive {old.id} cannot be replaced: {why}", old.id)
     if old.id == new.id:
         raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, "a drive cannot replace itself", old.id)
-    check_free(new)
+    check_free(context, new)
 
     def exchange() -> None:
         pool = context.drive_pool(old.pool_id)
