@@ -398,7 +398,8 @@ class Pool(Protocol):
         """Where the LUN's volume is, or would be."""
 
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
-        """Make a volume that reads as zeros; on failure nothing is left. Raises `NoSpace`, `NoDrives`, `Unsupported`,
+        """Make a volume that reads as zeros, of that size or what its layout needs beyond that, which `probe` tells; on
+        failure nothing is left. Raises `NoSpace`, `NoDrives`, `Unsupported`,
         `VolumeFailed`, `Cancelled`, `Mismatch` when it exists."""
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
@@ -442,7 +443,8 @@ class DrivePool(Pool, Protocol):
         """Make the block device a drive of the pool; what is on it is lost. Raises `Refused`, `Mismatch`."""
 
     def release_drive(self, node: str) -> None:
-        """Take an empty drive out of the pool. Raises `Refused` while it has extents in use."""
+        """Take an empty drive out of the pool; one that is missing by the pool's own name for it. Raises `Mismatch`,
+        `Refused` while it has extents in use."""
 
     def allow(self, node: str, allocatable: bool) -> None:
         """Let new extents be made on the drive, or no longer. Raises `Mismatch`, `Refused`."""
