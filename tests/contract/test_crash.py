@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
+from tests.arrays import DRIVE_SIZE, INITIATOR, MIB, Array, SimulatedArray
 from vdsprovd.hardware import Layout
 
 
@@ -88,3 +88,62 @@ def test_what_cannot_be_settled_waits_and_stops_nothing_else(simulated: Simulate
     crash(simulated, "create_lun", lun="11111111-2222-4333-8444-555555555555", pool="gone", number=9)
     assert set(luns(simulated)) == {lun}
     assert pending(simulated) == 1
+
+
+def test_a_plex_that_was_removed_is_forgotten(drives_simulated: SimulatedArray) -> None:
+    """RemovePlex cut off after the volume lost its leg: the plex is gone, the original one stays."""
+    array = drives_simulated
+    lun = array.make_volume("mirror")
+    first, second = (plex["id"] for plex in array.plexes(lun))
+    array.drive_pool.remove_leg(lun, 1, lambda _percent: None)
+    crash(array, "remove_plex", lun=lun, plex=second, pool=volumes_id(array))
+    assert [plex["id"] for plex in array.plexes(lun)] == [first]
+    assert array.call("Lun.GetProperties", id=lun)["properties"]["type"] == "simple"
+    assert array.error("LunPlex.GetLun", id=second) == "VDS_E_OBJECT_DELETED"
+
+
+def test_a_plex_that_was_not_removed_stays(drives_simulated: SimulatedArray) -> None:
+    """RemovePlex cut off before anything happened: both plexes are there."""
+    array = drives_simulated
+    lun = array.make_volume("mirror")
+    before = array.plexes(lun)
+    crash(array, "remove_plex", lun=lun, plex=before[1]["id"], pool=volumes_id(array))
+    assert array.plexes(lun) == before
+
+
+def test_an_absorbed_lun_is_forgotten_once_its_bytes_are_gone(drives_simulated: SimulatedArray) -> None:
+    """AddPlex cut off after the source's volume went: the source is gone, and the LUN has the plexes that its volume
+    has; cut off before, the source is there."""
+    array = drives_simulated
+    lun, kept, source = (array.make_volume("simple") for _ in range(3))
+    crash(array, "add_plex", lun=lun, source=kept, pool=volumes_id(array))
+    assert array.call("Lun.GetProperties", id=kept)["properties"]["status"] == "online"
+    array.drive_pool.add_leg(lun, (), lambda _percent: None)
+    array.drive_pool.delete(source)
+    crash(array, "add_plex", lun=lun, source=source, pool=volumes_id(array))
+    assert array.error("Lun.GetProperties", id=source) == "VDS_E_OBJECT_DELETED"
+    assert len(array.plexes(lun)) == 2
+    assert array.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
+
+
+def volumes_id(array: SimulatedArray) -> str:
+    """The id of the pool vg0."""
+    pools = array.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
+    return next(str(pool["id"]) for pool in pools if pool["name"] == "vg0")
+
+
+def test_an_absorbed_lun_without_room_beside_it(drives_simulated: SimulatedArray) -> None:
+    """Where the pool has no room for both, the source goes first; when the copy fails then, the LUN is as it was, and
+    says why."""
+    array = drives_simulated
+    size = DRIVE_SIZE - MIB
+    lun, source = array.make_volume("simple", size, ["drive0"]), array.make_volume("simple", size, ["drive1"])
+    fillers = [array.make_volume("simple", size, [name]) for name in ("drive2", "drive3")]
+    assert array.wait(array.call("Lun.AddPlex", id=lun, lunId=source)) == ""
+    assert len(array.plexes(lun)) == 2
+    assert array.error("Lun.GetProperties", id=source) == "VDS_E_OBJECT_DELETED"
+    array.drive_pool.fails_to_add = True
+    result = array.result(array.call("Lun.AddPlex", id=fillers[0], lunId=fillers[1]))
+    assert result["hresult"] == 0x8004240F, result
+    assert len(array.plexes(fillers[0])) == 1
+    assert array.call("Lun.GetProperties", id=fillers[0])["properties"]["status"] == "online"

@@ -151,6 +151,7 @@ class SimulatedDrivePool:
         self.dead: set[str] = set()
         self.new_drive = SIMULATED_DRIVE
         self.refused: set[str] = set()
+        self.fails_to_add = False
         self.legs: dict[str, list[list[Extent]]] = {}
         self.layouts: dict[str, Layout] = {}
         self.sizes: dict[str, int] = {}
@@ -323,6 +324,8 @@ class SimulatedDrivePool:
         return [*used, *(Extent(node, size) for node, size in self._free().items() if size)]
 
     def add_leg(self, lun: str, drives: Sequence[str], progress: Progress) -> None:
+        if self.fails_to_add:
+            raise NoSpace("there is no space for another leg: the test says so")
         with self._lock:
             free = self._usable()
             own = {extent.drive for leg in self.legs[lun] for extent in leg}

@@ -1,10 +1,10 @@
 """Plexes that come, go and are rebuilt: what IVdsLun's AddPlex, RemovePlex and Recover do."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from vdsprovd.hardware import NoDrives, NoSpace, Progress, steps
+from vdsprovd.hardware import DrivePool, HardwareError, NoDrives, NoSpace, Progress, realize, steps, undo
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import FAULT_TOLERANT, Drive, Entity, Lun, Plex, StoragePool
 from vdsprovd.model import AsyncOutputType, Health, LunType, TransitionState
@@ -34,45 +34,74 @@ def add_plex(context: Context, lun: Lun, source_id: str) -> Operation:
             gone: list[Lun | Plex] = [absorbed, *context.cache.inventory.plexes_at(absorbed.id)]
             before, after = sides(context, absorbed, None)
 
-            def absorb() -> list[Entity]:
+            removal = steps(before, after)
+
+            def absorb() -> tuple[list[Entity], HardwareError | None]:
                 step = context.store.begin("add_plex", lun=lun.id, source=absorbed.id, pool=lun.pool_id)
+                own = len(context.cache.inventory.plexes_at(lun.id))
                 try:
-                    for nodes in drives:
-                        # Beside the source, if there is room: then a failure costs nothing.
-                        with_room = _beside(pool.add_leg, lun.id, nodes, operation.progress)
-                        if not with_room:
-                            break
+                    # Beside the source, as far as there is room: then a failure costs nothing.
+                    added = 0
+                    while added < len(drives) and _beside(pool, lun.id, drives[added], operation.progress):
+                        added += 1
                     operation.commit()
-                    for one in steps(before, after):
-                        context.hardware.take(one)
-                    pool.delete(absorbed.id)
-                    if not with_room:
-                        for nodes in drives:
-                            pool.add_leg(lun.id, nodes, lambda _percent: None)
-                except Exception:
+                    realize(context.hardware, removal)
+                    try:
+                        pool.delete(absorbed.id)
+                    except Exception as error:
+                        undo(context.hardware, removal, error)
+                        raise
+                except Exception as error:
+                    _take_back(pool, lun.id, own, error)
                     context.store.finish(step)
                     raise
-                state = pool.probe(lun.id)
-                mirrored = msgspec.structs.replace(found(current, state), type=LunType.MIRROR)
-                put: list[Entity] = [mirrored, *plexes_of(lun.id, state, context.cache.inventory.plexes_at(lun.id))]
+                failure = None
+                try:
+                    for nodes in drives[added:]:
+                        pool.add_leg(lun.id, nodes, lambda _percent: None)
+                except HardwareError as error:
+                    failure = error
+                put = _as_found(context, current)
                 context.store.finish(step, put=put, drop=gone[::-1])
-                return put
+                return put, failure
 
-            put = await context.guarded(context.work(absorb), lun.id)
+            put, failure = await context.guarded(context.work(absorb), lun.id)
             ids = [entry.id for entry in gone]
             context.cache.apply([*put, *await context.surroundings(lun.pool_id)], ids, targets)
+            if failure:
+                raise failure
 
     return _start(context, AsyncOutputType.ADD_LUN_PLEX, lun, work, [source.id])
 
 
-def _beside(
-    add_leg: Callable[[str, list[str], Progress], None], lun: str, nodes: list[str], progress: Progress
-) -> bool:
+def _beside(pool: DrivePool, lun: str, nodes: list[str], progress: Progress) -> bool:
     try:
-        add_leg(lun, nodes, progress)
+        pool.add_leg(lun, nodes, progress)
     except (NoSpace, NoDrives):
         return False
     return True
+
+
+def _take_back(pool: DrivePool, lun: str, own: int, error: Exception) -> None:
+    """Remove the legs that the volume has beyond its own."""
+    try:
+        for place in range(len(pool.probe(lun).legs) - 1, own - 1, -1):
+            pool.remove_leg(lun, place, lambda _percent: None)
+    except HardwareError as second:
+        error.add_note(f"and could not be undone: {second}")
+
+
+def _as_found(context: Context, lun: Lun, known: Sequence[Plex] | None = None) -> list[Entity]:
+    """The LUN and its plexes as the volume is now; a mirror is what has several legs. Blocks."""
+    state = context.pool(lun.pool_id).probe(lun.id)
+    known = context.cache.inventory.plexes_at(lun.id) if known is None else known
+    if len(state.legs) > 1:
+        type = LunType.MIRROR
+    else:
+        # What is left of a mirror is simple, or a span where it lies on several drives.
+        drives = {extent.drive for leg in state.legs for extent in leg.extents}
+        type = LunType.SPAN if len(drives) > 1 else LunType.SIMPLE
+    return [msgspec.structs.replace(found(lun, state), type=type), *plexes_of(lun.id, state, known)]
 
 
 def _why_not(pool: StoragePool, lun: Lun, source: Lun) -> str:
@@ -111,15 +140,11 @@ def remove_plex(context: Context, lun: Lun, plex_id: str) -> Operation:
                 except Exception:
                     context.store.finish(step)
                     raise
-                state = pool.probe(lun.id)
                 left = [
                     msgspec.structs.replace(other, place=place)
                     for place, other in enumerate(other for other in plexes if other.id != plex_id)
                 ]
-                # What is left of a mirror of two is no mirror.
-                type = LunType.MIRROR if len(left) > 1 else LunType.SIMPLE
-                simple = msgspec.structs.replace(found(current, state), type=type)
-                put: list[Entity] = [simple, *plexes_of(lun.id, state, left)]
+                put = _as_found(context, current, left)
                 context.store.finish(step, put=put, drop=[plex])
                 return put
 

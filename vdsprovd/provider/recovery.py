@@ -44,7 +44,7 @@ from vdsprovd.inventory import (
     SubSystem,
     Target,
 )
-from vdsprovd.model import TransitionState
+from vdsprovd.model import LunType, TransitionState
 from vdsprovd.provider import creation, facts, names, surroundings
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.reshaping import reshape
@@ -190,7 +190,43 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
                 pool.resize(lun.id, lun.size, (), lambda _percent: None)
             store.finish(step.number, put=[lun])
             log.warning("LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
+        case "remove_plex" if lun:
+            plexes = inventory.plexes_at(lun.id)
+            if len(pool.probe(lun.id).legs) < len(plexes):
+                inventory = _without_plex(store, inventory, step, lun, plexes)
+            else:
+                store.finish(step.number)
+            log.warning("LUN %s has %d plexes after a crash cut off RemovePlex", lun.id, len(pool.probe(lun.id).legs))
+        case "add_plex":
+            source = inventory.get(Lun, str(step.detail["source"]))
+            if source and pool.probe(source.id).condition is Condition.MISSING:
+                _forget_lun(hardware, source)
+                gone: list[Entity] = [*inventory.plexes_at(source.id), source]
+                inventory = inventory.drop(*(entry.id for entry in gone))
+                store.finish(step.number, drop=gone)
+            else:
+                store.finish(step.number)
+            log.warning("a crash cut off AddPlex of LUN %s; what it has now, the scan finds", lun_id)
+        case "replace_drive":
+            # The pool itself has taken back, or completed, what was moving.
+            store.finish(step.number)
+            log.warning("a crash cut off the replacement of %s by %s", step.detail["old"], step.detail["new"])
     return inventory
+
+
+def _without_plex(store: Store, inventory: Inventory, step: PendingStep, lun: Lun, plexes: Sequence[Plex]) -> Inventory:
+    """The inventory without the plex that a crash left in the store and not in the volume."""
+    gone = [plex for plex in plexes if plex.id == step.detail["plex"]]
+    left = [
+        msgspec.structs.replace(plex, place=place)
+        for place, plex in enumerate(plex for plex in plexes if plex not in gone)
+    ]
+    changed: list[Entity] = [
+        *left,
+        msgspec.structs.replace(lun, type=LunType.MIRROR if len(left) > 1 else LunType.SIMPLE),
+    ]
+    store.finish(step.number, put=changed, drop=gone)
+    return inventory.drop(*(plex.id for plex in gone)).put(*changed)
 
 
 def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
