@@ -163,8 +163,9 @@ def _make(context: Context, operation: Operation, lun: Lun, layout: Layout) -> t
 
 
 def found(lun: Lun, state: VolumeState) -> Lun:
-    """The LUN as its volume is: a pool may have rounded its size up."""
-    size = max(lun.size, state.size) if state.condition is Condition.GOOD else lun.size
+    """The LUN as its volume is. A block device's size is the LUN's, whoever set it; a file's disk has its own."""
+    follows = state.condition is Condition.GOOD and lun.path.startswith("/dev/")
+    size = max(lun.size, state.size) if follows else lun.size
     return msgspec.structs.replace(
         lun, size=size, redundancy=state.health, stripe_size=state.stripe_size, columns=state.columns
     )
