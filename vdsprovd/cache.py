@@ -73,7 +73,8 @@ class Cache:
 
         `also` names objects whose relations, not properties, may have changed.
         """
-        before, drop = self.inventory, tuple(drop)
+        before = self.inventory
+        drop = tuple(id for id in drop if id in before.objects)
         # What a command puts, it read before the last look.
         put = tuple(self.deviations.shown(entity, before) for entity in put)
         # Arrivals and changes before departures' ids are forgotten: a dropped target may still be named by a LUN.

@@ -277,7 +277,7 @@ class Store:
     def _drop(self, entity: Entity) -> None:
         table = OBJECT_TYPES[type(entity)].value
         self._db.execute(f"DELETE FROM {table} WHERE id = ?", (entity.id,))  # noqa: S608  # the name of a table of ours
-        cursor = self._db.execute("INSERT INTO deleted (id, type) VALUES (?, ?)", (entity.id, table))
+        cursor = self._db.execute("INSERT OR REPLACE INTO deleted (id, type) VALUES (?, ?)", (entity.id, table))
         assert cursor.lastrowid is not None
         self._db.execute("DELETE FROM deleted WHERE number <= ?", (cursor.lastrowid - REMEMBERED,))
 

@@ -530,5 +530,8 @@ def _portals_held(context: Context, sub_systems: Collection[SubSystem]) -> Abstr
     """Nobody puts a portal into a group or sets its status while it is found out whether it goes. Waits its turn."""
     ids = {sub_system.id for sub_system in sub_systems}
     return context.operations.holds.wait(
-        [portal.id for portal in context.cache.inventory.all(Portal) if portal.sub_system_id in ids]
+        [
+            *(surroundings.scan(id) for id in ids),
+            *(portal.id for portal in context.cache.inventory.all(Portal) if portal.sub_system_id in ids),
+        ]
     )

@@ -73,5 +73,6 @@ async def look(context: Context, sub_system_id: str) -> None:
         surroundings.keep(context, put, drop)
         return put, drop
 
-    put, drop = await context.guarded(context.work(search), sub_system_id)
-    context.cache.apply(put, [entry.id for entry in drop])
+    async with context.operations.holds.wait([surroundings.scan(sub_system_id)]):
+        put, drop = await context.guarded(context.work(search), sub_system_id)
+        context.cache.apply(put, [entry.id for entry in drop])

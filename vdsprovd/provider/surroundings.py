@@ -27,14 +27,21 @@ def storage_pool(id: str, sub_system_id: str, configured: PoolConfig, pool: Pool
     )
 
 
-def find(context: Context, configured: Iterable[SubSystemConfig]) -> tuple[list[Entity], list[Entity]]:
+def scan(sub_system_id: str) -> str:
+    """What a scan of the subsystem's surroundings holds: one at a time, as each tells what is new and what is gone."""
+    return f"scan of {sub_system_id}"
+
+
+def find(context: Context, configured: Sequence[SubSystemConfig]) -> tuple[list[Entity], list[Entity]]:
     """Pools with their capacity, subsystems with their health, drives, portals as the host's addresses make them.
 
     The first list is to be put, the second to be dropped. Blocks. Raises `HardwareError`.
     """
     inventory = context.cache.inventory
     addresses = set(context.hardware.addresses())
-    devices = context.hardware.drives({lun.id for lun in inventory.all(Lun)})
+    # To look at every disk of the host is most of a scan's work, and for nothing where nobody has drives.
+    with_drives = any(entry.drives for entry in configured) or any(pool.drives for pool in inventory.all(StoragePool))
+    devices = context.hardware.drives({lun.id for lun in inventory.all(Lun)}) if with_drives else ()
     put: list[Entity] = []
     drop: list[Entity] = []
     names = {entry.name: entry for entry in configured}
