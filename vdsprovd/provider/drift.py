@@ -72,6 +72,7 @@ class _Watcher:
             self._everything.clear()
             try:
                 self._touch(await self._context.work(suspects, self._context))
+                self._touch(self._context.cache.deviations.keys())
             except Exception:
                 log.exception("the audit broke off")
 
@@ -85,12 +86,12 @@ class _Watcher:
 
 
 def suspects(context: Context) -> set[Key]:
-    """The keys of what seems to differ, and of what did. Runs in a worker thread, and sees commands at half-time."""
+    """The keys of what seems to differ. Runs in a worker thread, and sees commands at half-time."""
     inventory, hardware = context.cache.inventory, context.hardware
     wanted: dict[str, dict[Key, Fact]] = defaultdict(dict)
     for fact in facts.of_everything(inventory, context.local):
         wanted[getattr(fact, "target", "")][fact.key] = fact
-    found = context.cache.deviations.keys()
+    found: set[Key] = set()
     for target, shall in wanted.items():
         try:
             there = hardware.read(target) if target else hardware.look(list(shall))
