@@ -132,6 +132,16 @@ class Array(ABC):
         """One more connection."""
         return Connection(str(self.socket))
 
+    def connect_early(self) -> Connection:
+        """A connection to a daemon that is starting; its socket is bound a moment before it listens."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return self.connect()
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+
     def call(self, method: str, /, **parameters: Any) -> Reply:
         """Call a method, by its name without org.vdsprov. Raises `Failed`."""
         try:
@@ -386,7 +396,8 @@ class SimulatedArray(Array):
                 failures.append(error)
                 ready.set()
 
-        self._thread = threading.Thread(target=run)
+        # A daemon that a failed test did not stop must not keep the process from ending.
+        self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
         assert ready.wait(20)
         if failures:

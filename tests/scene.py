@@ -28,7 +28,7 @@ class Sink:
         self.groups: queue.Queue[Told] = queue.Queue()
         self._replies = iter(Connection(self._socket).stream("org.vdsprov.Service.Advise", {}))
         next(self._replies)
-        self._thread = threading.Thread(target=self._read)
+        self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:

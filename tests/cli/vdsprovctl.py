@@ -155,7 +155,7 @@ def answering(path: Path, *answers: bytes) -> Iterator[None]:
                     connection.recv(65536)
                     connection.sendall(answer + b"\0")
 
-        server = threading.Thread(target=serve)
+        server = threading.Thread(target=serve, daemon=True)
         server.start()
         yield
         server.join(30)

@@ -316,7 +316,7 @@ def test_two_growths_add_up(simulated: SimulatedArray) -> None:
             parameters = {"id": lun, "numberOfBytesToAdd": MIB}
             replies.append(connection.call("org.vdsprov.Lun.Extend", parameters))
 
-    thread = threading.Thread(target=grow)
+    thread = threading.Thread(target=grow, daemon=True)
     thread.start()
     time.sleep(0.2)
     simulated.wait(simulated.call("Lun.Extend", id=lun, numberOfBytesToAdd=100 * MIB))

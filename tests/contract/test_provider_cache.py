@@ -14,7 +14,6 @@ from tests.conformance import documenting
 from vdsprovd.hardware import Fact, HardwareError
 from vdsprovd.hresult import Hresult
 from vdsprovd.model import Health
-from vdsprovd.varlink.client import Connection
 
 DELETED = Hresult.VDS_E_OBJECT_DELETED
 CORRUPT = Hresult.VDS_E_PROVIDER_CACHE_CORRUPT
@@ -351,15 +350,15 @@ def test_while_the_daemon_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return read()
 
     monkeypatch.setattr(array.hardware, "read", slow)
-    starting = threading.Thread(target=array.start)
+    starting = threading.Thread(target=array.start, daemon=True)
     starting.start()
     try:
-        while not array.socket.exists():
-            time.sleep(0.001)
-        with Connection(str(array.socket)) as array.connection:
+        with array.connect_early() as array.connection:
             assert array.error(name) == Hresult.VDS_E_INITIALIZE_NOT_CALLED.name
     finally:
         looked.set()
         starting.join()
-    array.call(name)
-    array.stop()
+    try:
+        array.call(name)
+    finally:
+        array.stop()

@@ -101,7 +101,7 @@ def test_calls_before_the_provider_is_ready(simulated: SimulatedArray) -> None:
     simulated.hardware.delay = 0.05
     import threading
 
-    starting = threading.Thread(target=simulated.start)
+    starting = threading.Thread(target=simulated.start, daemon=True)
     starting.start()
     codes = set()
     while starting.is_alive() and Hresult.VDS_E_INITIALIZE_NOT_CALLED.error_name not in codes:

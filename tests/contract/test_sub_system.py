@@ -106,7 +106,7 @@ def test_creations_from_many_clients_queue(array: Array) -> None:
                 )
                 made.append(connection.call("org.vdsprov.Async.Wait", {"id": reply["async"]})["object"])
 
-    clients = [threading.Thread(target=client) for _ in range(8)]
+    clients = [threading.Thread(target=client, daemon=True) for _ in range(8)]
     for thread in clients:
         thread.start()
     for thread in clients:

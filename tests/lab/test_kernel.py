@@ -126,7 +126,7 @@ def test_two_calls_at_once(lio: LioArray) -> None:
                 for wanted in (targets, []):
                     connection.call("org.vdsprov.LunIscsi.AssociateTargets", {"id": lun, "targetIds": wanted})
 
-    thread = threading.Thread(target=associate)
+    thread = threading.Thread(target=associate, daemon=True)
     thread.start()
     seen: set[str | int] = set()
     deadline = time.monotonic() + 30

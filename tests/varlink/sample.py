@@ -206,7 +206,7 @@ def serving_in_thread(path: Path, *interfaces: Interface, **options: Any) -> Ite
             started.set()
             await done.wait()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     assert started.wait(10)
     try:

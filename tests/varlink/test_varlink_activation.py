@@ -201,7 +201,7 @@ def test_servers_that_start_together(tmp_path: Path) -> None:
         with contextlib.suppress(OSError):
             won.append(bind(tmp_path / "s", 0o600))
 
-    threads = [threading.Thread(target=compete) for _ in range(8)]
+    threads = [threading.Thread(target=compete, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

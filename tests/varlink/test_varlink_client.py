@@ -160,7 +160,7 @@ def answering(answer: bytes, use: Callable[[Connection], Any]) -> Any:
         theirs.sendall(answer)
         theirs.close()
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
         with Connection(ours, timeout=10) as connection:
