@@ -1,5 +1,5 @@
 """Maintenance of disks that the kernel emulates: no enclosure can be had there, so the lights are in
-tests/test_maintenance.py."""
+tests/test_block_devices.py."""
 
 import os
 from collections.abc import Iterator

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from enum import IntEnum
+from types import UnionType
 from typing import Any, ClassVar, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -175,9 +176,9 @@ def _method(interface: Interface, function: Any) -> varlink.Method:
     hints = get_type_hints(function, include_extras=True)
     returns = hints.pop("return")
     names = [name for name in inspect.signature(function).parameters if name not in ("self", "call")]
-    kind = hints[names[0]] if names and hints[names[0]] in get_args(Entity) else None
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("id", str)] if kind else []
-    for name in names[1:] if kind else names:
+    kinds = _kinds(hints[names[0]]) if names else ()
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("id", str)] if kinds else []
+    for name in names[1:] if kinds else names:
         default = inspect.signature(function).parameters[name].default
         fields.append((name, hints[name]) if default is inspect.Parameter.empty else (name, hints[name], default))
     name = "".join(word.capitalize() for word in function.__name__.split("_"))
@@ -192,21 +193,27 @@ def _method(interface: Interface, function: Any) -> varlink.Method:
         name,
         parameters,
         reply,
-        _handler(interface.context, getattr(interface, function.__name__), rules, kind),
+        _handler(interface.context, getattr(interface, function.__name__), rules, kinds),
         more=rules.more,
         doc=_doc(function),
         metadata=rules,
     )
 
 
-def _handler(context: Context, function: Any, rules: Rules, kind: type[Any] | None) -> Callable[..., Any]:
+def _kinds(hint: Any) -> tuple[type[Any], ...]:
+    """The kinds of object of which a parameter so typed is one; none for any other parameter."""
+    alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return alternatives if set(alternatives) <= set(get_args(Entity)) else ()
+
+
+def _handler(context: Context, function: Any, rules: Rules, kinds: tuple[type[Any], ...]) -> Callable[..., Any]:
     def arguments(parameters: msgspec.Struct, *, held: bool = False) -> Sequence[Any]:
         """The function's arguments: the object that the id names, and the other parameters as they came."""
         values = msgspec.structs.astuple(parameters)
-        if kind is None:
-            _check(context, rules, None, None, held=held)
+        if not kinds:
+            _check(context, rules, (), None, held=held)
             return values
-        return (_check(context, rules, kind, values[0], held=held), *values[1:])
+        return (_check(context, rules, kinds, values[0], held=held), *values[1:])
 
     def answer(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
         try:
@@ -216,7 +223,7 @@ def _handler(context: Context, function: Any, rules: Rules, kind: type[Any] | No
 
     async def perform(parameters: msgspec.Struct) -> msgspec.Struct:
         args = arguments(parameters)
-        if rules.role is Role.VIEWER or kind is None:
+        if rules.role is Role.VIEWER or not kinds:
             return _reply(await function(*args))
         holds = context.operations.holds
         async with AsyncExitStack() as stack:
@@ -257,12 +264,12 @@ def _reply(result: Any) -> msgspec.Struct:
     return result  # type: ignore[no-any-return]  # what a function returns was declared by its annotation
 
 
-def _check(context: Context, rules: Rules, kind: type[Any] | None, id: str | None, *, held: bool = False) -> Any:
+def _check(context: Context, rules: Rules, kinds: tuple[type[Any], ...], id: str | None, *, held: bool = False) -> Any:
     """The object that the call is about, or the error of the first precondition that fails."""
     cache = context.cache
-    entity = None
-    if kind is not None and id is not None:
-        entity = cache.inventory.get(kind, id)
+    entity: Entity | None = None
+    if id is not None:
+        entity = next((found for kind in kinds if (found := cache.inventory.get(kind, id))), None)
         if entity is None:
             if cache.was_deleted(id):
                 raise VdsError(Hresult.VDS_E_OBJECT_DELETED, f"{id} was deleted", id)

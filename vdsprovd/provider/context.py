@@ -68,10 +68,6 @@ class Context:
         """This host's name, the default computer of import targets."""
         self.operations = Operations()
         self._failure = ""
-        self.lit: set[str] = set()
-        """The drives whose lights blink."""
-        self.pulses: dict[str, object] = {}
-        """Of these, the ones that blink for some pulses only."""
         self.local: Collection[str] = ()
         """The iSCSI names of this host's initiators."""
         self.last_lun_number = 0
