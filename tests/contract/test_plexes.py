@@ -196,3 +196,17 @@ def test_hints(drives: Array) -> None:
     ):
         for wrong in ({"rebuildPriority": 16}, {"expectedMaximumSize": -1}):
             assert drives.error(method, id=object, **{name: wrong}) == "E_INVALIDARG"
+
+
+def test_a_lun_whose_only_drive_is_gone_can_be_deleted(drives: Array) -> None:
+    """It has failed, and most of its methods say so; it goes all the same, and its place in a target with it."""
+    lun, other = drives.make_volume("simple", drives=["drive1"]), drives.make_volume("simple", drives=["drive2"])
+    drives.lose_drive("drive1")
+    assert drives.call("Lun.GetProperties", id=lun)["properties"]["status"] == "failed"
+    assert drives.error("Lun.SetMask", id=lun, unmaskingList="") == "VDS_E_OBJECT_STATUS_FAILED"
+    drives.call("Lun.Delete", id=lun)
+    assert drives.error("Lun.GetProperties", id=lun) == "VDS_E_OBJECT_DELETED"
+    drives.restart()
+    found = drives.call("SubSystem.QueryLuns", id=drives.sub_systems()["array2"])["luns"]
+    assert [entry["id"] for entry in found] == [other]
+    drives.plug_drive("drive1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -209,3 +210,9 @@ def test_servers_that_start_together(tmp_path: Path) -> None:
     assert len(won) == 1
     assert connects(tmp_path / "s")
     won[0].close()
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """The error names the folder that is missing."""
+    with pytest.raises(FileNotFoundError, match=re.escape(f"there is no such folder: '{tmp_path / 'nowhere'}'")):
+        bind(tmp_path / "nowhere" / "socket")

@@ -39,6 +39,7 @@ from vdsprovd.hardware import (
     TargetNode,
     Unit,
     Unsupported,
+    VolumeFailed,
     VolumeState,
     designators,
 )
@@ -110,6 +111,8 @@ class SimulatedPool:
         self.sizes[lun] = size
 
     def delete(self, lun: str) -> None:
+        if lun in self.broken:
+            raise VolumeFailed(f"cannot wipe LUN {lun}: {self.broken[lun].reason}")
         with self._lock:
             self._used -= self.sizes.pop(lun, 0)
 

@@ -81,6 +81,7 @@ class Rules:
     never: Mapping[str, str]
     exclusive: bool
     recovers: bool
+    although_failed: bool
     more: varlink.More
 
     @property
@@ -125,16 +126,20 @@ def method(
     never: Mapping[str, str] | None = None,
     exclusive: bool = False,
     recovers: bool = False,
+    although_failed: bool = False,
     more: varlink.More = varlink.More.NEVER,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make a function of an `Interface` a method of the API.
 
     `codes` are what VDS documents and can occur; `never` what it documents and cannot, and why. `exclusive` holds its object while the function (a coroutine function) runs. `recovers` lets it run while the cache
-    is corrupt, though it documents that code. `more` is Varlink's flag.
+    is corrupt, though it documents that code; `although_failed` lets it try on an object that has failed, and answer the
+    code only when that is why it cannot be done. `more` is Varlink's flag.
     """
 
     def mark(function: Callable[P, T]) -> Callable[P, T]:
-        function.rules = Rules(role, frozenset(codes), never or {}, exclusive, recovers, more)  # type: ignore[attr-defined]
+        function.rules = Rules(  # type: ignore[attr-defined]
+            role, frozenset(codes), never or {}, exclusive, recovers, although_failed, more
+        )
         return function
 
     return mark
@@ -276,7 +281,8 @@ def _check(context: Context, rules: Rules, kinds: tuple[type[Any], ...], id: str
             raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no such object as {id!r}", id)
     if cache.corruption and Hresult.VDS_E_PROVIDER_CACHE_CORRUPT in rules.codes and not rules.recovers:
         raise context.corrupt()
-    if Hresult.VDS_E_OBJECT_STATUS_FAILED in rules.codes and (reason := _failed(context, entity)):
+    tries = rules.although_failed or Hresult.VDS_E_OBJECT_STATUS_FAILED not in rules.codes
+    if not tries and (reason := _failed(context, entity)):
         raise VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, reason, id or context.provider_id)
     if Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS in rules.codes and not held:
         # A plex is worked on with its LUN.

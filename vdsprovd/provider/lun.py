@@ -253,9 +253,13 @@ class Lun(Interface):
         mask = names.unmasking_list(unmasking_list)
         await reshape(self.context, lun, lambda current: msgspec.structs.replace(current, mask=mask))
 
-    @method(Role.OPERATOR, *_USUAL, exclusive=True)
+    @method(Role.OPERATOR, *_USUAL, exclusive=True, although_failed=True)
     async def delete(self, lun: inventory.Lun) -> None:
-        """Delete the LUN and its data; its associations end. The first and last MiB are wiped. (IVdsLun::Delete)"""
+        """Delete the LUN and its data; its associations end. The first and last MiB are wiped.
+
+        A LUN that has failed goes, too, unless that is why it cannot: one on a drive that is gone does, one whose bytes
+        are there and cannot be wiped does not. (IVdsLun::Delete)
+        """
         targets = [entry.target_id for entry in lun.associations]
         async with self.context.reshaping(targets):
             before, after = sides(self.context, lun, None)

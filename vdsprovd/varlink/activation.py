@@ -52,6 +52,8 @@ def bind(path: str | Path, mode: int = 0o600, gid: int = -1) -> socket.socket:
     than a socket is in the way.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "cannot listen: there is no such folder", str(path.parent))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # Two servers that start together would both find the socket file of a dead one.
