@@ -150,7 +150,7 @@ async def serve(
             watches.enter_context(addresses.watch(readdress))
             watches.enter_context(hardware.watch_drives(redrive))
             await recovery.start(context, stored)
-            async with drift.watch(context):
+            async with drift.watch(context), recovery.healing(context):
                 gate.ready = True
                 if patient:
                     await service.serve(listener)

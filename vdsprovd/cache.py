@@ -8,7 +8,7 @@ import asyncio
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -63,6 +63,8 @@ class Cache:
         self.sequence = 0
         self.corruption = ""
         """Why the cache is corrupt, for people; empty while it is sound."""
+        self.on_corruption: Callable[[], object] | None = None
+        """Called with each proof of corruption."""
         self.deviations = Deviations()
         self._rediscovered = False
         self._deleted: OrderedDict[str, None] = OrderedDict.fromkeys(deleted)
@@ -135,6 +137,8 @@ class Cache:
             log.error("the provider cache is corrupt: %s", proof)
         self.corruption = proof
         self._rediscovered = False
+        if self.on_corruption:
+            self.on_corruption()
 
     def rediscovered(self) -> None:
         """A scan found out what there is."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -11,9 +11,10 @@ import pytest
 
 from tests.arrays import INITIATOR, MIB, Array, Failed, SimulatedArray
 from tests.conformance import documenting
-from vdsprovd.hardware import Fact, HardwareError
+from vdsprovd.hardware import Fact, HardwareError, Listener
 from vdsprovd.hresult import Hresult
 from vdsprovd.model import Health
+from vdsprovd.provider import recovery
 
 DELETED = Hresult.VDS_E_OBJECT_DELETED
 CORRUPT = Hresult.VDS_E_PROVIDER_CACHE_CORRUPT
@@ -278,6 +279,39 @@ def test_recovery_needs_both_calls_in_order(array: Array) -> None:
     array.call("HwProvider.Refresh")
     # What somebody had removed is in the kernel again.
     assert any("10.77.0.1:3260" in line for line in array.kernel() - before)
+
+
+def test_a_cache_that_heals_itself(array: Array) -> None:
+    """Where the configuration says so, a corrupt cache is recovered without a client."""
+    array.configuration["provider"]["self-heal"] = True
+    array.restart()
+    array.prove_corruption()
+    deadline = time.monotonic() + 20
+    while True:
+        with suppress(Failed):
+            (target,) = array.call("SubSystemIscsi.QueryTargets", id=array.sub_system)["targets"]
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    listeners = [fact for fact in array.facts() if isinstance(fact, Listener)]
+    assert [fact.target for fact in listeners] == [target["iscsiName"]]
+
+
+def test_a_cache_that_cannot_heal_yet(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recovery that fails is tried again, until what kept it from working is gone."""
+    monkeypatch.setattr(recovery, "HEAL_AGAIN", 0.05)
+    simulated.configuration["provider"]["self-heal"] = True
+    simulated.restart()
+    simulated.hardware.scan_fault = HardwareError("a folder vanished")
+    simulated.prove_corruption()
+    time.sleep(0.5)
+    assert simulated.error("HwProvider.QuerySubSystems") == CORRUPT.name
+    simulated.hardware.scan_fault = None
+    deadline = time.monotonic() + 20
+    while simulated.context.cache.corruption:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert simulated.sub_system
 
 
 def test_a_restart_recovers_too(array: Array) -> None:

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import socket
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
@@ -44,6 +44,7 @@ from vdsprovd.inventory import (
     SubSystem,
     Target,
 )
+from vdsprovd.look_again import looking
 from vdsprovd.model import LunType, TransitionState
 from vdsprovd.provider import creation, facts, names, surroundings
 from vdsprovd.provider.context import Context
@@ -444,6 +445,35 @@ async def refresh(context: Context) -> None:
             context.cache.corrupt("; ".join(found.problems))
             raise context.corrupt()
         context.cache.refreshed()
+
+
+HEAL_AGAIN = 60.0
+"""Seconds until a recovery of our own that failed is tried again."""
+
+
+@asynccontextmanager
+async def healing(context: Context) -> AsyncIterator[None]:
+    """Recover a corrupt cache without waiting for a client, where the configuration says so, as long as the context
+    lasts."""
+    if not context.config.provider.self_heal:
+        yield
+        return
+    async with looking(lambda: _heal(context), "recover the cache") as corrupt:
+        context.cache.on_corruption = corrupt
+        if context.cache.corruption:
+            corrupt()
+        yield
+
+
+async def _heal(context: Context) -> None:
+    """What a client would do, in the prescribed order."""
+    while context.cache.corruption:
+        try:
+            await reenumerate(context)
+            await refresh(context)
+        except VdsError as error:
+            log.warning("the cache cannot be recovered now: %s", error.message)
+            await asyncio.sleep(HEAL_AGAIN)
 
 
 async def rescan(context: Context, sub_system: SubSystem) -> None:
