@@ -93,6 +93,17 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     store.close()
 
 
+def test_whether_it_can_be_written_is_tried_by_writing(tmp_path: Path) -> None:
+    """What is tried is a write to the disk, which a full one refuses, though it changes nothing."""
+    store = Store(tmp_path)
+    before, log = store.load(), tmp_path / "vdsprovd.sqlite-wal"
+    size = log.stat().st_size
+    store.try_write()
+    assert log.stat().st_size > size
+    assert store.load() == before
+    store.close()
+
+
 def test_a_second_daemon_is_refused_with_the_first_s_pid(tmp_path: Path) -> None:
     """Two processes on one store: the second says who has it."""
     store = Store(tmp_path)

@@ -284,7 +284,8 @@ class Store:
     def try_write(self) -> None:
         """Write what is there already. Raises sqlite3.Error while the store cannot be written."""
         with self._transaction():
-            self._db.execute("UPDATE provider SET id = id")
+            # Of an UPDATE that changes nothing SQLite writes nothing.
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def set_import_target(self, computer: str, sub_system_id: str, iscsi_name: str | None) -> None:
         """Set, or with None clear, the import target of a computer and a subsystem."""
