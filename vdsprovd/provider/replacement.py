@@ -1,5 +1,7 @@
 """Drives that take the place of others: ReplaceDrive, and hot spares."""
 
+from contextlib import suppress
+
 import msgspec
 
 from vdsprovd.hardware import HardwareError
@@ -55,7 +57,13 @@ async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
         finally:
             context.store.finish(step)
 
-    await context.guarded(context.work(exchange), old.id)
+    try:
+        await context.guarded(context.work(exchange), old.id)
+    except VdsError:
+        # A scan of meanwhile has seen the new drive in the pool.
+        with suppress(VdsError):
+            await look(context, old.sub_system_id)
+        raise
     spent = [msgspec.structs.replace(new, hot_spare=False)] if new.hot_spare else []
     if spent:
         await context.guarded(context.work(context.store.finish, None, spent))
