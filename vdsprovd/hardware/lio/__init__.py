@@ -62,11 +62,11 @@ class Lio:
                 self._iscsi._check_self()  # makes the folder, which loads the module
 
     def read(self, target: str | None = None) -> Collection[Fact]:
-        with configfs.door("read the kernel's target configuration"):
+        with configfs.scan():
             return list(reader.facts() if target is None else reader.of_target(target))
 
     def look(self, keys: Collection[Key]) -> Collection[Fact]:
-        with configfs.door("read the kernel's target configuration"):
+        with configfs.scan():
             return [fact for key in keys if (fact := reader.at(key))]
 
     def changes(self) -> AsyncGenerator[Collection[Key] | None, None]:

@@ -70,6 +70,15 @@ def door(what: str) -> Iterator[None]:
         raise Refused(f"cannot {what}: {error!r}") from error
 
 
+@contextmanager
+def scan() -> Iterator[None]:
+    """As `door`, to read what there is. Raises `Mismatch` where configfs is not mounted: then nothing is known, not even
+    that there is nothing."""
+    with door("read the kernel's target configuration"):
+        CORE.stat()
+        yield
+
+
 def _translated(what: str, cause: OSError | None, text: str) -> HardwareError:
     if cause is not None and cause.errno in _MISMATCHES:
         return Mismatch(f"cannot {what}: the kernel says: {cause.strerror}")
