@@ -4,10 +4,12 @@ The contract suite runs on both. What the world does behind the daemon's back ha
 """
 
 import asyncio
+import errno
 import json
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -31,6 +33,7 @@ from vdsprovd.hardware import (
     Disk,
     Fact,
     Hardware,
+    HardwareError,
     InitiatorConnection,
     Listener,
     Mismatch,
@@ -43,6 +46,7 @@ from vdsprovd.hardware import (
 )
 from vdsprovd.hardware.simulator import SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
 from vdsprovd.hresult import Hresult
+from vdsprovd.model import Health
 from vdsprovd.provider.context import Context
 from vdsprovd.store import Store
 from vdsprovd.varlink import VarlinkError, activation
@@ -109,9 +113,18 @@ class Array(ABC):
 
     # The daemon's life.
 
-    @abstractmethod
     def start(self) -> None:
         """Start the daemon; returns when it is ready."""
+        self.launch()
+        self.ready()
+
+    @abstractmethod
+    def launch(self) -> None:
+        """Begin to start the daemon."""
+
+    @abstractmethod
+    def ready(self) -> None:
+        """Wait until it is ready."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -122,9 +135,15 @@ class Array(ABC):
         self.stop()
         self.start()
 
-    @abstractmethod
     def reboot(self) -> None:
         """Stop the daemon, lose the kernel's configuration, and start it again."""
+        self.stop()
+        self.lose_kernel()
+        self.start()
+
+    @abstractmethod
+    def lose_kernel(self) -> None:
+        """The kernel's configuration is lost."""
 
     # Calls.
 
@@ -292,7 +311,44 @@ class Array(ABC):
         """The LUN's plexes."""
         return list(self.call("Lun.QueryPlexes", id=lun)["plexes"])
 
+    def add_scsi_disk(self, size: int) -> str:
+        """Give the last subsystem one more drive, a SCSI disk of that size that is free; gives the drive's id."""
+        sub_system = self.configuration["subsystem"][-1]
+        before = self._drive_ids(sub_system["name"])
+        sub_system.setdefault("drives", []).append(self.plug_scsi_disk(size))
+        self.restart()
+        (id,) = self._drive_ids(sub_system["name"]) - before
+        return id
+
+    def _drive_ids(self, sub_system: str) -> set[str]:
+        found = self.call("SubSystem.QueryDrives", id=self.sub_systems()[sub_system])["drives"]
+        return {entry["id"] for entry in found}
+
+    @abstractmethod
+    def store_on_disk(self) -> None:
+        """Have the store, empty, on the disk under array0's pools, so that `hanging` and `full` are about it, too."""
+
     # What the world does.
+
+    @abstractmethod
+    def plug_scsi_disk(self, size: int) -> str:
+        """A SCSI disk of that size is plugged in; gives its node."""
+
+    @abstractmethod
+    def scsi_disk_dies(self) -> None:
+        """It answers no more, and the kernel gives it up."""
+
+    @abstractmethod
+    def hanging(self) -> AbstractContextManager[None]:
+        """The disk under array0's pools answers nothing, for a while: what reads or writes it waits."""
+
+    @abstractmethod
+    def full(self) -> AbstractContextManager[None]:
+        """The file system that the store is on is full, for a while."""
+
+    @abstractmethod
+    def unreadable(self) -> AbstractContextManager[None]:
+        """The host's target cannot be read, for a while."""
 
     def lose_drive(self, name: str) -> None:
         """array2's drive of that name is pulled, and the daemon looks."""
@@ -340,6 +396,10 @@ class Array(ABC):
         """What the host's target holds, a line an object, for comparing."""
 
     @abstractmethod
+    def volume_size(self, lun: str) -> int:
+        """How many bytes the pool files0 holds of the LUN."""
+
+    @abstractmethod
     def break_volume(self, lun: str) -> None:
         """The LUN's bytes cannot be read any more."""
 
@@ -365,15 +425,17 @@ class SimulatedArray(Array):
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
         self._thread: threading.Thread
+        self._ready: threading.Event
+        self._failures: list[BaseException]
 
     @property
     def pool(self) -> SimulatedPool:
         """The pool files0."""
         return cast(SimulatedPool, self.pools["array0", "files0"])
 
-    def start(self) -> None:
-        ready = threading.Event()
-        failures: list[BaseException] = []
+    def launch(self) -> None:
+        ready = self._ready = threading.Event()
+        failures = self._failures = []
 
         def on_ready(context: Context) -> None:
             self.context = context
@@ -399,9 +461,11 @@ class SimulatedArray(Array):
         # A daemon that a failed test did not stop must not keep the process from ending.
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        assert ready.wait(20)
-        if failures:
-            raise failures[0]
+
+    def ready(self) -> None:
+        assert self._ready.wait(20)
+        if self._failures:
+            raise self._failures[0]
         self.connection = self.connect()
         self.call("Provider.GetProperties")
 
@@ -410,10 +474,10 @@ class SimulatedArray(Array):
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
 
-    def reboot(self) -> None:
-        self.stop()
+    def lose_kernel(self) -> None:
+        disks = self.hardware.disks
         self.hardware = Simulator(self.pools, [ADDRESS, "127.0.0.1"], [INITIATOR])
-        self.start()
+        self.hardware.disks = disks
 
     @contextmanager
     def logged_in(self, target: str, *ports: int) -> Iterator[None]:
@@ -463,6 +527,50 @@ class SimulatedArray(Array):
         )
         self.restart()
 
+    def plug_scsi_disk(self, size: int) -> str:
+        self.hardware.disks.append(simulated_disk("/dev/sda", size))
+        if isinstance(pool := self.pools.get(("array2", "vg0")), SimulatedDrivePool):
+            pool.new_drive = size
+        return "/dev/sda"
+
+    def store_on_disk(self) -> None:
+        pass
+
+    def scsi_disk_dies(self) -> None:
+        disks = self.hardware.disks
+        disks[-1] = msgspec.structs.replace(disks[-1], online=False, health=Health.FAILED)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        if not self._thread.is_alive():
+            # A daemon that starts is to listen, and then be kept from rebuilding the kernel's configuration.
+            self.hardware.delay = 0.3
+            yield
+            self.hardware.delay = 0.0
+            return
+        other = sqlite3.connect(self.folder / "state/vdsprovd.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.close()
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        self.context.store._db.execute("PRAGMA query_only = ON")
+        try:
+            yield
+        finally:
+            self.context.store._db.execute("PRAGMA query_only = OFF")
+
+    @contextmanager
+    def unreadable(self) -> Iterator[None]:
+        self.hardware.scan_fault = HardwareError("a folder vanished")
+        try:
+            yield
+        finally:
+            self.hardware.scan_fault = None
+
     def pull_drive(self, name: str) -> None:
         self.drive_pool.dead.add(f"/dev/{name}")
         self._pulled = [disk for disk in self.hardware.disks if disk.node == f"/dev/{name}"]
@@ -490,6 +598,9 @@ class SimulatedArray(Array):
     def access(self, lun: str) -> str:
         (disk,) = [fact for fact in self.hardware.facts.values() if isinstance(fact, Disk) and fact.lun == lun]
         return disk.access.name.lower()
+
+    def volume_size(self, lun: str) -> int:
+        return self.pool.sizes[lun]
 
     def break_volume(self, lun: str) -> None:
         self.pool.broken[lun] = VolumeState(Condition.FAILED, "it cannot be read: Input/output error")
@@ -536,10 +647,12 @@ class LioArray(Array):
         """What is to be taken down with the array."""
         self.group: VolumeGroup
         self._names: dict[str, TestDrive] = {}
+        self._scsi_disk = Path()
+        """Its folder in sysfs."""
         self.pid = 0
         self.log = folder / "log"
 
-    def start(self) -> None:
+    def launch(self) -> None:
         file = self.folder / "vdsprovd.toml"
         file.write_text(_toml(self.configuration))
         # A fork of this process, which has loaded all modules, is ready five times sooner than a new interpreter.
@@ -557,6 +670,8 @@ class LioArray(Array):
                 status = main(["--config", str(file)])
             finally:
                 os._exit(status)
+
+    def ready(self) -> None:
         deadline = time.monotonic() + 30
         while True:
             assert time.monotonic() < deadline, self.log.read_text()
@@ -587,10 +702,8 @@ class LioArray(Array):
         """kill -9."""
         self.end(signal.SIGKILL)
 
-    def reboot(self) -> None:
-        self.stop()
+    def lose_kernel(self) -> None:
         clear_kernel()
-        self.start()
 
     def add_drives(self) -> None:
         sizes = [DRIVE_SIZE // MIB] * len(DRIVES)
@@ -611,11 +724,62 @@ class LioArray(Array):
     def drives(self) -> dict[str, str]:
         found = self.call("SubSystem.QueryDrives", id=self.sub_systems()["array2"])["drives"]
         known = {self.identification(drive.device): name for name, drive in self._names.items()}
-        return {known[entry["identification"]]: entry["id"] for entry in found}
+        return {known[entry["identification"]]: entry["id"] for entry in found if entry["identification"] in known}
 
     def identification(self, node: str) -> str:
         """What the daemon takes a device-mapper device by."""
         return Path(f"/sys/block/{Path(node).name}/dm/uuid").read_text().strip() or Path(node).name
+
+    def plug_scsi_disk(self, size: int) -> str:
+        run("modprobe", "scsi_debug", f"dev_size_mb={size // MIB}")
+        self.stack.callback(_forget_scsi_disk)
+        deadline = time.monotonic() + 20
+        while not (found := list(Path("/sys/bus/pseudo/drivers/scsi_debug").glob("adapter*/host*/target*/*/block/*"))):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        run("udevadm", "settle")
+        (self._scsi_disk,) = found
+        return f"/dev/{self._scsi_disk.name}"
+
+    def store_on_disk(self) -> None:
+        self.configuration["provider"]["state"] = str(self.pools_folder / "state")
+        self.restart()
+
+    def scsi_disk_dies(self) -> None:
+        (self._scsi_disk / "device/state").write_text("offline\n")
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        run("dmsetup", "suspend", "--noflush", "--nolockfs", DISK)
+        try:
+            yield
+        finally:
+            run("dmsetup", "resume", DISK)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        filler = self.pools_folder / "filler"
+        with filler.open("wb") as file:
+            size = DISK_SIZE
+            while size:
+                try:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC
+                    size //= 2
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+    @contextmanager
+    def unreadable(self) -> Iterator[None]:
+        # Lazily, as the daemon watches it.
+        run("umount", "--lazy", "/sys/kernel/config")
+        try:
+            yield
+        finally:
+            run("mount", "-t", "configfs", "configfs", "/sys/kernel/config")
 
     def pull_drive(self, name: str) -> None:
         self._names[name].fail()
@@ -683,6 +847,9 @@ class LioArray(Array):
         (state,) = Path("/sys/kernel/config/target/core").glob(f"*/{lun}/alua/default_tg_pt_gp/alua_access_state")
         return {"0": "active", "2": "standby", "3": "unavailable"}[state.read_text().strip()]
 
+    def volume_size(self, lun: str) -> int:
+        return (self.pools_folder / "files0" / f"{lun}.lun").stat().st_size
+
     def break_volume(self, lun: str) -> None:
         reload_disk("error")
 
@@ -734,6 +901,11 @@ def breakable_disk(folder: Path) -> Iterator[Path]:
 
 _LOOP: list[str] = []
 """The loop device under the breakable disk."""
+
+
+def _forget_scsi_disk() -> None:
+    run("udevadm", "settle")
+    run("modprobe", "-r", "scsi_debug")
 
 
 def _table(kind: str) -> str:

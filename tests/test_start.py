@@ -45,6 +45,13 @@ def start(folder: Path, listener: socket.socket, config: str) -> subprocess.Comp
             69,
             "/proc/nowhere",
         ),
+        pytest.param(
+            "[[subsystem]]\nname = 'array0'\niqn-prefix = 'iqn.2026-11.org.example'\n"
+            "[[subsystem.pool]]\nname = 'vg0'\nkind = 'lvm'\nvg = 'nowhere'\n",
+            78,
+            "nowhere",
+            marks=pytest.mark.lab,
+        ),
     ],
 )
 def test_who_waited_is_told_why(tmp_path: Path, config: str, status: int, reason: str) -> None:

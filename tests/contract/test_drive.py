@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.arrays import DRIVES, MIB, SPARES, Array, SimulatedArray
+from tests.arrays import DRIVES, MIB, SPARES, Array
 
 UNDEFINED = 0xFFFFFFFF
 
@@ -61,6 +61,7 @@ def test_members_and_free_drives(drives: Array) -> None:
     assert drives.error("SubSystem.GetDrive", id=sub_system, busNumber=1, slotNumber=0) == "VDS_E_OBJECT_NOT_FOUND"
 
 
+@pytest.mark.shows("SubSystem.Reenumerate")
 def test_drives_keep_their_ids_and_slots(drives: Array) -> None:
     """Ids, slots and settings outlive a restart and a scan."""
     before = drives.drives()
@@ -168,17 +169,16 @@ def test_a_drive_is_replaced(drives: Array) -> None:
 
 
 @pytest.mark.shows("SubSystem.ReplaceDrive", "VDS_E_NOT_ENOUGH_SPACE")
-def test_a_replacement_that_is_too_small(drives_simulated: SimulatedArray) -> None:
+def test_a_replacement_that_is_too_small(drives: Array) -> None:
     """A drive that cannot hold what is to be moved is VDS_E_NOT_ENOUGH_SPACE, and is free again then."""
-    array = drives_simulated
-    found = array.drives()
-    lun = array.make_volume("simple", 8 * MIB, ["drive1"])
-    array.drive_pool.new_drive = MIB
-    ids = {"driveToBeReplaced": found["drive1"], "replacementDrive": found["spare0"]}
-    error = array.error("SubSystem.ReplaceDrive", id=array.sub_systems()["array2"], **ids)
+    small = drives.add_scsi_disk(4 * MIB)
+    old = drives.drives()["drive1"]
+    lun = drives.make_volume("simple", 8 * MIB, ["drive1"])
+    ids = {"driveToBeReplaced": old, "replacementDrive": small}
+    error = drives.error("SubSystem.ReplaceDrive", id=drives.sub_systems()["array2"], **ids)
     assert error == "VDS_E_NOT_ENOUGH_SPACE"
-    assert properties(array, found["spare0"])["flags"] == ["unassigned"]
-    assert (lun, 8 * MIB, True) in extents(array, found["drive1"])
+    assert properties(drives, small)["flags"] == ["unassigned"]
+    assert (lun, 8 * MIB, True) in extents(drives, old)
 
 
 def test_drives_that_come_and_go_are_noticed(drives: Array) -> None:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from tests.arrays import SimulatedArray
+from tests.arrays import MIB, Array, SimulatedArray
 from vdsprovd.hardware import Refused, Unsupported
 from vdsprovd.hardware.simulator import SimulatedMaintenance
 from vdsprovd.model import MaintenanceOperation
@@ -21,10 +21,9 @@ def lights(drives_simulated: SimulatedArray) -> SimulatedMaintenance:
     return cast(SimulatedMaintenance, drives_simulated.hardware.maintenance)
 
 
-@pytest.mark.shows(START, "S_OK", "VDS_E_NOT_SUPPORTED")
-@pytest.mark.shows(STOP, "S_OK", "S_FALSE", "VDS_E_NOT_SUPPORTED")
+@pytest.mark.shows(STOP)
 def test_a_light_blinks_until_it_is_stopped(drives_simulated: SimulatedArray, lights: SimulatedMaintenance) -> None:
-    """Started it blinks; stopped it does not, and to stop it again is S_FALSE; nothing beeps."""
+    """Started it blinks; stopped it does not, and to stop it again is S_FALSE."""
     array, drive = drives_simulated, drives_simulated.drives()["drive0"]
     assert array.call(STOP, id=drive, operation="blink_light") == {"hresult": 1}
     array.call(START, id=drive, operation="blink_light")
@@ -32,8 +31,6 @@ def test_a_light_blinks_until_it_is_stopped(drives_simulated: SimulatedArray, li
     assert array.call(STOP, id=drive, operation="blink_light") == {"hresult": 0}
     assert lights.lit == set()
     assert array.call(STOP, id=drive, operation="blink_light") == {"hresult": 1}
-    assert array.error(START, id=drive, operation="beep_alarm") == "VDS_E_NOT_SUPPORTED"
-    assert array.error(STOP, id=drive, operation="beep_alarm") == "VDS_E_NOT_SUPPORTED"
 
 
 def test_motors_and_signs_of_life(drives_simulated: SimulatedArray, lights: SimulatedMaintenance) -> None:
@@ -48,7 +45,23 @@ def test_motors_and_signs_of_life(drives_simulated: SimulatedArray, lights: Simu
         assert array.call(STOP, id=drive, operation=operation) == {"hresult": 1}
 
 
-@pytest.mark.shows(PULSE, "S_OK", "S_FALSE", "VDS_E_NOT_SUPPORTED")
+@pytest.mark.shows(START, "S_OK", "VDS_E_NOT_SUPPORTED")
+@pytest.mark.shows(STOP, "S_FALSE", "VDS_E_NOT_SUPPORTED")
+@pytest.mark.shows(PULSE, "S_FALSE", "VDS_E_NOT_SUPPORTED")
+def test_what_a_disk_does_itself(array: Array) -> None:
+    """A disk is spun down and up and answers a ping, which is over at once: to stop or to pulse it is S_FALSE. Motors
+    cannot be pulsed, and nothing beeps: VDS_E_NOT_SUPPORTED."""
+    disk = array.add_scsi_disk(16 * MIB)
+    for operation in ("spin_down", "spin_up", "ping"):
+        array.call(START, id=disk, operation=operation)
+        assert array.call(STOP, id=disk, operation=operation) == {"hresult": 1}
+    assert array.call(PULSE, id=disk, operation="ping", count=2) == {"hresult": 1}
+    assert array.error(PULSE, id=disk, operation="spin_down", count=2) == "VDS_E_NOT_SUPPORTED"
+    for method, more in ((START, {}), (STOP, {}), (PULSE, {"count": 2})):
+        assert array.error(method, id=disk, operation="beep_alarm", **more) == "VDS_E_NOT_SUPPORTED"
+
+
+@pytest.mark.shows(PULSE)
 def test_pulses(
     drives_simulated: SimulatedArray, lights: SimulatedMaintenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_only_online_and_offline_can_be_set(array: Array, status: str) -> None:
     assert properties(array, lun)["status"] == "online"
 
 
+@pytest.mark.shows("Lun.Extend")
 def test_extend_grows_by_at_least_the_request(array: Array) -> None:
     """Extend rounds up, ends stable, and the new size outlives a restart."""
     lun = array.make_lun(MIB)
@@ -221,30 +222,37 @@ def test_numbers_are_unique_and_stay(array: Array) -> None:
 
 @pytest.mark.shows("Async.Cancel", "S_OK", "VDS_E_OPERATION_CANCELED")
 @pytest.mark.shows("Async.QueryStatus", "VDS_E_OPERATION_PENDING")
-def test_an_operation_can_be_cancelled_and_leaves_nothing(simulated: SimulatedArray) -> None:
+def test_an_operation_can_be_cancelled_and_leaves_nothing(array: Array) -> None:
     """Async.Cancel makes Wait report VDS_E_OPERATION_CANCELED; the LUN has its old size; cancelling twice says so."""
-    lun = simulated.make_lun()
-    simulated.pool.delay = 1.0
-    growth = simulated.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB)
-    assert simulated.call("Async.QueryStatus", id=growth["async"])["hresult"] == 0x80042409
-    simulated.call("Async.Cancel", id=growth["async"])
-    assert simulated.error("Async.Cancel", id=growth["async"]) == "VDS_E_OPERATION_CANCELED"
-    assert simulated.result(growth)["hresult"] == 0x8004240D
-    assert properties(simulated, lun)["size"] == MIB
-    assert properties(simulated, lun)["transitionState"] == "stable"
-    assert simulated.pool.sizes[lun] == MIB
+    lun = array.make_lun()
+    with array.hanging():
+        growth = array.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB)
+        assert array.call("Async.QueryStatus", id=growth["async"])["hresult"] == 0x80042409
+        array.call("Async.Cancel", id=growth["async"])
+        assert array.error("Async.Cancel", id=growth["async"]) == "VDS_E_OPERATION_CANCELED"
+    assert array.result(growth)["hresult"] == 0x8004240D
+    assert properties(array, lun)["size"] == MIB
+    assert properties(array, lun)["transitionState"] == "stable"
+    assert array.volume_size(lun) == MIB
 
 
-@pytest.mark.shows("Async.Cancel", "VDS_E_NOT_SUPPORTED", "VDS_E_CANCEL_TOO_LATE")
-def test_what_is_over_soon_cannot_be_cancelled(simulated: SimulatedArray) -> None:
+@pytest.mark.shows("Async.Wait", "VDS_E_OBJECT_NOT_FOUND")
+@pytest.mark.shows("Async.QueryStatus", "S_OK", "VDS_E_OBJECT_NOT_FOUND")
+@pytest.mark.shows("Async.Cancel", "VDS_E_NOT_SUPPORTED", "VDS_E_CANCEL_TOO_LATE", "VDS_E_OBJECT_NOT_FOUND")
+def test_what_is_over_soon_cannot_be_cancelled(array: Array) -> None:
     """Operations on targets and groups answer Async.Cancel with VDS_E_NOT_SUPPORTED, and go on; once they are over it
-    is too late."""
-    simulated.hardware.delay = 0.3
-    reply = simulated.call("SubSystemIscsi.CreateTarget", id=simulated.sub_system)
-    assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_NOT_SUPPORTED"
-    target = simulated.wait(reply)
-    assert simulated.call("IscsiTarget.GetProperties", id=target)["properties"]["id"] == target
-    assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_CANCEL_TOO_LATE"
+    is too late. What is no operation is not found."""
+    array.store_on_disk()
+    id = array.sub_system
+    with array.hanging():
+        reply = array.call("SubSystemIscsi.CreateTarget", id=id)
+        assert array.error("Async.Cancel", id=reply["async"]) == "VDS_E_NOT_SUPPORTED"
+    target = array.wait(reply)
+    assert array.call("IscsiTarget.GetProperties", id=target)["properties"]["id"] == target
+    assert array.call("Async.QueryStatus", id=reply["async"])["hresult"] == 0
+    assert array.error("Async.Cancel", id=reply["async"]) == "VDS_E_CANCEL_TOO_LATE"
+    for method in ("Wait", "QueryStatus", "Cancel"):
+        assert array.error(f"Async.{method}", id="nothing") == "VDS_E_OBJECT_NOT_FOUND"
 
 
 @pytest.mark.shows("Lun.Extend", "VDS_E_NOT_ENOUGH_DRIVE")
@@ -280,9 +288,6 @@ def test_a_file_system_that_holds_no_such_file(lio: LioArray) -> None:
     assert len(list((lio.pools_folder / "files0").iterdir())) == 1
 
 
-@pytest.mark.shows("Async.Wait", "VDS_E_OBJECT_NOT_FOUND")
-@pytest.mark.shows("Async.QueryStatus", "VDS_E_OBJECT_NOT_FOUND")
-@pytest.mark.shows("Async.Cancel", "VDS_E_OBJECT_NOT_FOUND")
 def test_progress_is_streamed(simulated: SimulatedArray) -> None:
     """Async.Wait with `more` reports growing percentages, and ends with 100 and the result."""
     simulated.pool.delay = 0.2
@@ -292,12 +297,8 @@ def test_progress_is_streamed(simulated: SimulatedArray) -> None:
     assert percentages == sorted(percentages)
     assert len(percentages) > 2
     assert (percentages[-1], replies[-1]["hresult"], replies[-1]["type"]) == (100, 0, "create_lun")
-    assert simulated.error("Async.Cancel", id=reply["async"]) == "VDS_E_CANCEL_TOO_LATE"
-    for method in ("Wait", "QueryStatus", "Cancel"):
-        assert simulated.error(f"Async.{method}", id="nothing") == "VDS_E_OBJECT_NOT_FOUND"
 
 
-@pytest.mark.shows("Lun.Extend")
 def test_two_growths_add_up(simulated: SimulatedArray) -> None:
     """An Extend that was checked before another one ended grows the LUN by what it asked for, from what it is then."""
     lun = simulated.make_lun(MIB)

@@ -174,15 +174,15 @@ def test_a_busy_lun_refuses_both(simulated: SimulatedArray) -> None:
 
 
 @pytest.mark.shows("LunIscsi.AssociateTargets", "VDS_E_NOT_SUPPORTED")
-def test_a_target_that_is_full(simulated: SimulatedArray) -> None:
+def test_a_target_that_is_full(array: Array) -> None:
     """A target has 16,384 LUNs at most, as many as SCSI's flat addressing has numbers for: one more is
     VDS_E_NOT_SUPPORTED and changes nothing; when one has left there is room for one."""
-    target = simulated.make_target()
-    one = simulated.make_lun()
-    example = simulated.context.cache.inventory.known(Lun, one)
-    simulated.stop()
-    # As an array that grew for years, without waiting for it.
-    store = Store(simulated.folder / "state")
+    target = array.make_target()
+    one = array.make_lun()
+    array.stop()
+    # As an array that grew for years, without waiting for it; the bytes of its LUNs are away.
+    store = Store(array.folder / "state")
+    (example,) = (entity for entity in store.load().entities if isinstance(entity, Lun))
     luns = [
         msgspec.structs.replace(
             example, id=str(uuid.UUID(int=place)), number=1000 + place, associations=(Association(target, place),)
@@ -191,9 +191,9 @@ def test_a_target_that_is_full(simulated: SimulatedArray) -> None:
     ]
     store.finish(None, put=luns)
     store.close()
-    simulated.start()
-    assert simulated.error("LunIscsi.AssociateTargets", id=one, targetIds=[target]) == "VDS_E_NOT_SUPPORTED"
-    assert simulated.associated(one) == []
-    simulated.call("LunIscsi.AssociateTargets", id=luns[7].id)
-    simulated.call("LunIscsi.AssociateTargets", id=one, targetIds=[target])
-    assert simulated.associated(one) == [target]
+    array.start()
+    assert array.error("LunIscsi.AssociateTargets", id=one, targetIds=[target]) == "VDS_E_NOT_SUPPORTED"
+    assert array.associated(one) == []
+    array.call("LunIscsi.AssociateTargets", id=luns[7].id)
+    array.call("LunIscsi.AssociateTargets", id=one, targetIds=[target])
+    assert array.associated(one) == [target]

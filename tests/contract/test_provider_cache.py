@@ -1,19 +1,28 @@
 """The provider cache: what proves it corrupt, what answers then, and how it is recovered."""
 
-import threading
 import time
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
-import msgspec
 import pytest
 
 from tests.arrays import INITIATOR, MIB, Array, Failed, SimulatedArray
-from tests.conformance import documenting
-from vdsprovd.hardware import Fact, HardwareError, Listener
+from tests.conformance import Call, documenting, shows_each
+from vdsprovd.hardware import HardwareError, Listener
 from vdsprovd.hresult import Hresult
-from vdsprovd.model import Health
+from vdsprovd.inventory import (
+    Controller,
+    Drive,
+    Lun,
+    Plex,
+    Port,
+    Portal,
+    PortalGroup,
+    StoragePool,
+    SubSystem,
+    Target,
+)
 from vdsprovd.provider import recovery
 
 DELETED = Hresult.VDS_E_OBJECT_DELETED
@@ -60,212 +69,217 @@ PARAMETERS: dict[str, dict[str, object]] = {
 """What the methods that need more than an id are called with."""
 
 
-def ids(simulated: SimulatedArray) -> dict[str, str]:
-    """An object for each interface that has objects."""
-    simulated.add_drives()
-    lun, (target, group) = simulated.make_lun(mask=INITIATOR), simulated.make_reachable_target()
-    node = simulated.call("SubSystem.QueryControllers", id=simulated.sub_system)["controllers"][0]["id"]
-    ports = simulated.call("ControllerControllerPort.QueryControllerPorts", id=node)["controllerPorts"]
-    portal = simulated.portals()[0]
-    pool = simulated.call("HwProviderStoragePools.QueryStoragePools")["storagePools"][0]["id"]
-    sub_system = simulated.sub_system
+Objects = dict[type[Any], str]
+"""The ids of objects, one of each kind."""
+
+
+def one_of_each(array: Array) -> Objects:
+    """An object of each kind."""
+    drive = array.add_scsi_disk(16 * MIB)
+    lun, (target, group) = array.make_lun(mask=INITIATOR), array.make_reachable_target()
     return {
-        "SubSystem": sub_system,
-        "Lun": lun,
-        "LunPlex": simulated.plexes(lun)[0]["id"],
-        "Controller": node,
-        "ControllerPort": ports[0]["id"],
-        "Drive": simulated.drives()["drive0"],
-        "IscsiTarget": target,
-        "IscsiPortalGroup": group,
-        "IscsiPortal": portal,
-        "StoragePool": pool,
+        Lun: lun,
+        Plex: array.plexes(lun)[0]["id"],
+        Target: target,
+        PortalGroup: group,
+        Drive: drive,
+        **surroundings(array, "array0", "files0"),
     }
 
 
-OF_ANOTHER = {"ControllerControllerPort": "Controller", "Maintenance": "Drive"}
-"""The kinds of object whose names interfaces do not begin with."""
+def surroundings(array: Array, sub_system: str, pool: str) -> Objects:
+    """What the configuration makes: the subsystem and the pool of these names, and what goes with them."""
+    id = array.sub_systems()[sub_system]
+    node = array.call("SubSystem.QueryControllers", id=id)["controllers"][0]["id"]
+    pools = array.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
+    return {
+        SubSystem: id,
+        Controller: node,
+        Port: array.call("ControllerControllerPort.QueryControllerPorts", id=node)["controllerPorts"][0]["id"],
+        StoragePool: next(entry["id"] for entry in pools if entry["name"] == pool),
+        Portal: array.call("SubSystemIscsi.QueryPortals", id=id)["portals"][0]["id"],
+    }
 
 
-def subject(name: str, objects: dict[str, str]) -> str:
-    """The kind of object that a method of that name is about: the longest that its interface begins with, or ""."""
-    interface = name.partition(".")[0]
-    if interface in OF_ANOTHER:
-        return OF_ANOTHER[interface]
-    return max((known for known in objects if interface.startswith(known)), key=len, default="")
-
-
-def arguments(name: str, objects: dict[str, str]) -> dict[str, object]:
+def arguments(call: Call, objects: Objects) -> dict[str, object]:
     """What the method can be called with."""
-    kind = subject(name, objects)
-    return ({"id": objects[kind]} if kind else {}) | PARAMETERS.get(name, {})
+    return ({"id": objects[call.subject]} if call.subject else {}) | PARAMETERS.get(call.method, {})
 
 
-@pytest.mark.parametrize("name", documenting(CORRUPT))
-def test_a_corrupt_cache(simulated: SimulatedArray, name: str) -> None:
+def answers(array: Array, calls: Iterable[Call], objects: Objects) -> dict[Call, str]:
+    """The error that each of the methods answers."""
+    return {call: array.error(call.method, **arguments(call, objects)) for call in calls}
+
+
+def all_alike(calls: Iterable[Call], code: Hresult) -> dict[Call, str]:
+    """What `answers` gives when all methods answer that."""
+    return dict.fromkeys(calls, code.name)
+
+
+@shows_each(CORRUPT)
+def test_a_corrupt_cache(array: Array) -> None:
     """While the cache is corrupt every method that documents VDS_E_PROVIDER_CACHE_CORRUPT answers it; others work."""
-    objects = ids(simulated)
-    simulated.prove_corruption()
-    if name == "HwProvider.Reenumerate":
-        # It is what recovers: it answers the code only when the host cannot be read.
-        simulated.hardware.scan_fault = HardwareError("a folder vanished")
-    assert simulated.error(name, **arguments(name, objects)) == CORRUPT.name
-    simulated.call("Provider.GetProperties")
-    simulated.call("LunNumber.GetLunNumber", id=objects["Lun"])
-    simulated.call("Service.GetObject", objectId=objects["Lun"], type="lun")
+    objects = one_of_each(array)
+    array.prove_corruption()
+    # Reenumerate is what recovers: it answers the code only when the host cannot be read.
+    others = [call for call in documenting(CORRUPT) if call.method != "HwProvider.Reenumerate"]
+    assert answers(array, others, objects) == all_alike(others, CORRUPT)
+    with array.unreadable():
+        assert array.error("HwProvider.Reenumerate") == CORRUPT.name
+    array.call("Provider.GetProperties")
+    array.call("LunNumber.GetLunNumber", id=objects[Lun])
+    array.call("Service.GetObject", objectId=objects[Lun], type="lun")
 
 
-@pytest.mark.parametrize("name", documenting(BUSY))
-def test_two_calls_on_an_object(simulated: SimulatedArray, name: str) -> None:
+CHANGES: dict[type[Any], tuple[str, dict[str, object]]] = {
+    SubSystem: ("SubSystem.SetStatus", {"status": "offline"}),
+    Lun: ("Lun.Extend", {"numberOfBytesToAdd": MIB}),
+    Controller: ("Controller.SetStatus", {"status": "offline"}),
+    Port: ("ControllerPort.SetStatus", {"status": "offline"}),
+    Drive: ("Drive.SetStatus", {"status": "offline"}),
+    Target: ("IscsiTarget.CreatePortalGroup", {}),
+    PortalGroup: ("IscsiPortalGroup.RemovePortal", {}),
+    Portal: ("IscsiPortal.SetStatus", {"status": "offline"}),
+}
+"""A change of each kind of object, which takes some time."""
+
+
+@shows_each(BUSY)
+def test_two_calls_on_an_object(array: Array) -> None:
     """While a change of an object is under way every method that documents it answers
     VDS_E_ANOTHER_CALL_IN_PROGRESS, and pure getters answer."""
-    objects = ids(simulated)
-    arguments_of_it = arguments(name, objects)
-    with changing(simulated, name, objects):
-        assert simulated.error(name, **arguments_of_it) == BUSY.name
-        for getter in ("SubSystem", "Lun", "IscsiTarget", "IscsiPortalGroup", "IscsiPortal"):
-            simulated.call(f"{getter}.GetProperties", id=objects[getter])
+    array.store_on_disk()
+    objects = one_of_each(array)
+    kinds = dict.fromkeys(call.subject for call in documenting(BUSY))
+    assert set(kinds) == {None, Plex, *CHANGES}
+    for kind in kinds:
+        calls = documenting(BUSY, kind)
+        with changing(array, kind, objects):
+            assert answers(array, calls, objects) == all_alike(calls, BUSY)
+            for getter, subject in GETTERS.items():
+                array.call(f"{getter}.GetProperties", id=objects[subject])
+
+
+GETTERS = {
+    "SubSystem": SubSystem,
+    "Lun": Lun,
+    "IscsiTarget": Target,
+    "IscsiPortalGroup": PortalGroup,
+    "IscsiPortal": Portal,
+}
 
 
 @contextmanager
-def changing(simulated: SimulatedArray, name: str, objects: dict[str, str]) -> Iterator[None]:
-    """A change of the object that the method is about goes on for a while."""
-    kind = subject(name, objects)
-    id = objects.get(kind, "")
-    simulated.pool.delay = simulated.hardware.delay = simulated.drive_pool.delay = 0.3
-    with ExitStack() as stack:
-        match kind:
-            case "SubSystem":
-                long: tuple[str, dict[str, object]] = ("SubSystem.SetStatus", {"status": "offline"})
-            case "Lun":
-                long = ("Lun.Extend", {"numberOfBytesToAdd": MIB})
-            case "Controller" | "ControllerPort" | "Drive":
-                long = (f"{kind}.SetStatus", {"status": "offline"})
-            case "LunPlex":
-                id = objects["Lun"]
-                long = ("Lun.Extend", {"numberOfBytesToAdd": MIB})
-            case "IscsiTarget":
-                long = ("IscsiTarget.CreatePortalGroup", {})
-            case "IscsiPortalGroup":
-                long = ("IscsiPortalGroup.AddPortal", {"portalId": simulated.portals()[1]})
-            case "IscsiPortal":
-                long = ("IscsiPortal.SetStatus", {"status": "offline"})
-            case _:
-                # Reenumerate waits for the change of the LUN, and everybody else for it.
-                simulated.call("Lun.Extend", id=objects["Lun"], numberOfBytesToAdd=MIB)
-                long = ("HwProvider.Reenumerate", {})
-        method, parameters = long
-        # Its reply is not waited for.
-        other = stack.enter_context(simulated.connect())
-        other.stream(f"org.vdsprov.{method}", {"id": id, **parameters} if id else parameters)
-        busy = id or simulated.context.provider_id
-        deadline = time.monotonic() + 10
-        while not simulated.context.operations.holds.busy(busy):
-            assert time.monotonic() < deadline, f"{method} does not hold {busy}"
+def changing(array: Array, kind: type[Any] | None, objects: Objects) -> Iterator[None]:
+    """A change of the object of that kind goes on for a while. A plex is changed with its LUN; the provider is being
+    reenumerated, which waits for a change of the LUN, as everybody else waits for it."""
+    # No getter: GetIdentificationData keeps a change away while it reads.
+    query = next(call for call in documenting(BUSY, kind) if ".Query" in call.method)
+
+    def busy() -> bool:
+        try:
+            array.call(query.method, **arguments(query, objects))
+        except Failed as failed:
+            assert failed.symbol == BUSY.name
+            return True
+        return False
+
+    def until(wanted: bool) -> None:
+        deadline = time.monotonic() + 20
+        while busy() is not wanted:
+            assert time.monotonic() < deadline, f"{method} {'does not hold' if wanted else 'holds'} its object"
             time.sleep(0.001)
-        yield
-        assert simulated.context.operations.holds.busy(busy), "it was over too soon to show anything"
+
+    changed: type[Any] = Lun if kind is None or kind is Plex else kind
+    method, parameters = CHANGES[changed]
+    if changed is PortalGroup:
+        parameters = {"portalId": array.portals_of(objects[PortalGroup])[0]}
+    with array.connect() as other:
+        with array.hanging():
+            # The reply, which may come at the end only, is waited for there.
+            if kind is None:
+                array.call(method, id=objects[changed], **parameters)
+                replies = other.stream("org.vdsprov.HwProvider.Reenumerate")
+            else:
+                replies = other.stream(f"org.vdsprov.{method}", {"id": objects[changed], **parameters})
+            until(True)
+            yield
+            assert busy(), "it was over too soon to show anything"
+        until(False)
+        assert list(replies)
+    if "status" in parameters:
+        array.call(method, id=objects[changed], status="online")
 
 
-@pytest.mark.parametrize("name", documenting(FAILED))
-def test_failed_objects(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """On a LUN whose volume cannot be read, a subsystem whose pools cannot, a drive and a plex that are broken, and on
-    the provider and its nodes when the store cannot be written, every method that documents it answers
+@shows_each(FAILED, Lun, SubSystem)
+def test_failed_luns_and_sub_systems(array: Array) -> None:
+    """On a LUN whose volume cannot be read, and a subsystem whose pools cannot, every method that documents it answers
     VDS_E_OBJECT_STATUS_FAILED."""
-    objects = ids(simulated)
-    arguments_of_it = arguments(name, objects)
-    kind = subject(name, objects)
-    if kind == "LunPlex":
-        mirror = simulated.make_volume("mirror", drives=["drive1", "drive2"])
-        simulated.lose_drive("drive1")
-        arguments_of_it["id"] = simulated.plexes(mirror)[0]["id"]
-    elif kind == "Drive":
-        disks = simulated.hardware.disks
-        disks[0] = msgspec.structs.replace(disks[0], health=Health.FAILED)
-        simulated.call("HwProvider.Refresh")
-    elif kind in ("Lun", "SubSystem"):
-        simulated.break_volume(objects["Lun"])
-        monkeypatch.setattr(simulated.pool, "space", _unreadable)
-        simulated.call("HwProvider.Refresh")
-    else:
-        simulated.context.store._db.execute("PRAGMA query_only = ON")
-        with pytest.raises(Failed):
-            simulated.call("Lun.SetMask", id=objects["Lun"], unmaskingList="*")
-    assert simulated.error(name, **arguments_of_it) == FAILED.name
-    if kind in ("Lun", "SubSystem"):
-        found = simulated.call("SubSystem.GetProperties", id=objects["SubSystem"])["properties"]
+    objects: Objects = {Lun: array.make_lun(), SubSystem: array.sub_system}
+    calls = documenting(FAILED, Lun)
+    array.break_volume(objects[Lun])
+    array.call("HwProvider.Refresh")
+    assert answers(array, calls, objects) == all_alike(calls, FAILED)
+    array.mend_volume(objects[Lun])
+    calls = documenting(FAILED, SubSystem)
+    with array.pool_gone("files0"):
+        array.call("HwProvider.Refresh")
+        assert answers(array, calls, objects) == all_alike(calls, FAILED)
+        found = array.call("SubSystem.GetProperties", id=objects[SubSystem])["properties"]
         assert (found["status"], found["health"]) == ("failed", "failed")
 
 
-def _unreadable() -> object:
-    raise HardwareError("the pool cannot be read")
+@shows_each(FAILED, Plex, Drive)
+def test_failed_plexes_and_drives(drives: Array) -> None:
+    """On a drive that the kernel has given up, and a plex of which a drive is missing, every method that documents it
+    answers VDS_E_OBJECT_STATUS_FAILED."""
+    objects: Objects = {Drive: drives.add_scsi_disk(16 * MIB)}
+    mirror = drives.make_volume("mirror", drives=["drive1", "drive2"])
+    drives.scsi_disk_dies()
+    drives.lose_drive("drive1")
+    objects[Plex] = drives.plexes(mirror)[0]["id"]
+    calls = documenting(FAILED, Plex, Drive)
+    assert answers(drives, calls, objects) == all_alike(calls, FAILED)
 
 
-GONE = (
-    "Lun",
-    "Lun2",
-    "LunControllerPorts",
-    "LunPlex",
-    "LunNaming",
-    "LunNumber",
-    "LunIscsi",
-    "LunMpio",
-    "IscsiTarget",
-    "IscsiPortalGroup",
-)
+@shows_each(FAILED, None, Controller, Port)
+def test_a_store_that_cannot_be_written_fails_the_provider(array: Array) -> None:
+    """When the store refuses a write the change is undone, and the methods of the provider and its nodes that document
+    VDS_E_OBJECT_STATUS_FAILED answer it until the store can be written again."""
+    array.store_on_disk()
+    lun, (target, _) = array.make_lun(mask=INITIATOR), array.make_reachable_target()
+    objects = surroundings(array, "array0", "files0")
+    calls = documenting(FAILED, None, Controller, Port)
+    before = array.kernel()
+    with array.full():
+        assert array.error("LunIscsi.AssociateTargets", id=lun, targetIds=[target]) == FAILED.name
+        assert array.kernel() == before
+        assert array.associated(lun) == []
+        assert answers(array, calls, objects) == all_alike(calls, FAILED)
+    assert array.call("HwProvider.QuerySubSystems")["subSystems"]
+    array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
 
 
-@pytest.mark.parametrize("name", documenting(DELETED, *GONE))
-def test_deleted_objects(simulated: SimulatedArray, name: str) -> None:
+@shows_each(DELETED, Lun, Plex, Target, PortalGroup)
+def test_deleted_objects(array: Array) -> None:
     """On deleted LUNs, targets and groups every method that documents it answers VDS_E_OBJECT_DELETED."""
-    objects = ids(simulated)
-    arguments_of_it = arguments(name, objects)
-    simulated.call("Lun.Delete", id=objects["Lun"])
-    simulated.wait(simulated.call("IscsiTarget.Delete", id=objects["IscsiTarget"]))
-    assert simulated.error(name, **arguments_of_it) == DELETED.name
+    lun, (target, group) = array.make_lun(mask=INITIATOR), array.make_reachable_target()
+    objects: Objects = {Lun: lun, Plex: array.plexes(lun)[0]["id"], Target: target, PortalGroup: group}
+    calls = documenting(DELETED, *objects)
+    array.call("Lun.Delete", id=lun)
+    array.wait(array.call("IscsiTarget.Delete", id=target))
+    assert answers(array, calls, objects) == all_alike(calls, DELETED)
 
 
-SURROUNDINGS = (
-    "Controller",
-    "ControllerControllerPort",
-    "ControllerPort",
-    "Drive",
-    "Drive2",
-    "Maintenance",
-    "SubSystem2",
-    "SubSystem",
-    "SubSystemNaming",
-    "SubSystemIscsi",
-    "SubSystemImportTarget",
-    "StoragePool",
-    "IscsiPortal",
-)
-
-
-@pytest.mark.parametrize("name", documenting(DELETED, *SURROUNDINGS))
-def test_objects_that_left_the_configuration(simulated: SimulatedArray, name: str) -> None:
-    """On subsystems, pools and portals that the configuration had and has not any more every method that documents it
-    answers VDS_E_OBJECT_DELETED."""
-    simulated.add_drives()
-    sub_system = simulated.sub_systems()["array2"]
-    node = simulated.call("SubSystem.QueryControllers", id=sub_system)["controllers"][0]["id"]
-    ports = simulated.call("ControllerControllerPort.QueryControllerPorts", id=node)["controllerPorts"]
-    objects = {
-        "SubSystem": sub_system,
-        "Controller": node,
-        "ControllerPort": ports[0]["id"],
-        "Drive": simulated.drives()["drive0"],
-        "StoragePool": next(
-            pool["id"]
-            for pool in simulated.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
-            if pool["name"] == "vg0"
-        ),
-    }
-    portals = simulated.call("SubSystemIscsi.QueryPortals", id=objects["SubSystem"])["portals"]
-    objects["IscsiPortal"] = portals[0]["id"]
-    simulated.configuration["subsystem"].pop()
-    simulated.restart()
-    assert simulated.error(name, **arguments(name, objects)) == DELETED.name
+@shows_each(DELETED, SubSystem, Controller, Port, Drive, StoragePool, Portal)
+def test_objects_that_left_the_configuration(array: Array) -> None:
+    """On subsystems, pools, drives and portals that the configuration had and has not any more every method that
+    documents it answers VDS_E_OBJECT_DELETED."""
+    objects: Objects = {Drive: array.add_scsi_disk(16 * MIB), **surroundings(array, "array1", "spare0")}
+    calls = documenting(DELETED, *objects)
+    array.configuration["subsystem"].pop()
+    array.restart()
+    assert answers(array, calls, objects) == all_alike(calls, DELETED)
 
 
 def test_recovery_needs_both_calls_in_order(array: Array) -> None:
@@ -329,18 +343,16 @@ def test_a_restart_recovers_too(array: Array) -> None:
 @pytest.mark.shows("HwProvider.QuerySubSystems")
 @pytest.mark.shows("HwProvider.Reenumerate")
 @pytest.mark.shows("HwProvider.Refresh")
-def test_a_scan_that_breaks_off_proves_corruption(simulated: SimulatedArray) -> None:
+def test_a_scan_that_breaks_off_proves_corruption(array: Array) -> None:
     """Reenumerate answers VDS_E_PROVIDER_CACHE_CORRUPT when the host cannot be read to the end, and so do others."""
-    simulated.hardware.scan_fault = HardwareError("a folder vanished")
-    assert simulated.error("HwProvider.Reenumerate") == CORRUPT.name
-    assert simulated.error("HwProvider.QuerySubSystems") == CORRUPT.name
-    simulated.hardware.scan_fault = None
-    simulated.call("HwProvider.Reenumerate")
-    simulated.call("HwProvider.Refresh")
-    assert simulated.sub_system
+    with array.unreadable():
+        assert array.error("HwProvider.Reenumerate") == CORRUPT.name
+        assert array.error("HwProvider.QuerySubSystems") == CORRUPT.name
+    array.call("HwProvider.Reenumerate")
+    array.call("HwProvider.Refresh")
+    assert array.sub_system
 
 
-@pytest.mark.shows("Async.QueryStatus")
 @pytest.mark.parametrize("call", ["HwProvider.Reenumerate", "HwProvider.Refresh"])
 def test_recovery_waits_for_changes_and_one_excludes_another(simulated: SimulatedArray, call: str) -> None:
     """Reenumerate and Refresh wait for what is under way; a second one meanwhile is ANOTHER_CALL_IN_PROGRESS."""
@@ -357,42 +369,17 @@ def test_recovery_waits_for_changes_and_one_excludes_another(simulated: Simulate
         assert simulated.call("Lun.GetProperties", id=lun)["properties"]["size"] == 2 * MIB
 
 
-def test_a_store_that_cannot_be_written_fails_the_provider(simulated: SimulatedArray) -> None:
-    """When the store refuses a write the change is undone, and the provider's methods answer VDS_E_OBJECT_STATUS_FAILED
-    until it can be written again."""
-    target, _ = simulated.make_reachable_target()
-    lun = simulated.make_lun(mask=INITIATOR)
-    before = simulated.kernel()
-    simulated.context.store._db.execute("PRAGMA query_only = ON")
-    assert simulated.error("LunIscsi.AssociateTargets", id=lun, targetIds=[target]) == FAILED.name
-    assert simulated.kernel() == before
-    assert simulated.associated(lun) == []
-    assert simulated.error("HwProvider.QuerySubSystems") == FAILED.name
-    simulated.context.store._db.execute("PRAGMA query_only = OFF")
-    assert simulated.call("HwProvider.QuerySubSystems")["subSystems"]
-    simulated.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
-
-
-@pytest.mark.parametrize("name", documenting(Hresult.VDS_E_INITIALIZE_NOT_CALLED))
-def test_while_the_daemon_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@shows_each(Hresult.VDS_E_INITIALIZE_NOT_CALLED)
+def test_while_the_daemon_starts(array: Array) -> None:
     """Until the host is rebuilt the provider's methods answer VDS_E_INITIALIZE_NOT_CALLED, and then they work."""
-    array, looked = SimulatedArray(tmp_path), threading.Event()
-    read = array.hardware.read
-
-    def slow() -> Collection[Fact]:
-        looked.wait(20)
-        return read()
-
-    monkeypatch.setattr(array.hardware, "read", slow)
-    starting = threading.Thread(target=array.start, daemon=True)
-    starting.start()
-    try:
+    calls = documenting(Hresult.VDS_E_INITIALIZE_NOT_CALLED)
+    array.make_lun()
+    array.stop()
+    array.lose_kernel()
+    with array.hanging():
+        array.launch()
         with array.connect_early() as array.connection:
-            assert array.error(name) == Hresult.VDS_E_INITIALIZE_NOT_CALLED.name
-    finally:
-        looked.set()
-        starting.join()
-    try:
-        array.call(name)
-    finally:
-        array.stop()
+            assert answers(array, calls, {}) == all_alike(calls, Hresult.VDS_E_INITIALIZE_NOT_CALLED)
+    array.ready()
+    for call in calls:
+        array.call(call.method)

@@ -181,7 +181,7 @@ def _method(interface: Interface, function: Any) -> varlink.Method:
     hints = get_type_hints(function, include_extras=True)
     returns = hints.pop("return")
     names = [name for name in inspect.signature(function).parameters if name not in ("self", "call")]
-    kinds = _kinds(hints[names[0]]) if names else ()
+    kinds = kinds_of(hints[names[0]]) if names else ()
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("id", str)] if kinds else []
     for name in names[1:] if kinds else names:
         default = inspect.signature(function).parameters[name].default
@@ -205,7 +205,7 @@ def _method(interface: Interface, function: Any) -> varlink.Method:
     )
 
 
-def _kinds(hint: Any) -> tuple[type[Any], ...]:
+def kinds_of(hint: Any) -> tuple[type[Any], ...]:
     """The kinds of object of which a parameter so typed is one; none for any other parameter."""
     alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     return alternatives if set(alternatives) <= set(get_args(Entity)) else ()

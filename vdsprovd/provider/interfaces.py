@@ -62,9 +62,9 @@ INTERFACES: tuple[type[api.Interface], ...] = (
 ELSEWHERE = {
     "IVdsProviderPrivate::GetObject": "Service.GetObject",
     "IVdsProviderPrivate::OnLoad": "the daemon's start; VDS_E_INITIALIZED_FAILED for who waits for one that fails",
-    "IVdsProviderPrivate::OnUnload": "the daemon's stop; exports go on without it",
-    "IVdsAdviseSink::OnNotify": "the replies of Service.Advise, called with `more`",
-    "IEnumVdsObject::Next": "the reply's array; called with `more`, its batches",
+    "IVdsProviderPrivate::OnUnload": "the daemon's stop; exports go on without it. It can always unload: never S_FALSE",
+    "IVdsAdviseSink::OnNotify": "the replies of Service.Advise, called with `more`; `overrun` is its S_FALSE",
+    "IEnumVdsObject::Next": "the reply's array; called with `more`, its batches. Its end is S_FALSE",
     "IEnumVdsObject::Skip": "the client's own: it has the array",
     "IEnumVdsObject::Reset": "the client's own: it has the array",
     "IEnumVdsObject::Clone": "the client's own: it has the array",

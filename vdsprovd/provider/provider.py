@@ -184,7 +184,7 @@ class HwProviderPrivateMpio(Interface):
     @method(
         Role.ADMIN,
         Hresult.VDS_E_NOT_SUPPORTED,
-        never={"VDS_S_STATUSES_INCOMPLETELY_SET": "iSCSI has no paths from such ports"},
+        never=dict.fromkeys(("S_OK", "VDS_S_STATUSES_INCOMPLETELY_SET"), "iSCSI has no paths from such ports"),
     )
     def set_all_path_statuses_from_hba_port(self, wwn_node: str, wwn_port: str, status: PathStatus) -> None:
         """Always VDS_E_NOT_SUPPORTED: it is not for providers of iSCSI.
