@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import conformance
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +25,16 @@ def test_what_can_never_occur_says_why() -> None:
             assert re.fullmatch(r"VDS_[ES]_[A-Z_]+|S_OK", symbol), name
             assert len(reason) > 12, name
             assert symbol not in {code.name for code in rules.codes}, name
+
+
+def test_what_runs_on_a_kernel(request: pytest.FixtureRequest) -> None:
+    """A test is a real kernel's that is the lab's and uses no simulator."""
+    item = request.node
+    assert not conformance.on_kernel(item)
+    item.add_marker("lab")
+    assert conformance.on_kernel(item)
+    item.fixturenames.append("simulated")
+    assert not conformance.on_kernel(item)
 
 
 def test_every_documented_code_is_shown() -> None:

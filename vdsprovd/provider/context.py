@@ -68,6 +68,7 @@ class Context:
         """This host's name, the default computer of import targets."""
         self.operations = Operations()
         self._failure = ""
+        self._trying = False
         self.local: Collection[str] = ()
         """The iSCSI names of this host's initiators."""
         self.last_lun_number = 0
@@ -171,16 +172,23 @@ class Context:
 
     @property
     def failure(self) -> str:
-        """Why the provider is in status failed (its store cannot be written), empty while it is not."""
-        if self._failure:
-            try:
-                self.store.try_write()
-            except sqlite3.Error as error:
-                self._failure = f"the store cannot be used: {error}"
-            else:
-                log.warning("the store can be written again")
-                self._failure = ""
+        """Why the provider is in status failed (its store cannot be written), empty while it is not. Who asks has it tried
+        whether that is still so, for those who ask next: a disk that hangs must keep nobody from an answer."""
+        if self._failure and not self._trying:
+            self._trying = True
+            self.operations.spawn(self._try_store())
         return self._failure
+
+    async def _try_store(self) -> None:
+        try:
+            await self.work(self.store.try_write)
+        except sqlite3.Error as error:
+            self._failure = f"the store cannot be used: {error}"
+        else:
+            log.warning("the store can be written again")
+            self._failure = ""
+        finally:
+            self._trying = False
 
     async def guarded(self, work: Awaitable[T], subject: str | None = None) -> T:
         """Await the work; what it raises becomes a `VdsError` about the subject, and leaves its mark on the cache."""
