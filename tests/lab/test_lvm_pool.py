@@ -1,5 +1,6 @@
 """LVM pools: exact, in order, zeroed, all or nothing, and blind to the volumes of others."""
 
+import os
 import subprocess
 import time
 import uuid
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.arrays import MIB, run
-from tests.lab.volume_group import VolumeGroup, volume_group
+from tests.lab.volume_group import TestDrive, VolumeGroup, volume_group
 from vdsprovd.hardware import (
     OTHER,
     Cancelled,
@@ -308,6 +309,11 @@ def test_what_a_crash_leaves(group: VolumeGroup, pool: LvmPool) -> None:
     crash()
     pool.settle()
     assert group.names() == {LUN}
+    # A drive that was taken out of the group and is labelled still.
+    spare = group.spare[0]
+    run("lvm", "pvcreate", "-ff", "--yes", spare.node)
+    pool.release_drive(spare.node)
+    assert run("lvm", "pvs", "--noheadings", spare.node, check=False) == ""
     # A volume that is not active, as after a boot that was cut off, is activated.
     group.lvm("lvchange", "-an", f"{group.name}/{LUN}")
     assert pool.survey([LUN, OTHER_LUN])[LUN].condition is Condition.GOOD
@@ -321,12 +327,10 @@ def test_a_deleted_volume_is_wiped(group: VolumeGroup, pool: LvmPool) -> None:
     drive = group.drives[0]
     pool.create(LUN, 4 * MIB, Layout(drives=(drive.device,)), ignore)
     scribble(pool)
-    with Path(pool.path(LUN)).open("rb"), pytest.raises(Refused, match="is used by another device"):
-        run("dmsetup", "create", "user", "--table", f"0 8 linear {pool.path(LUN)} 0")
-        try:
-            pool.delete(LUN)
-        finally:
-            run("dmsetup", "remove", "--retry", "user")
+    with Path(pool.path(LUN)).open("rb"), pytest.raises(Refused, match="is in use"):
+        pool.delete(LUN)
+    # Refused is as if it had not been asked for.
+    assert content(pool) == b"x" * 4 * MIB
     pool.delete(LUN)
     run("blockdev", "--flushbufs", drive.node)
     assert Path(drive.node).read_bytes()[MIB : 5 * MIB] == bytes(MIB) + b"x" * 2 * MIB + bytes(MIB)
@@ -469,17 +473,17 @@ def test_a_drive_that_is_lost(group: VolumeGroup, pool: LvmPool, type: LunType) 
 
 
 @contextmanager
-def slow_sync() -> Iterator[None]:
-    """Let the kernel synchronize so slowly that it can be seen."""
+def slow_sync(limit: int = 500) -> Iterator[None]:
+    """Let the kernel synchronize so slowly that it can be seen, so many KiB a second."""
     limits = [Path("/proc/sys/dev/raid/speed_limit_max"), Path("/proc/sys/dev/raid/speed_limit_min")]
-    before = [limit.read_text() for limit in limits]
-    for limit in limits:
-        limit.write_text("500")
+    before = [file.read_text() for file in limits]
+    for file in limits:
+        file.write_text(str(limit))
     try:
         yield
     finally:
-        for limit, text in zip(limits, before, strict=True):
-            limit.write_text(text)
+        for file, text in zip(limits, before, strict=True):
+            file.write_text(text)
 
 
 @pytest.mark.parametrize("noticed", [False, True])
@@ -651,3 +655,149 @@ def test_many_at_once(group: VolumeGroup, pool: LvmPool) -> None:
     states = pool.survey(luns)
     assert {(state.condition, state.size) for state in states.values()} == {(Condition.GOOD, 6 * MIB)}
     assert pool.space().free == (108 - 36) * MIB
+
+
+def test_a_thin_pool_that_is_full(group: VolumeGroup) -> None:
+    """What is in it can be deleted, which needs no room; then the others go on."""
+    group.lvm("lvcreate", "-y", "--type", "thin-pool", "--errorwhenfull", "y", "-l20", "-n", "tp0", group.name)
+    pool = LvmPool(group.name, "tp0")
+    pool.create(LUN, 30 * MIB, Layout(), ignore)
+    pool.create(OTHER_LUN, 30 * MIB, Layout(), ignore)
+    with pytest.raises(OSError, match=r"space|error"), Path(pool.path(LUN)).open("r+b", buffering=0) as file:
+        while file.write(b"x" * MIB):
+            os.fsync(file.fileno())
+    assert pool.space().free == 0
+    assert pool.probe(OTHER_LUN).condition is Condition.GOOD
+    pool.delete(LUN)
+    assert pool.space().free == 20 * MIB
+    with Path(pool.path(OTHER_LUN)).open("r+b") as file:
+        file.write(b"y" * MIB)
+        os.fsync(file.fileno())
+    assert content(pool, OTHER_LUN)[: 2 * MIB] == b"y" * MIB + bytes(MIB)
+    pool.delete(OTHER_LUN)
+
+
+def test_a_lost_drive_leaves_with_its_last_volume(group: VolumeGroup, pool: LvmPool) -> None:
+    """LVM makes nothing in a group that misses a drive: when the last volume that lay on it is deleted, or has been
+    rebuilt elsewhere, the drive is out of the group."""
+    a, b = (drive.device for drive in group.drives[:2])
+    pool.create(LUN, 4 * MIB, Layout(drives=(a,)), ignore)
+    pool.create(OTHER_LUN, 4 * MIB, Layout(LunType.MIRROR, (a, b)), ignore)
+    group.drives[0].fail()
+    pool.repair(OTHER_LUN, ignore)
+    assert pool.largest(Layout()) == 0
+    pool.delete(LUN)
+    assert all(member.node for member in pool.members())
+    assert pool.largest(Layout()) > 0
+
+
+def test_nothing_is_put_where_something_is_moved(group: VolumeGroup, pool: LvmPool) -> None:
+    """While a drive's extents are moved, new volumes use neither that drive nor the one to come."""
+    a, b, c = (drive.device for drive in group.drives[:3])
+    pool.create(LUN, 4 * MIB, Layout(drives=(b,)), ignore)
+    group.drives[0].slow(100)
+
+    def meanwhile(percent: int) -> None:
+        for drive in (a, b):
+            with pytest.raises(NoDrives):
+                pool.create(OTHER_LUN, MIB, Layout(drives=(drive,)), ignore)
+        if OTHER_LUN not in pool.volumes():
+            pool.create(OTHER_LUN, 20 * MIB, Layout(drives=(c,)), ignore)
+
+    pool.move(b, a, meanwhile)
+    group.drives[0].mend()
+    assert {extent.drive for leg in pool.probe(OTHER_LUN).legs for extent in leg.extents} == {c}
+    assert {extent.drive for leg in pool.probe(LUN).legs for extent in leg.extents} == {a}
+    pool.create(str(uuid.uuid4()), MIB, Layout(drives=(b,)), ignore)
+
+
+def test_percentages_are_what_is_done(group: VolumeGroup, pool: LvmPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow drive each percentage that is told while a volume is zeroed, and while a copy of it is made, is
+    what is there by then of the bytes, up to a chunk or what the kernel has done since."""
+    monkeypatch.setattr("vdsprovd.hardware.pools.lvm.CHUNK", MIB)
+    a, b = group.drives[:2]
+    size = 20 * MIB
+    told: list[tuple[int, int]] = []
+
+    def written(drive: TestDrive, byte: bytes) -> int:
+        """How many percent of the volume's size are such MiB."""
+        content = drive.content()[MIB:]
+        return sum(content[at : at + MIB] == byte * MIB for at in range(0, len(content), MIB)) * 100 // (size // MIB)
+
+    a.slow(30)
+    pool.create(LUN, size, Layout(drives=(a.device,)), lambda percent: told.append((percent, written(a, b"\0"))))
+    a.mend()
+    assert [percent for percent, _ in told] == list(range(0, 100, 5))
+    assert all(percent <= done <= percent + 5 for percent, done in told), told
+    pool.resize(LUN, 16 * MIB, (), ignore)
+    size = 16 * MIB
+    scribble(pool)
+    told.clear()
+    b.slow(20)
+    with slow_sync(4000):
+        pool.add_leg(LUN, (b.device,), lambda percent: told.append((percent, written(b, b"x"))))
+    b.mend()
+    percents = [percent for percent, _ in told]
+    assert percents == sorted(percents)
+    assert len(set(percents)) > 3
+    assert all(percent - 7 <= done <= percent + 30 for percent, done in told), told
+    assert written(b, b"x") == 100
+
+
+def cancelling(after: int) -> Callable[[int], None]:
+    """Progress that is cancelled when it has been told so many times."""
+    told = iter(range(after))
+
+    def progress(percent: int) -> None:
+        if next(told, None) is None:
+            raise Cancelled("stop")
+
+    return progress
+
+
+@pytest.mark.parametrize("work", ["create", "extend", "add a copy"])
+def test_cancelling_at_each_percentage(
+    group: VolumeGroup, pool: LvmPool, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    """Whenever it is cancelled, nothing is there but what was before; then it runs through."""
+    monkeypatch.setattr("vdsprovd.hardware.pools.lvm.CHUNK", MIB)
+    monkeypatch.setattr("vdsprovd.hardware.pools.lvm.POLL", 0.1)
+    a, b = (drive.device for drive in group.drives[:2])
+    pool.create(OTHER_LUN, 4 * MIB, Layout(LunType.SPAN, (a,)), ignore)
+    scribble(pool, OTHER_LUN)
+    acts: dict[str, Callable[[Callable[[int], None]], None]] = {
+        "create": lambda progress: pool.create(LUN, 4 * MIB, Layout(LunType.MIRROR, (a, b)), progress),
+        "extend": lambda progress: pool.resize(OTHER_LUN, 10 * MIB, (), progress),
+        "add a copy": lambda progress: pool.add_leg(OTHER_LUN, (b,), progress),
+    }
+    before = (group.names(), pool.extents())
+    cancelled = 0
+    with slow_sync(4000):
+        while True:
+            try:
+                acts[work](cancelling(cancelled))
+            except Cancelled:
+                assert (group.names(), pool.extents()) == before
+                cancelled += 1
+            else:
+                break
+    assert cancelled >= 3
+    assert content(pool, OTHER_LUN)[: 4 * MIB] == b"x" * 4 * MIB
+
+
+def test_metadata_that_is_full(group: VolumeGroup, pool: LvmPool) -> None:
+    """When LVM's own room on the drives is used up, that is want of space; what there is goes on, and can be deleted."""
+    nodes = [drive.node for drive in group.drives]
+    group.lvm("vgremove", "--force", group.name)
+    run("lvm", "pvremove", *nodes)
+    run("lvm", "pvcreate", "--metadatasize", "8k", *nodes)
+    group.lvm("vgcreate", "--physicalextentsize", f"{MIB}b", group.name, *nodes)
+    luns: list[str] = []
+    with pytest.raises(NoSpace, match="metadata"):
+        while len(luns) < 90:
+            lun = str(uuid.uuid4())
+            pool.create(lun, MIB, Layout(), ignore)
+            luns.append(lun)
+    assert pool.volumes() == set(luns)
+    pool.delete(luns.pop())
+    assert pool.survey(luns)[luns[0]].condition is Condition.GOOD

@@ -46,6 +46,13 @@ class TestDrive:
         run("modprobe", "dm_delay")
         self._reload(f"{self._linear(0, _HEAD)}\n{self._linear(_HEAD, self.size, 'delay', f' {milliseconds}')}")
 
+    def content(self) -> bytes:
+        """Every byte, read where it is not slow."""
+        run("blockdev", "--flushbufs", self._loop)
+        with Path(self._loop).open("rb") as file:
+            file.seek(self._offset)
+            return file.read(self.size)
+
     def fill(self) -> None:
         """Write junk to every byte."""
         block = bytes([JUNK]) * MIB

@@ -372,6 +372,11 @@ Progress = Callable[[int], None]
 """Called with 0 to 99 as long work proceeds; raises `Cancelled` when the work shall stop."""
 
 
+def part(progress: Progress, start: int, end: int) -> Progress:
+    """The progress of a part of the work, whose hundred percent are those from `start` to `end` of the whole."""
+    return lambda percent: progress(start + percent * (end - start) // 100)
+
+
 class Pool(Protocol):
     """Where LUNs' bytes live. A volume is named by its LUN's id."""
 
@@ -439,8 +444,9 @@ class DrivePool(Pool, Protocol):
         """Make the volume whole again, on the pool's free drives where one is gone, and wait until it is in sync.
         Raises `NoDrives`, `NoSpace`, `VolumeFailed`, `Cancelled`, `Unsupported` for one without redundancy."""
 
-    def take_drive(self, node: str) -> None:
-        """Make the block device a drive of the pool; what is on it is lost. Raises `Refused`, `Mismatch`."""
+    def take_drive(self, node: str, *, reserved: bool = False) -> None:
+        """Make the block device a drive of the pool; what is on it is lost. One that is `reserved` is for `move` alone,
+        until that is over. Raises `Refused`, `Mismatch`."""
 
     def release_drive(self, node: str) -> None:
         """Take an empty drive out of the pool; one that is missing by the pool's own name for it. Raises `Mismatch`,

@@ -367,7 +367,7 @@ class SimulatedDrivePool:
         self._wait(progress)
         self.legs[lun] = repaired
 
-    def take_drive(self, node: str) -> None:
+    def take_drive(self, node: str, *, reserved: bool = False) -> None:
         if node in self.drives:
             raise Mismatch(f"cannot take {node}: it is a drive of the pool already")
         self.drives[node] = self.new_drive

@@ -32,6 +32,7 @@ from vdsprovd.hardware import (
     Unsupported,
     VolumeFailed,
     VolumeState,
+    part,
 )
 from vdsprovd.hardware.pools.lvm import command, plan
 from vdsprovd.hardware.pools.lvm.command import lvm
@@ -86,7 +87,7 @@ class LvmPool:
             free = int(pool.size * (100 - pool.percent) / 100) // self.granule * self.granule
             promised = sum(volume.size for volume in found.volumes.values() if volume.thin_pool == self.thin_pool)
             return Space(pool.size, free, promised)
-        free = 0 if _missing(found) else sum(found.room(drive) for drive in found.drives if drive.allocatable)
+        free = 0 if _missing(found) else sum(found.room(drive) for drive in found.drives if drive.usable)
         return Space(sum(drive.extents for drive in found.drives) * self.granule, free * self.granule)
 
     def largest(self, layout: Layout) -> int:
@@ -129,9 +130,9 @@ class LvmPool:
                 self._allocate(what, name, layout, chosen)
         with self._removed_on_failure(name):
             syncs = "raid" in plan.SHAPES[layout.type].segment and layout.type is not LunType.RAID10
-            self._zero(name, _part(progress, 0, 50 if syncs else 100))
+            self._zero(name, part(progress, 0, 50 if syncs else 100))
             if syncs:
-                self._wait_for_sync(what, name, _part(progress, 50, 100))
+                self._wait_for_sync(what, name, part(progress, 50, 100))
 
     def _allocate(self, what: str, name: str, layout: Layout, chosen: Plan) -> None:
         shape = plan.SHAPES[layout.type]
@@ -189,8 +190,8 @@ class LvmPool:
 
     def _sweep(self, found: Group, lun: str) -> None:
         """Remove what a crash, or a failure of LVM's, left beside the LUN's volume: a temporary one, parts of a mirror."""
-        for name in found.volumes:
-            if re.fullmatch(f"{_name(lun)}({NEW}|_r(image|meta)_[0-9]+)", name):
+        for name, volume in found.volumes.items():
+            if _left_of(name) == _name(lun) and (TAG in volume.tags or not name.endswith(NEW)):
                 self._lvremove(f"remove what is left of LUN {lun}", name)
 
     def _zero(self, name: str, progress: Progress) -> None:
@@ -277,14 +278,29 @@ class LvmPool:
             if not volume.active:
                 with suppress(HardwareError):
                     self._activate([volume])
+            if volume.open:
+                self._wait_until_unused(what, volume.name)
             try:
-                with self._device(volume.name, os.O_RDWR, f"wipe LUN {lun}") as (descriptor, size):
-                    wipe_ends(descriptor, size, MIB)
+                # A thin pool zeroes its blocks before it gives them to another; and a full one has none to write to.
+                if not volume.thin_pool:
+                    with self._device(volume.name, os.O_RDWR, f"wipe LUN {lun}") as (descriptor, size):
+                        wipe_ends(descriptor, size, MIB)
             except HardwareError:
                 # Bytes on a drive that is gone cannot be wiped, and the LUN shall go all the same.
                 if self._state(found, volume).condition is Condition.GOOD:
                     raise
             self._lvremove(what, volume.name)
+            if any(not piece.drive.node for image in volume.images for piece in image.pieces):
+                self._forget_missing()
+
+    def _wait_until_unused(self, what: str, name: str) -> None:
+        """LVM removes no volume that somebody has open: that must come out before its bytes go. udev has each open for a
+        moment."""
+        for _ in range(20):
+            if not look(self.vg).volumes[name].open:
+                return
+            time.sleep(0.1)
+        raise Refused(f"cannot {what}: the logical volume {self.vg}/{name} is in use by somebody else")
 
     def probe(self, lun: str) -> VolumeState:
         return self.survey([lun])[lun]
@@ -431,6 +447,8 @@ class LvmPool:
             try:
                 with self._lock:
                     (added,) = look(self.vg).volumes[volume.name].images[len(volume.images) :]
+                    if not added.pieces:  # without drives LVM would choose which copy goes
+                        raise Refused(f"cannot {what}: its extents are being moved from one drive to another")
                     self._lvconvert(what, volume, len(volume.images), [piece.drive.name for piece in added.pieces])
             except HardwareError as second:
                 error.add_note(f"and could not be undone: {second}")
@@ -480,21 +498,21 @@ class LvmPool:
                 free = {name: areas for name, areas in self._free(found, ()).items() if name not in used}
                 areas = plan.spares([sum(piece.length for piece in image.pieces) for image in broken], free)
                 lvm(what, "lvconvert", "--yes", "--repair", path, *map(str, areas))
-                if lost:
-                    self._forget_missing()
             elif volume.health == "mismatches exist":
                 lvm(what, "lvchange", "--syncaction", "repair", path)
+            self._forget_missing()
         self._wait_for_sync(what, volume.name, progress)
 
     def _forget_missing(self) -> None:
         """Take missing drives out of the group when nothing lies on them any more: LVM allocates nothing while there is
         one. It is still missing otherwise, and the next repair tries again."""
         found = look(self.vg)
-        if not any(piece.drive in _missing(found) for piece, _ in found.used):
+        missing = _missing(found)
+        if missing and not any(piece.drive in missing for piece, _ in found.used):
             with suppress(HardwareError):
                 lvm("take out missing drives", "vgreduce", "--removemissing", self.vg)
 
-    def take_drive(self, node: str) -> None:
+    def take_drive(self, node: str, *, reserved: bool = False) -> None:
         what = f"take {node} into volume group {self.vg}"
         with self._lock:
             if not Path(node).is_block_device():
@@ -508,11 +526,17 @@ class LvmPool:
                     )
                 command.check(what, command.run("wipefs", "--all", node))
             lvm(what, "vgextend", "--yes", self.vg, node)
+            if reserved:
+                lvm(what, "pvchange", "--addtag", MOVE_TAG, node)
 
     def release_drive(self, node: str) -> None:
         what = f"take {node} out of volume group {self.vg}"
         with self._lock:
             found = look(self.vg)
+            if command.labelled(node):
+                # A crash left it between the two commands below.
+                lvm(what, "pvremove", "--yes", node)
+                return
             drive = _member(what, found, node)
             if owners := {owner for piece, owner in found.used if piece.drive == drive}:
                 raise Refused(f"cannot {what}: there are extents of {', '.join(sorted(owners))} on it")
@@ -520,7 +544,9 @@ class LvmPool:
                 lvm(what, "vgreduce", "--removemissing", self.vg)
                 return
             lvm(what, "vgreduce", self.vg, drive.name)
-            lvm(what, "pvremove", "--yes", drive.name)
+            # It is out of the group, and a drive that fails may not be writable any more.
+            with suppress(HardwareError):
+                lvm(what, "pvremove", "--yes", drive.name)
 
     def allow(self, node: str, allocatable: bool) -> None:
         what = f"{'allow' if allocatable else 'forbid'} new extents on {node}"
@@ -548,16 +574,16 @@ class LvmPool:
                     raise Refused(
                         f"cannot {what}: of {volume.name}, a column or copy is on each, and they must stay apart"
                     )
-            # So that the next start knows whose move it is, if this one is cut off.
-            lvm(what, "pvchange", "--addtag", MOVE_TAG, source.name)
+            # So that the next start knows whose move it is, if this one is cut off, and nobody puts anything there.
+            lvm(what, "pvchange", "--addtag", MOVE_TAG, source.name, target.name)
         # The kernel counts a region as moved that it could not write, and LVM's watcher would let the old one go. So that
         # is left asleep, and the move completed here, when both sides have been compared.
         pvmove = ("lvm", "pvmove", "--config", "global/use_lvmpolld=0")
-        asleep = command.start(*pvmove, "--atomic", "--interval", "+86400", source.name, target.name)
+        asleep = command.start_mortal(*pvmove, "--atomic", "--interval", "+86400", source.name, target.name)
         try:
             while True:
-                if asleep.poll() is not None:
-                    command.check(what, command.finish(asleep))
+                if asleep.process.poll() is not None:
+                    command.check(what, asleep.finish())
                     raise VolumeFailed(f"cannot {what}: somebody else has ended the move")
                 if devices := look(self.vg).moving.get(source.name):
                     copier, *sides = devices
@@ -568,7 +594,7 @@ class LvmPool:
                 time.sleep(POLL)
             with door(what):
                 one, other = sides
-                if not alike(one, other, _part(progress, 50, 100)):
+                if not alike(one, other, part(progress, 50, 100)):
                     raise VolumeFailed(f"cannot {what}: not all that was written to {new} can be read there")
             command.check(what, command.run(*pvmove, "--interval", "1", source.name))
             if any(piece.drive.uuid == source.uuid for piece, _ in look(self.vg).used):
@@ -581,14 +607,15 @@ class LvmPool:
                 error.add_note(f"and could not be undone: {second}")
             raise
         finally:
-            asleep.terminate()
-            command.finish(asleep)
+            asleep.process.terminate()
+            asleep.finish()
             with suppress(HardwareError):
-                lvm(what, "pvchange", "--deltag", MOVE_TAG, source.name)
+                lvm(what, "pvchange", "--deltag", MOVE_TAG, source.name, target.name)
 
     def settle(self) -> None:
         """Take back what was cut off when the last daemon ended: moves of ours, and temporary volumes. The kernel would
         copy on for a move that nobody ends. Raises `VolumeFailed`, `Refused`."""
+        command.wait_for_former()
         with self._lock:
             found = look(self.vg)
             for drive in found.drives:
@@ -597,9 +624,8 @@ class LvmPool:
                     if drive.name in found.moving:
                         lvm(what, "pvmove", "--abort", drive.name)
                     lvm(what, "pvchange", "--deltag", MOVE_TAG, drive.name)
-            for volume in found.volumes.values():
-                if volume.lun and volume.name.endswith(NEW):
-                    self._sweep(found, volume.lun)
+            for lun in {_left_of(name) for name in found.volumes} - {""}:
+                self._sweep(found, lun)
 
     def _check(self, layout: Layout) -> None:
         """Refuse a layout that can never be had here."""
@@ -635,7 +661,7 @@ class LvmPool:
 
     def _free(self, found: Group, nodes: Sequence[str]) -> Free:
         """What is free on these drives, or on all that may be used."""
-        drives = _given(found, nodes) if nodes else [drive for drive in found.drives if drive.allocatable]
+        drives = _given(found, nodes) if nodes else [drive for drive in found.drives if drive.usable]
         return {drive.name: found.free[drive.uuid] for drive in drives}
 
     def _wait_for_sync(self, what: str, name: str, progress: Progress) -> None:
@@ -665,6 +691,13 @@ class LvmPool:
 def _name(lun: str) -> str:
     # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming another volume's name.
     return str(uuid.UUID(lun))
+
+
+def _left_of(name: str) -> str:
+    """The LUN beside whose volume the one of that name was for a moment: new extents, parts of a mirror that came or went.
+    "" for other volumes."""
+    parts = re.fullmatch(f"([0-9a-f-]{{36}})({NEW}|_r(image|meta)_[0-9]+(_extracted)?)", name)
+    return parts[1] if parts else ""
 
 
 def _missing(found: Group) -> list[Drive]:
@@ -705,7 +738,7 @@ def _broken(volume: Volume) -> list[Image]:
 
 def _given(found: Group, nodes: Sequence[str]) -> list[Drive]:
     """The drives with these device nodes. Raises `NoDrives` for one that cannot be used."""
-    by_node = {drive.node: drive for drive in found.drives if drive.allocatable}
+    by_node = {drive.node: drive for drive in found.drives if drive.usable}
     try:
         return [by_node[os.path.realpath(node)] for node in nodes]
     except KeyError as error:
@@ -738,11 +771,6 @@ def _check_apart(what: str, volume: Volume) -> None:
         if seen & drives:
             raise Refused(f"cannot {what}: LVM would put two columns or copies on one drive")
         seen |= drives
-
-
-def _part(progress: Progress, start: int, end: int) -> Progress:
-    """The progress of a part of the work, whose hundred percent are those from `start` to `end` of the whole."""
-    return lambda percent: progress(start + percent * (end - start) // 100)
 
 
 def _range(descriptor: int, request: int, offset: int, length: int) -> None:

@@ -1,10 +1,23 @@
 """The one place that runs programs: LVM's, and those that look for signatures."""
 
+import fcntl
+import logging
+import os
 import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import msgspec
 
 from vdsprovd.hardware import HardwareError, Mismatch, NoSpace, Refused, VolumeFailed
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 60
+"""Seconds."""
+LOCK = "/run/vdsprovd.programs"
+"""Locked, shared, by each program that runs: it is their standard input, which is empty."""
 
 _ENVIRONMENT = {
     "LC_ALL": "C",
@@ -19,6 +32,7 @@ _MEANINGS: tuple[tuple[str, type[HardwareError]], ...] = (
     ("not enough free", NoSpace),
     ("above threshold", NoSpace),
     ("pvs are missing", NoSpace),  # LVM allocates nothing in a volume group that misses a drive
+    ("too large for circular buffer", NoSpace),  # the drives have no room for LVM's metadata
     ("error writing", VolumeFailed),
     ("input/output error", VolumeFailed),
     ("already exists", Mismatch),
@@ -42,34 +56,80 @@ class Outcome(msgspec.Struct, frozen=True):
         return "; ".join(line.rstrip(".") for line in errors or lines) or f"it ended with status {self.status}"
 
 
-def start(*arguments: str) -> "subprocess.Popen[str]":
-    """Start a program, whose end is awaited with `finish`. Raises `Refused` when it cannot be started."""
+class Running:
+    """A program that runs, and what it says."""
+
+    def __init__(self, arguments: Sequence[str], stdin: int) -> None:
+        # To files in memory: a program whose daemon is killed would be killed by a pipe that nobody reads. A process group
+        # of its own: Ctrl-C on a terminal is for the daemon. LVM, cut off half way, would leave devices suspended. That
+        # is also why nothing here has a time limit.
+        self._outcome: Outcome | None = None
+        self._said = [os.memfd_create("output"), os.memfd_create("complaint")]
+        try:
+            self.process = subprocess.Popen(
+                arguments,
+                stdin=stdin,
+                stdout=self._said[0],
+                stderr=self._said[1],
+                env=_ENVIRONMENT,
+                process_group=0,
+            )
+        except OSError as error:
+            self._close()
+            raise Refused(f"cannot run {arguments[0]}: {error.strerror}; is the package lvm2 installed?") from error
+
+    def finish(self) -> Outcome:
+        """Wait for its end."""
+        status = self.process.wait()
+        if self._outcome is None:
+            said = [os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in self._said]
+            self._close()
+            self._outcome = Outcome(status, *(text.decode(errors="replace") for text in said))
+        return self._outcome
+
+    def _close(self) -> None:
+        for descriptor in self._said:
+            os.close(descriptor)
+
+
+def start(*arguments: str) -> Running:
+    """Start a program that runs to its end even when the daemon is killed; the next one's start waits for that. Raises
+    `Refused` when it cannot be started."""
+    with _lock(fcntl.LOCK_SH) as descriptor:
+        # LVM closes all descriptors but the first three.
+        return Running(arguments, descriptor)
+
+
+def start_mortal(*arguments: str) -> Running:
+    """Start a program that is told to end when the daemon is killed. LVM obeys when it has no lock, and so nothing half
+    done. Raises `Refused`."""
+    return Running(("setpriv", "--pdeathsig", "TERM", *arguments), subprocess.DEVNULL)
+
+
+def wait_for_former() -> None:
+    """Wait until the programs that a daemon before this one has started, and that outlived it, have come to their end; not
+    for ever, as one may hang."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError), _lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return
+        time.sleep(0.05)
+    log.warning("a program that an earlier vdsprovd has started does not end; `fuser %s` says which", LOCK)
+
+
+@contextmanager
+def _lock(kind: int) -> Iterator[int]:
+    descriptor = os.open(LOCK, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        # A process group of its own: Ctrl-C on a terminal is for the daemon. LVM, cut off half way, would leave devices
-        # suspended. That is also why nothing here has a time limit.
-        return subprocess.Popen(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_ENVIRONMENT,
-            process_group=0,
-            text=True,
-            errors="replace",
-        )
-    except OSError as error:
-        raise Refused(f"cannot run {arguments[0]}: {error.strerror}; is the package lvm2 installed?") from error
-
-
-def finish(process: "subprocess.Popen[str]") -> Outcome:
-    """Wait for the program's end."""
-    output, complaint = process.communicate()
-    return Outcome(process.returncode, output, complaint)
+        fcntl.flock(descriptor, kind)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def run(*arguments: str) -> Outcome:
     """Run a program to its end, however that is. Raises `Refused` when it cannot be started."""
-    return finish(start(*arguments))
+    return start(*arguments).finish()
 
 
 def lvm(what: str, *arguments: str) -> None:
@@ -99,6 +159,12 @@ def signatures(what: str, node: str) -> list[str]:
     check(what, outcome)
     found = msgspec.json.decode(outcome.output or "{}", type=_Signatures)
     return sorted({signature.type for signature in found.signatures})
+
+
+def labelled(node: str) -> bool:
+    """Whether the block device is a physical volume in no volume group."""
+    outcome = run("lvm", "pvs", "--noheadings", "--options", "vg_name", node)
+    return outcome.status == 0 and not outcome.output.strip()
 
 
 def copied(what: str, device: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ TAG = "vdsprovd"
 SPAN_TAG = "vdsprovd-span"
 """On those that may go on on another drive: LVM has one type for SIMPLE and SPAN."""
 MOVE_TAG = "vdsprovd-move"
-"""On a physical volume that we are moving extents away from."""
+"""On the physical volumes that we are moving extents from and to: nothing else comes there meanwhile."""
 NEW = "_new"
 """Ends the name of a volume that exists only while extents for a LUN are zeroed."""
 
@@ -97,6 +97,11 @@ class Drive(msgspec.Struct, frozen=True):
     """Whether the metadata has it as missing, which it stays when it is back until it is told otherwise."""
     tags: tuple[str, ...]
 
+    @property
+    def usable(self) -> bool:
+        """Whether new extents may be on it."""
+        return self.allocatable and MOVE_TAG not in self.tags
+
 
 class Piece(msgspec.Struct, frozen=True):
     """Extents of a drive in the order in which they make up a volume: `place` is the first one's number in it."""
@@ -144,6 +149,11 @@ class Volume(msgspec.Struct, frozen=True):
     def active(self) -> bool:
         """Whether there is a device."""
         return self.attributes[4] in "as"
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody has its device open."""
+        return self.attributes[5] == "o"
 
     @property
     def syncing(self) -> bool:
