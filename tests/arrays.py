@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -651,6 +651,8 @@ class LioArray(Array):
         """Its folder in sysfs."""
         self.pid = 0
         self.log = folder / "log"
+        self.before_main: Callable[[], object] = lambda: None
+        """Called in the daemon's process before it is the daemon: for tests that put something into it."""
 
     def launch(self) -> None:
         file = self.folder / "vdsprovd.toml"
@@ -667,6 +669,7 @@ class LioArray(Array):
                 warnings.simplefilter("ignore")
                 logging.getLogger().handlers.clear()
                 sys.stderr = os.fdopen(2, "w", buffering=1)
+                self.before_main()
                 status = main(["--config", str(file)])
             finally:
                 os._exit(status)
@@ -701,6 +704,11 @@ class LioArray(Array):
     def kill(self) -> None:
         """kill -9."""
         self.end(signal.SIGKILL)
+
+    def killed(self) -> None:
+        """Wait for the end of a daemon that kills itself."""
+        self.connection.close()
+        assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL
 
     def lose_kernel(self) -> None:
         clear_kernel()

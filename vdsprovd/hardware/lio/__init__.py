@@ -60,6 +60,7 @@ class Lio:
             self._iscsi = FabricModule("iscsi")
             if not self._iscsi.exists:
                 self._iscsi._check_self()  # makes the folder, which loads the module
+            configfs.sweep()
 
     def read(self, target: str | None = None) -> Collection[Fact]:
         with configfs.scan():

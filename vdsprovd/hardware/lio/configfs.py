@@ -33,6 +33,16 @@ def hba(number: int, *, block: bool) -> Path:
     return CORE / f"{'iblock' if block else 'fileio'}_{FIRST_HBA + number}"
 
 
+def sweep() -> None:
+    """Remove the HBA folders of ours that a crash, between the two steps in which a storage object comes or goes, left
+    empty."""
+    for name in folders(CORE):
+        kind, _, number = name.rpartition("_")
+        if kind in ("fileio", "iblock") and number.isdecimal() and int(number) >= FIRST_HBA:
+            with suppress(OSError):  # most have a storage object
+                (CORE / name).rmdir()
+
+
 def disk(lun: str, number: int) -> Path:
     """The LUN's storage object, of whichever kind it is."""
     file = hba(number, block=False) / lun
