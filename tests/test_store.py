@@ -137,3 +137,34 @@ def test_damage_and_the_future_are_refused(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(StoreError, match="newer vdsprovd"):
         Store(tmp_path / "c")
+
+
+def test_what_a_full_disk_did_not_take_is_written_later(tmp_path: Path) -> None:
+    """The end of a step that is over is owed while the disk is full, with its outcome, and written before what is put
+    next; the error that comes out is the disk's."""
+    store = Store(tmp_path)
+    store.finish(None, put=(SUB_SYSTEM, POOL))
+    step = store.begin("create_lun", lun="l", pool="p")
+    (pages,) = store._rows("PRAGMA page_count")[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    many = [Portal(f"portal{number}", "s", "10.77.0.1", number) for number in range(1000)]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.finish(None, put=many)
+    assert "full" in str(store.owe(step, many))
+    assert [entry.number for entry in store.load().pending] == [step]
+    store._db.execute("PRAGMA max_page_count = 100000")
+    store.finish(None, drop=many[:1])
+    assert store.load().pending == ()
+    assert len([entry for entry in store.load().entities if isinstance(entry, Portal)]) == 999
+    store.close()
+
+
+def test_an_intent_is_told_more(tmp_path: Path) -> None:
+    """What is added to a step's intent is there after a crash, with what it said before."""
+    store = Store(tmp_path)
+    step = store.begin("add_plex", lun="l", source="m")
+    store.advance(step, absorbed=True)
+    store.close()
+    store = Store(tmp_path)
+    assert store.load().pending[0].detail == {"lun": "l", "source": "m", "absorbed": True}
+    store.close()

@@ -125,6 +125,7 @@ class Operation:
         self._cancel = threading.Event()
         self._cancellable = cancellable
         self._committed = False
+        self._deciding = threading.Lock()
         self._changed: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
 
@@ -153,9 +154,10 @@ class Operation:
 
     def commit(self) -> None:
         """From here on it is too late to cancel. Raises `Cancelled` when that was asked for before."""
-        if self._cancel.is_set():
-            raise Cancelled("the operation was cancelled")
-        self._committed = True
+        with self._deciding:
+            if self._cancel.is_set():
+                raise Cancelled("the operation was cancelled")
+            self._committed = True
 
     def cancel(self) -> None:
         """Ask the work to stop and undo itself (IVdsAsync::Cancel)."""
@@ -167,9 +169,10 @@ class Operation:
                 f"a {self.type.value.replace('_', ' ')} cannot be cancelled; wait for it, it is over soon",
                 self.id,
             )
-        if self.finished or self._committed:
-            raise VdsError(Hresult.VDS_E_CANCEL_TOO_LATE, "the operation is too far along to be cancelled", self.id)
-        self._cancel.set()
+        with self._deciding:
+            if self.finished or self._committed:
+                raise VdsError(Hresult.VDS_E_CANCEL_TOO_LATE, "the operation is too far along to be cancelled", self.id)
+            self._cancel.set()
 
     def finish(self, result: Hresult, message: str = "", object: str | None = None) -> None:
         """The operation is over."""

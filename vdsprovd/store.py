@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from rpds import HashTrieMap
 
-from vdsprovd.hardware import Secret
+from vdsprovd.hardware import Member, Secret
 from vdsprovd.inventory import (
     OBJECT_TYPES,
     Association,
@@ -166,6 +166,9 @@ CREATE TABLE drive (
     UNIQUE (sub_system_id, slot)
 ) STRICT;
 """,
+    """
+ALTER TABLE drive ADD COLUMN member TEXT NOT NULL DEFAULT '';
+""",
 )
 VERSION = 1 + len(_MIGRATIONS)
 
@@ -198,6 +201,7 @@ class Store:
     def __init__(self, folder: Path | None) -> None:
         """Open or make the database. Raises `StoreError` when it is damaged, newer than this program, or in use."""
         self._lock = threading.RLock()
+        self._owed: list[tuple[int, Sequence[Entity], Sequence[Entity]]] = []
         self._holder = -1
         if folder is None:
             self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -244,11 +248,16 @@ class Store:
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                for owed in self._owed:
+                    self._write(*owed)
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # After some errors, a full disk for one, SQLite has rolled back by itself.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+            self._owed.clear()
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._db.execute(query).fetchall()
@@ -267,12 +276,36 @@ class Store:
     def finish(self, number: int | None, put: Iterable[Entity] = (), drop: Iterable[Entity] = ()) -> None:
         """Write the outcome of a step, and that it is over, in one transaction."""
         with self._transaction():
-            for entity in drop:
-                self._drop(entity)
-            for entity in put:
-                _PUT[type(entity)](self._db, entity)
-            if number is not None:
-                self._db.execute("DELETE FROM step WHERE number = ?", (number,))
+            self._write(number, put, drop)
+
+    def owe(self, number: int, put: Sequence[Entity] = (), drop: Sequence[Entity] = ()) -> sqlite3.Error | None:
+        """As `finish`, for what is so whether it can be written or not: a step that was undone, or that cannot be undone.
+        What the store does not take now it gets with the next that it takes: a step that is over must not be found by a
+        later start, which would complete it. Gives the error instead of raising it."""
+        with self._lock:
+            try:
+                self.finish(number, put, drop)
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                self._owed.append((number, put, drop))
+                return error
+        return None
+
+    def advance(self, number: int, **detail: object) -> None:
+        """Add to what a step's intent says. It is durable when this returns."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE step SET detail = json_patch(detail, ?) WHERE number = ?", (json.dumps(detail), number)
+            )
+
+    def _write(self, number: int | None, put: Iterable[Entity], drop: Iterable[Entity]) -> None:
+        for entity in drop:
+            self._drop(entity)
+        for entity in put:
+            _PUT[type(entity)](self._db, entity)
+        if number is not None:
+            self._db.execute("DELETE FROM step WHERE number = ?", (number,))
 
     def _drop(self, entity: Entity) -> None:
         table = OBJECT_TYPES[type(entity)].value
@@ -310,9 +343,17 @@ class Store:
                     *self._sub_systems(),
                     *self._controllers(),
                     *(
-                        Drive(id, sub_system_id, identification, slot, bool(hot_spare), bool(online))
-                        for id, sub_system_id, identification, slot, hot_spare, online in self._rows(
-                            "SELECT id, sub_system_id, identification, slot, hot_spare, online FROM drive"
+                        Drive(
+                            id,
+                            sub_system_id,
+                            identification,
+                            slot,
+                            bool(hot_spare),
+                            bool(online),
+                            member=Member(member, "", 0, 0) if member else None,
+                        )
+                        for id, sub_system_id, identification, slot, hot_spare, online, member in self._rows(
+                            "SELECT id, sub_system_id, identification, slot, hot_spare, online, member FROM drive"
                         )
                     ),
                     *(
@@ -437,7 +478,7 @@ _SUB_SYSTEM = _upsert("sub_system", "id name friendly_name online")
 _STORAGE_POOL = _upsert("storage_pool", "id sub_system_id name")
 _CONTROLLER = _upsert("controller", "id sub_system_id online")
 _PORT = _upsert("port", "id controller_id online")
-_DRIVE = _upsert("drive", "id sub_system_id identification slot hot_spare online")
+_DRIVE = _upsert("drive", "id sub_system_id identification slot hot_spare online member")
 _LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online active hints")
 _LUN_PLEX = _upsert("lun_plex", "id lun_id place hints")
 _TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")
@@ -467,7 +508,8 @@ def _put_port(db: sqlite3.Connection, value: Port) -> None:
 
 
 def _put_drive(db: sqlite3.Connection, value: Drive) -> None:
-    row = (value.id, value.sub_system_id, value.identification, value.slot, value.hot_spare, value.online)
+    member = value.member.id if value.member else ""
+    row = (value.id, value.sub_system_id, value.identification, value.slot, value.hot_spare, value.online, member)
     db.execute(_DRIVE, row)
 
 

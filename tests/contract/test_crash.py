@@ -1,9 +1,12 @@
 """Steps that a crash cut off: each is completed or undone at the next start, and one that cannot be waits."""
 
+from typing import Any
+
 import pytest
 
-from tests.arrays import DRIVE_SIZE, INITIATOR, MIB, Array, SimulatedArray
-from vdsprovd.hardware import Layout
+from tests.arrays import DRIVE_SIZE, INITIATOR, MIB, Array, Failed, SimulatedArray
+from vdsprovd.hardware import Layout, Refused, Step
+from vdsprovd.hresult import Hresult
 
 
 def luns(array: Array) -> dict[str, int]:
@@ -147,3 +150,135 @@ def test_an_absorbed_lun_without_room_beside_it(drives_simulated: SimulatedArray
     assert result["hresult"] == 0x8004240F, result
     assert len(array.plexes(fillers[0])) == 1
     assert array.call("Lun.GetProperties", id=fillers[0])["properties"]["status"] == "online"
+
+
+def test_a_deletion_that_failed_is_not_completed_later(simulated: SimulatedArray) -> None:
+    """Delete that the hardware refuses, while the store is full, leaves the LUN; what the store was still owed it gets with
+    its next write, and a later start does not delete the LUN after all."""
+    lun = simulated.make_lun()
+
+    def fault(step: Step) -> None:
+        full(simulated)
+        raise Refused("the test says so")
+
+    simulated.hardware.fault = fault
+    assert simulated.error("Lun.Delete", id=lun) == "VDS_E_PROVIDER_FAILURE"
+    simulated.hardware.fault = None
+    full(simulated, False)
+    simulated.call("LunNaming.SetFriendlyName", id=lun, friendlyName="in use")
+    assert pending(simulated) == 0
+    simulated.restart()
+    assert luns(simulated) == {lun: MIB}
+
+
+def test_a_store_that_fills_up_during_a_growth(simulated: SimulatedArray) -> None:
+    """The outcome cannot be written: volume and disk have their old size again, and the store takes the next command."""
+    lun = simulated.make_lun()
+    kernel = simulated.kernel()
+    simulated.pool.delay = 0.5
+    growth = simulated.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB)
+    full(simulated)
+    assert simulated.result(growth)["hresult"] == Hresult.VDS_E_OBJECT_STATUS_FAILED
+    full(simulated, False)
+    assert (simulated.pool.sizes[lun], simulated.kernel()) == (MIB, kernel)
+    simulated.wait(simulated.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB))
+    assert pending(simulated) == 0
+
+
+@pytest.mark.parametrize("method", ["Lun.Shrink", "Lun.Delete"])
+def test_a_store_that_fills_up_when_bytes_are_gone(simulated: SimulatedArray, method: str) -> None:
+    """What cannot be undone is so, whatever the store says: the call fails with the provider's status, and its outcome is
+    seen at once, and written with what the store takes next."""
+    lun = simulated.make_lun(2 * MIB)
+    before = simulated.pool.delete if method == "Lun.Delete" else simulated.pool.resize
+
+    def filling(*arguments: Any) -> None:
+        before(*arguments)
+        full(simulated)
+
+    setattr(simulated.pool, before.__name__, filling)
+    more = {} if method == "Lun.Delete" else {"numberOfBytesToRemove": MIB}
+    with pytest.raises(Failed) as failure:
+        simulated.wait(simulated.call(method, id=lun, **more))
+    assert failure.value.symbol == "VDS_E_OBJECT_STATUS_FAILED"
+    setattr(simulated.pool, before.__name__, before)
+    full(simulated, False)
+    wanted = {} if method == "Lun.Delete" else {lun: MIB}
+    assert luns(simulated) == wanted
+    simulated.make_target()
+    assert pending(simulated) == 0
+    simulated.restart()
+    assert luns(simulated) == wanted
+
+
+def full(simulated: SimulatedArray, is_full: bool = True) -> None:
+    """The disk under the store is full, or no longer: it takes not a page more."""
+    with simulated.context.store._lock:
+        simulated.context.store._db.execute(f"PRAGMA query_only = {int(is_full)}")
+
+
+def test_a_shrinking_that_cut_bytes_off_is_completed(simulated: SimulatedArray) -> None:
+    """Where a stripe cannot lose exactly what was asked for, what is left is the LUN; its bytes do not come back."""
+    lun = simulated.make_lun(4 * MIB)
+    simulated.pool.sizes[lun] = 2 * MIB
+    crash(simulated, "resize_lun", lun=lun, pool=pool_id(simulated), before=4 * MIB, after=MIB)
+    assert luns(simulated) == {lun: 2 * MIB}
+    assert simulated.pool.sizes[lun] == 2 * MIB
+    assert pending(simulated) == 0
+
+
+def test_a_stale_step_cuts_nothing_off(simulated: SimulatedArray) -> None:
+    """A growth whose end was never written, and after which the LUN was resized again, changes nothing any more."""
+    lun = simulated.make_lun(6 * MIB)
+    crash(simulated, "resize_lun", lun=lun, pool=pool_id(simulated), before=4 * MIB, after=8 * MIB)
+    assert luns(simulated) == {lun: 6 * MIB}
+    gone = simulated.make_lun()
+    simulated.call("Lun.Delete", id=gone)
+    crash(simulated, "resize_lun", lun=gone, pool=pool_id(simulated), before=MIB, after=2 * MIB)
+    assert pending(simulated) == 0
+
+
+def test_an_added_plex_is_taken_back_or_kept(drives_simulated: SimulatedArray) -> None:
+    """AddPlex cut off while the source is whole leaves no further plex; once its bytes began to go, the LUN is a mirror and
+    the source gone."""
+    array = drives_simulated
+    lun, source = (array.make_volume("simple") for _ in range(2))
+    array.drive_pool.add_leg(lun, (), lambda _percent: None)
+    crash(array, "add_plex", lun=lun, source=source, pool=volumes_id(array), own=1)
+    assert array.call("Lun.GetProperties", id=source)["properties"]["status"] == "online"
+    assert len(array.plexes(lun)) == len(array.drive_pool.legs[lun]) == 1
+    array.drive_pool.add_leg(lun, (), lambda _percent: None)
+    crash(array, "add_plex", lun=lun, source=source, pool=volumes_id(array), own=1, absorbed=True)
+    assert array.error("Lun.GetProperties", id=source) == "VDS_E_OBJECT_DELETED"
+    assert source not in array.drive_pool.sizes
+    assert array.call("Lun.GetProperties", id=lun)["properties"]["type"] == "mirror"
+    assert len(array.plexes(lun)) == 2
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_replacement_is_undone_or_completed(drives_simulated: SimulatedArray, moved: bool) -> None:
+    """ReplaceDrive cut off before the extents were moved: the replacement is free again; after: the other one is out."""
+    array = drives_simulated
+    array.make_volume("simple", 8 * MIB, ["drive0"])
+    array.drive_pool.take_drive("/dev/spare0")
+    if moved:
+        array.drive_pool.move("/dev/drive0", "/dev/spare0", lambda _percent: None)
+    crash(array, "replace_drive", pool=volumes_id(array), old="serial-drive0", new="serial-spare0")
+    assert ("/dev/spare0" in array.drive_pool.drives, "/dev/drive0" in array.drive_pool.drives) == (moved, not moved)
+    assert pending(array) == 0
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_spare_that_was_taken(drives_simulated: SimulatedArray, used: bool) -> None:
+    """Recover cut off after it took a hot spare: the spare is one again, unless something is on it."""
+    array = drives_simulated
+    spare = array.drives()["spare0"]
+    lun = array.make_volume("mirror", 8 * MIB, ["drive0", "drive1"])
+    array.call("Drive.SetFlags", id=spare, flags=["hotspare"])
+    array.drive_pool.take_drive("/dev/spare0")
+    if used:
+        array.drive_pool.move("/dev/drive1", "/dev/spare0", lambda _percent: None)
+    crash(array, "take_spare", lun=lun, pool=volumes_id(array), drive=spare)
+    flags = array.call("Drive.GetProperties", id=spare)["properties"]["flags"]
+    assert ("hotspare" in flags, "assigned" in flags) == (not used, used)
+    assert pending(array) == 0

@@ -1,12 +1,14 @@
 """IVdsDrive, IVdsDrive2, and what IVdsSubSystem does with drives."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from tests.arrays import DRIVES, MIB, SPARES, Array
+from tests.arrays import DRIVES, MIB, SPARES, Array, SimulatedArray
+from vdsprovd.hardware import VolumeState
 
 UNDEFINED = 0xFFFFFFFF
 
@@ -203,3 +205,43 @@ def test_drives_that_come_and_go_are_noticed(drives: Array) -> None:
         told_within_2_s(("drive_arrive", found["drive2"]), ("lun_modify", lun))
         assert drives.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
     assert drives.drives() == found
+
+
+def test_a_setting_made_during_a_scan_stays(drives_simulated: SimulatedArray) -> None:
+    """A scan that began before SetFlags and ends after it leaves it as it is."""
+    array = drives_simulated
+    sub_system, spare = array.sub_systems()["array2"], array.drives()["spare0"]
+    looking, go_on = threading.Event(), threading.Event()
+    survey = array.drive_pool.survey
+
+    def held_up(luns: Collection[str]) -> Mapping[str, VolumeState]:
+        looking.set()
+        assert go_on.wait(10)
+        return survey(luns)
+
+    array.drive_pool.survey = held_up  # type: ignore[method-assign]  # the scan is held up when it has seen the drives
+    array.make_volume("simple")
+    other = array.connect()
+    scan = threading.Thread(target=lambda: other.call("org.vdsprov.SubSystem.Reenumerate", {"id": sub_system}))
+    scan.start()
+    assert looking.wait(10)
+    array.call("Drive.SetFlags", id=spare, flags=["hotspare"])
+    go_on.set()
+    scan.join()
+    other.close()
+    assert "hotspare" in str(properties(array, spare)["flags"])
+
+
+def test_a_missing_drive_is_the_same_after_a_restart(drives: Array) -> None:
+    """A drive that its pool misses keeps id and slot over a restart, and when it comes back."""
+    before = drives.drives()
+    lun = drives.make_volume("mirror", 8 * MIB, ["drive0", "drive1"])
+    slot = properties(drives, before["drive1"])["slotNumber"]
+    drives.lose_drive("drive1")
+    drives.restart()
+    found = properties(drives, before["drive1"])
+    assert (found["status"], found["slotNumber"]) == ("removed", slot)
+    drives.plug_drive("drive1")
+    drives.call("HwProvider.Refresh")
+    assert drives.drives() == before
+    assert drives.result(drives.call("Lun.Recover", id=lun))["hresult"] == 0

@@ -9,6 +9,7 @@ import pytest
 from tests.arrays import GIB, INITIATOR, MIB, OTHER_INITIATOR, Array, LioArray, SimulatedArray
 from vdsprovd.hardware import Space
 from vdsprovd.hresult import Hresult
+from vdsprovd.provider.context import WORKERS
 
 
 def properties(array: Array, lun: str) -> dict[str, object]:
@@ -324,3 +325,20 @@ def test_two_growths_add_up(simulated: SimulatedArray) -> None:
     thread.join()
     simulated.wait(replies[0])
     assert properties(simulated, lun)["size"] == 102 * MIB == simulated.pool.sizes[lun]
+
+
+def test_long_work_holds_up_nothing_else(simulated: SimulatedArray) -> None:
+    """While more LUNs are being zeroed than there are threads for short work, everything else is answered at once."""
+    lun = simulated.make_lun()
+    simulated.pool.delay = 5.0
+    sub_system = simulated.sub_system
+    creations = [
+        simulated.call("SubSystem.CreateLun", id=sub_system, type="simple", sizeInBytes=MIB) for _ in range(WORKERS + 2)
+    ]
+    begun = time.monotonic()
+    simulated.call("Lun.SetMask", id=lun, unmaskingList=INITIATOR)
+    assert time.monotonic() - begun < 1
+    for creation in creations:
+        simulated.call("Async.Cancel", id=creation["async"])
+    assert {simulated.result(creation)["hresult"] for creation in creations} == {0x8004240D}
+    assert simulated.pool.sizes == {lun: MIB}

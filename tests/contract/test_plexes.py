@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.arrays import DRIVE_SIZE, MIB, Array
+from tests.arrays import DRIVE_SIZE, MIB, Array, SimulatedArray
 from vdsprovd.hresult import Hresult
 
 
@@ -210,3 +210,61 @@ def test_a_lun_whose_only_drive_is_gone_can_be_deleted(drives: Array) -> None:
     found = drives.call("SubSystem.QueryLuns", id=drives.sub_systems()["array2"])["luns"]
     assert [entry["id"] for entry in found] == [other]
     drives.plug_drive("drive1")
+
+
+def test_two_luns_and_one_hot_spare(drives_simulated: SimulatedArray) -> None:
+    """Two LUNs that lost the same drive are recovered at the same time: one takes the hot spare, which suffices for both."""
+    array = drives_simulated
+    found = array.drives()
+    luns = [array.make_volume("mirror", 8 * MIB, ["drive0", "drive1"]) for _ in range(2)]
+    for name in ("drive2", "drive3"):
+        array.call("Drive.SetStatus", id=found[name], status="offline")
+    array.call("Drive.SetFlags", id=found["spare0"], flags=["hotspare"])
+    array.lose_drive("drive1")
+    array.drive_pool.delay = 0.2
+    recoveries = [array.call("Lun.Recover", id=lun) for lun in luns]
+    assert [array.result(recovery)["hresult"] for recovery in recoveries] == [0, 0]
+    assert [properties(array, lun)["health"] for lun in luns] == ["healthy", "healthy"]
+
+
+def test_a_hot_spare_that_is_too_small(drives_simulated: SimulatedArray) -> None:
+    """One that does not suffice stays a hot spare; the LUN goes on with what it has."""
+    array = drives_simulated
+    found = array.drives()
+    lun = array.make_volume("mirror", 16 * MIB, ["drive0", "drive1"])
+    for name in ("drive2", "drive3"):
+        array.call("Drive.SetStatus", id=found[name], status="offline")
+    array.call("Drive.SetFlags", id=found["spare0"], flags=["hotspare"])
+    array.lose_drive("drive1")
+    array.drive_pool.new_drive = 8 * MIB
+    assert array.result(array.call("Lun.Recover", id=lun))["hresult"] == Hresult.VDS_E_NOT_ENOUGH_DRIVE
+    flags = array.call("Drive.GetProperties", id=found["spare0"])["properties"]["flags"]
+    assert "hotspare" in flags
+    assert "/dev/spare0" not in array.drive_pool.drives
+
+
+def test_the_percentage_of_two_plexes(drives_simulated: SimulatedArray) -> None:
+    """A mirror that becomes two plexes of a LUN: half of the work is each of them, and the percentage only goes up."""
+    array = drives_simulated
+    lun = array.make_volume("simple", 8 * MIB, ["drive0"])
+    source = array.make_volume("mirror", 8 * MIB, ["drive1", "drive2"])
+    array.drive_pool.delay = 0.5
+    added = array.call("Lun.AddPlex", id=lun, lunId=source)
+    with array.connect() as connection:
+        replies = connection.stream("org.vdsprov.Async.Wait", {"id": added["async"]})
+        percents = [reply["percentCompleted"] for reply in replies]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert {10, 40, 60, 90} <= set(percents)
+    assert len(array.plexes(lun)) == 3
+
+
+def test_recovery_cannot_be_cancelled(drives_simulated: SimulatedArray) -> None:
+    """A rebuild cannot be undone, so it is too late for that from its first step on."""
+    array = drives_simulated
+    lun = array.make_volume("mirror", 8 * MIB, ["drive0", "drive1"])
+    array.lose_drive("drive1")
+    array.drive_pool.delay = 0.3
+    recovery = array.call("Lun.Recover", id=lun)
+    assert array.error("Async.Cancel", id=recovery["async"]) == "VDS_E_CANCEL_TOO_LATE"
+    assert array.result(recovery)["hresult"] == 0

@@ -41,7 +41,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WORKERS = 8
-"""Threads for what blocks: the kernel, pools, the store."""
+"""Threads for what blocks for a moment: the kernel, pools, the store."""
+LONG_WORKERS = 32
+"""Threads for what may take hours: zeroing, synchronizing, moving. More of that waits; nothing else waits for it."""
 
 
 def measure(entry: StoragePool, pool: Pool) -> StoragePool:
@@ -74,10 +76,15 @@ class Context:
         self.last_lun_number = 0
         """The highest number of a LUN that is or was seen."""
         self._workers = ThreadPoolExecutor(WORKERS, "vdsprovd")
+        self._long_workers = ThreadPoolExecutor(LONG_WORKERS, "vdsprovd-long")
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self._workers, lambda: function(*args, **kwargs))
+
+    async def long_work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what may block for as long as it takes to write every byte of a LUN."""
+        return await asyncio.get_running_loop().run_in_executor(self._long_workers, lambda: function(*args, **kwargs))
 
     def pool(self, id: str) -> Pool:
         """The storage pool of that id, where the bytes are."""
@@ -153,13 +160,14 @@ class Context:
             number = self.store.begin("change", claims=sorted(claims)) if wanted else None
             try:
                 realize(self.hardware, wanted)
+                try:
+                    self.store.finish(number, put, drop)
+                except Exception as error:
+                    undo(self.hardware, wanted, error)
+                    raise
             except Exception:
-                self.store.finish(number)
-                raise
-            try:
-                self.store.finish(number, put, drop)
-            except Exception as error:
-                undo(self.hardware, wanted, error)
+                if number is not None:
+                    self.store.owe(number)
                 raise
 
         await self.guarded(self.work(execute))
@@ -245,4 +253,5 @@ class Context:
     async def close(self) -> None:
         """Let what is under way end, within bounds, and free the threads."""
         await self.operations.drain(timeout=20)
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for workers in (self._workers, self._long_workers):
+            workers.shutdown(wait=False, cancel_futures=True)

@@ -122,7 +122,7 @@ async def create_lun(
 
     async def work(operation: Operation) -> str:
         made, plexes = await context.guarded(
-            context.work(_make, context, operation, lun, choice.layout), choice.pool.id
+            context.long_work(_make, context, operation, lun, choice.layout), choice.pool.id
         )
         context.cache.apply([made, *plexes, *await context.surroundings(choice.pool.id)])
         return lun.id
@@ -153,11 +153,15 @@ def _make(context: Context, operation: Operation, lun: Lun, layout: Layout) -> t
             except Exception as error:
                 undo(context.hardware, on_disk, error)
                 raise
-        except Exception:
-            pool.delete(lun.id)
+        except Exception as error:
+            try:
+                pool.delete(lun.id)
+            except HardwareError as second:
+                error.add_note(f"and could not be undone: {second}")
             raise
-    except Exception:
-        context.store.finish(step)
+    except Exception as error:
+        if not getattr(error, "__notes__", None):  # else the next start undoes what could not be undone
+            context.store.owe(step)
         raise
     return made, plexes
 

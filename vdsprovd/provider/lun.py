@@ -229,10 +229,12 @@ class Lun(Interface):
             current = self.inventory.known(inventory.Lun, lun.id)
             resized = msgspec.structs.replace(current, size=size(current))
             async with self.context.changing(lun.id, transition):
-                put = await self.context.guarded(
-                    self.context.work(_resize_volume, self.context, operation, current, resized, nodes), lun.id
+                put, failure = await self.context.guarded(
+                    self.context.long_work(_resize_volume, self.context, operation, current, resized, nodes), lun.id
                 )
                 self.context.cache.apply([*put, *await self.context.surroundings(lun.pool_id)])
+                if failure:
+                    raise failure
 
         return self.context.operations.start(
             type,
@@ -263,9 +265,12 @@ class Lun(Interface):
         targets = [entry.target_id for entry in lun.associations]
         async with self.context.reshaping(targets):
             before, after = sides(self.context, lun, None)
-            await self.context.guarded(self.context.work(_delete, self.context, lun, steps(before, after)), lun.id)
+            work = self.context.work(_delete, self.context, lun, steps(before, after))
+            failure = await self.context.guarded(work, lun.id)
             gone = [lun.id, *(plex.id for plex in self.inventory.plexes_at(lun.id))]
             self.context.cache.apply(await self.context.surroundings(lun.pool_id), gone, targets)
+            if failure:
+                raise self.context.translate(failure)
 
     @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, exclusive=True)
     async def set_status(self, lun: inventory.Lun, status: LunStatus) -> None:
@@ -524,41 +529,56 @@ def _check_there(lun: inventory.Lun) -> None:
 
 def _resize_volume(
     context: Context, operation: Operation, lun: inventory.Lun, resized: inventory.Lun, nodes: tuple[str, ...]
-) -> list[Entity]:
-    """Resize volume, disk and row, and give the LUN and its plexes as they are then; or leave all as they were. Runs in
-    a worker thread."""
+) -> tuple[list[Entity], Exception | None]:
+    """Resize volume, disk and row, and give the LUN and its plexes as they are then; or leave all as they were. Bytes that
+    were cut off do not come back: then the store's failure comes with the outcome. Runs in a worker thread."""
     pool, known = context.pool(lun.pool_id), context.cache.inventory
-    number = context.store.begin("resize_lun", lun=lun.id, pool=lun.pool_id, before=lun.size, after=resized.size)
     on_disk = steps([facts.disk(known, lun)], [facts.disk(known, resized)]) if lun.exported else []
+    grows = resized.size > lun.size
+    if not grows:
+        operation.commit()
+    number = context.store.begin("resize_lun", lun=lun.id, pool=lun.pool_id, before=lun.size, after=resized.size)
+
+    def outcome() -> list[Entity]:
+        state = pool.probe(lun.id)
+        return [found(resized, state), *plexes_of(lun.id, state, known.plexes_at(lun.id))]
+
     try:
-        if resized.size > lun.size:
+        if grows:
             pool.resize(lun.id, resized.size, nodes, operation.progress)
             try:
                 operation.commit()
                 realize(context.hardware, on_disk)
-            except Exception:
-                pool.resize(lun.id, lun.size, (), _no_progress)
-                raise
-        else:
-            # The disk shrinks before its bytes go: initiators get no error that the medium is gone under them.
-            operation.commit()
-            realize(context.hardware, on_disk)
-            try:
-                pool.resize(lun.id, resized.size, (), _no_progress)
+                try:
+                    put = outcome()
+                    context.store.finish(number, put=put)
+                except Exception as error:
+                    undo(context.hardware, on_disk, error)
+                    raise
             except Exception as error:
-                undo(context.hardware, on_disk, error)
+                try:
+                    pool.resize(lun.id, lun.size, (), _no_progress)
+                except HardwareError as second:
+                    error.add_note(f"and could not be undone: {second}")
                 raise
+            return put, None
+        # The disk shrinks before its bytes go: initiators get no error that the medium is gone under them.
+        realize(context.hardware, on_disk)
+        try:
+            pool.resize(lun.id, resized.size, (), _no_progress)
+        except Exception as error:
+            undo(context.hardware, on_disk, error)
+            raise
     except Exception:
-        context.store.finish(number)
+        context.store.owe(number)
         raise
-    state = pool.probe(lun.id)
-    put: list[Entity] = [found(resized, state), *plexes_of(lun.id, state, known.plexes_at(lun.id))]
-    context.store.finish(number, put=put)
-    return put
+    put = outcome()
+    return put, context.store.owe(number, put=put)
 
 
-def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> None:
-    """Take the LUN out of the kernel, wipe and free its volume, and forget it. Runs in a worker thread."""
+def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> Exception | None:
+    """Take the LUN out of the kernel, wipe and free its volume, and forget it; gives the store's failure, which changes
+    nothing about that. Runs in a worker thread."""
     pool = context.pool(lun.pool_id)
     number = context.store.begin("delete_lun", lun=lun.id, pool=lun.pool_id, number=lun.number)
     try:
@@ -569,9 +589,9 @@ def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> None:
             undo(context.hardware, removal, error)
             raise
     except Exception:
-        context.store.finish(number)
+        context.store.owe(number)
         raise
-    context.store.finish(number, drop=[*context.cache.inventory.plexes_at(lun.id), lun])
+    return context.store.owe(number, drop=[*context.cache.inventory.plexes_at(lun.id), lun])
 
 
 def _no_progress(_percent: int) -> None:

@@ -4,7 +4,18 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from vdsprovd.hardware import DrivePool, HardwareError, NoDrives, NoSpace, Progress, realize, steps, undo
+from vdsprovd.hardware import (
+    DrivePool,
+    HardwareError,
+    NoDrives,
+    NoSpace,
+    Pool,
+    Progress,
+    part,
+    realize,
+    steps,
+    undo,
+)
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import FAULT_TOLERANT, Drive, Entity, Lun, Plex, StoragePool
 from vdsprovd.model import AsyncOutputType, Health, LunType, TransitionState
@@ -36,15 +47,21 @@ def add_plex(context: Context, lun: Lun, source_id: str) -> Operation:
 
             removal = steps(before, after)
 
-            def absorb() -> tuple[list[Entity], HardwareError | None]:
-                step = context.store.begin("add_plex", lun=lun.id, source=absorbed.id, pool=lun.pool_id)
+            def absorb() -> tuple[list[Entity], Exception | None]:
                 own = len(context.cache.inventory.plexes_at(lun.id))
+                step = context.store.begin("add_plex", lun=lun.id, source=absorbed.id, pool=lun.pool_id, own=own)
+                parts = [
+                    part(operation.progress, place * 100 // len(drives), (place + 1) * 100 // len(drives))
+                    for place in range(len(drives))
+                ]
                 try:
                     # Beside the source, as far as there is room: then a failure costs nothing.
                     added = 0
-                    while added < len(drives) and _beside(pool, lun.id, drives[added], operation.progress):
+                    while added < len(drives) and _beside(pool, lun.id, drives[added], parts[added]):
                         added += 1
                     operation.commit()
+                    # From here on the source's bytes go: a crash leads to the end of that, not back.
+                    context.store.advance(step, absorbed=True)
                     realize(context.hardware, removal)
                     try:
                         pool.delete(absorbed.id)
@@ -52,20 +69,22 @@ def add_plex(context: Context, lun: Lun, source_id: str) -> Operation:
                         undo(context.hardware, removal, error)
                         raise
                 except Exception as error:
-                    _take_back(pool, lun.id, own, error)
-                    context.store.finish(step)
+                    try:
+                        take_back(pool, lun.id, own)
+                    except HardwareError as second:
+                        error.add_note(f"and could not be undone: {second}")
+                    context.store.owe(step)
                     raise
-                failure = None
+                failure: Exception | None = None
                 try:
-                    for nodes in drives[added:]:
-                        pool.add_leg(lun.id, nodes, lambda _percent: None)
+                    for place in range(added, len(drives)):
+                        pool.add_leg(lun.id, drives[place], parts[place])
                 except HardwareError as error:
                     failure = error
-                put = _as_found(context, current)
-                context.store.finish(step, put=put, drop=gone[::-1])
-                return put, failure
+                put = as_found(current, pool, context.cache.inventory.plexes_at(lun.id))
+                return put, context.store.owe(step, put, gone[::-1]) or failure
 
-            put, failure = await context.guarded(context.work(absorb), lun.id)
+            put, failure = await context.guarded(context.long_work(absorb), lun.id)
             ids = [entry.id for entry in gone]
             context.cache.apply([*put, *await context.surroundings(lun.pool_id)], ids, targets)
             if failure:
@@ -82,20 +101,18 @@ def _beside(pool: DrivePool, lun: str, nodes: list[str], progress: Progress) -> 
     return True
 
 
-def _take_back(pool: DrivePool, lun: str, own: int, error: Exception) -> None:
-    """Remove the legs that the volume has beyond its own."""
-    try:
-        for place in range(len(pool.probe(lun).legs) - 1, own - 1, -1):
-            pool.remove_leg(lun, place, lambda _percent: None)
-    except HardwareError as second:
-        error.add_note(f"and could not be undone: {second}")
+def take_back(pool: DrivePool, lun: str, own: int) -> None:
+    """Remove the legs that the volume has beyond its own. Blocks."""
+    for place in range(len(pool.probe(lun).legs) - 1, own - 1, -1):
+        pool.remove_leg(lun, place, lambda _percent: None)
 
 
-def _as_found(context: Context, lun: Lun, known: Sequence[Plex] | None = None) -> list[Entity]:
-    """The LUN and its plexes as the volume is now; a mirror is what has several legs. Blocks."""
-    state = context.pool(lun.pool_id).probe(lun.id)
-    known = context.cache.inventory.plexes_at(lun.id) if known is None else known
-    if len(state.legs) > 1:
+def as_found(lun: Lun, pool: Pool, known: Sequence[Plex]) -> list[Entity]:
+    """The LUN and its plexes, of which these are known, as the volume is now; a mirror is what has several legs. Blocks."""
+    state = pool.probe(lun.id)
+    if not state.legs:
+        type = lun.type  # nothing can be seen of it now
+    elif len(state.legs) > 1:
         type = LunType.MIRROR
     else:
         # What is left of a mirror is simple, or a span where it lies on several drives.
@@ -132,26 +149,27 @@ def remove_plex(context: Context, lun: Lun, plex_id: str) -> Operation:
             plexes = context.cache.inventory.plexes_at(lun.id)
             pool = context.drive_pool(lun.pool_id)
 
-            def remove() -> list[Entity]:
+            def remove() -> tuple[list[Entity], Exception | None]:
+                operation.commit()
                 step = context.store.begin("remove_plex", lun=lun.id, plex=plex_id, pool=lun.pool_id)
                 try:
-                    operation.commit()
                     pool.remove_leg(lun.id, plex.place, lambda _percent: None)
                 except Exception:
-                    context.store.finish(step)
+                    context.store.owe(step)
                     raise
                 left = [
                     msgspec.structs.replace(other, place=place)
                     for place, other in enumerate(other for other in plexes if other.id != plex_id)
                 ]
-                put = _as_found(context, current, left)
-                context.store.finish(step, put=put, drop=[plex])
-                return put
+                put = as_found(current, pool, left)
+                return put, context.store.owe(step, put, [plex])
 
-            put = await context.guarded(context.work(remove), lun.id)
+            put, failure = await context.guarded(context.long_work(remove), lun.id)
             # The plex goes first: another takes its place.
             context.cache.apply(drop=[plex.id])
             context.cache.apply([*put, *await context.surroundings(lun.pool_id)])
+            if failure:
+                raise failure
 
     return _start(context, AsyncOutputType.REMOVE_LUN_PLEX, lun, work)
 
@@ -166,17 +184,15 @@ def recover(context: Context, lun: Lun) -> Operation:
         )
 
     async def work(operation: Operation) -> None:
+        # A rebuild cannot be undone, and half of one is worse than none.
+        operation.commit()
         current = context.cache.inventory.known(Lun, lun.id)
         context.cache.apply([msgspec.structs.replace(current, redundancy=Health.REBUILDING)])
         try:
-            while True:
-                try:
-                    await context.work(context.drive_pool(lun.pool_id).repair, lun.id, operation.progress)
-                except NoDrives:
-                    if not await _take_spare(context, lun):
-                        raise
-                else:
-                    break
+            try:
+                await context.long_work(context.drive_pool(lun.pool_id).repair, lun.id, operation.progress)
+            except NoDrives as error:
+                await _repair_with_spare(context, lun, operation, error)
         finally:
             state = await context.work(context.pool(lun.pool_id).probe, lun.id)
             known = context.cache.inventory
@@ -190,17 +206,57 @@ def recover(context: Context, lun: Lun) -> Operation:
     return _start(context, AsyncOutputType.RECOVER_LUN, lun, work)
 
 
-async def _take_spare(context: Context, lun: Lun) -> bool:
-    """Make a hot spare of the subsystem a drive of the LUN's pool; it is a spare no longer. False when there is none."""
-    for spare in context.cache.inventory.all(Drive):
-        if spare.hot_spare and spare.sub_system_id == lun.sub_system_id and not spare.pool_id and spare.found:
-            check_free(context, spare)
-            await context.guarded(context.work(context.drive_pool(lun.pool_id).take_drive, spare.node), spare.id)
-            spent = [msgspec.structs.replace(spare, hot_spare=False)]
-            await context.guarded(context.work(context.store.finish, None, spent))
-            context.cache.apply(spent)
-            return True
-    return False
+async def _repair_with_spare(context: Context, lun: Lun, operation: Operation, why: NoDrives) -> None:
+    """Repair the LUN with the first hot spare of the subsystem that suffices, which becomes a drive of the LUN's pool and
+    is a spare no longer. Raises what it was called for when none does."""
+    pool = context.drive_pool(lun.pool_id)
+    for spare in [drive for drive in context.cache.inventory.all(Drive) if _is_spare(drive, lun)]:
+        # Another LUN that lost the same drive may want it at the same time, and it suffices for both.
+        async with context.operations.holds.wait([spare.id]):
+            current = context.cache.inventory.get(Drive, spare.id)
+            if current is None:
+                continue
+            try:
+                if not _is_spare(current, lun):
+                    await context.long_work(pool.repair, lun.id, operation.progress)
+                else:
+                    check_free(context, current)
+                    failure = await context.long_work(_spend, context, lun, current, operation.progress)
+                    context.cache.apply([msgspec.structs.replace(current, hot_spare=False)])
+                    if failure:
+                        raise failure
+            except NoDrives as error:
+                why = error
+            else:
+                return
+    raise why
+
+
+def _is_spare(drive: Drive, lun: Lun) -> bool:
+    return (
+        drive.hot_spare and drive.sub_system_id == lun.sub_system_id and not drive.pool_id and drive.found is not None
+    )
+
+
+def _spend(context: Context, lun: Lun, spare: Drive, progress: Progress) -> Exception | None:
+    """Take the spare into the pool and repair the LUN with it. Unless that made use of it, it is a spare again. Blocks."""
+    pool = context.drive_pool(lun.pool_id)
+    step = context.store.begin("take_spare", lun=lun.id, pool=lun.pool_id, drive=spare.id)
+    spent = [msgspec.structs.replace(spare, hot_spare=False)]
+    failure: Exception | None = None
+    try:
+        pool.take_drive(spare.node)
+        try:
+            pool.repair(lun.id, progress)
+        except Exception as error:
+            if not any(extent.drive == spare.node and extent.lun for extent in pool.extents()):
+                pool.release_drive(spare.node)
+                raise
+            failure = error
+    except Exception:
+        context.store.owe(step)
+        raise
+    return context.store.owe(step, spent) or failure
 
 
 def _start(

@@ -10,7 +10,8 @@ import logging
 import socket
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import cast
 
 import msgspec
 
@@ -19,14 +20,17 @@ from vdsprovd.hardware import (
     Acl,
     Condition,
     Disk,
+    DrivePool,
     Fact,
     Grant,
     Hardware,
     HardwareError,
     Key,
+    Mismatch,
     Pool,
     Step,
     Unit,
+    VolumeFailed,
     VolumeState,
     steps,
 )
@@ -45,8 +49,8 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.look_again import looking
-from vdsprovd.model import LunType, TransitionState
-from vdsprovd.provider import creation, facts, names, surroundings
+from vdsprovd.model import TransitionState
+from vdsprovd.provider import creation, facts, mirroring, names, surroundings
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.reshaping import reshape
 from vdsprovd.store import PendingStep, Store, Stored
@@ -182,52 +186,110 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
             store.finish(step.number, drop=[lun] if lun else [])
             log.warning("completed the deletion of LUN %s, which a crash had cut off", lun_id)
         case "resize_lun" if lun:
-            found = pool.probe(lun.id)
-            before, after = step.detail["before"], step.detail["after"]
-            if found.size == after or (found.size > after > before):
-                lun = msgspec.structs.replace(lun, size=found.size)
-                inventory = inventory.put(lun)
-            elif found.condition is Condition.GOOD:
-                pool.resize(lun.id, lun.size, (), lambda _percent: None)
+            lun = _settled_size(pool, lun, int(step.detail["before"]), int(step.detail["after"]))
+            inventory = inventory.put(lun)
             store.finish(step.number, put=[lun])
             log.warning("LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
         case "remove_plex" if lun:
-            plexes = inventory.plexes_at(lun.id)
-            if len(pool.probe(lun.id).legs) < len(plexes):
-                inventory = _without_plex(store, inventory, step, lun, plexes)
-            else:
-                store.finish(step.number)
-            log.warning("LUN %s has %d plexes after a crash cut off RemovePlex", lun.id, len(pool.probe(lun.id).legs))
-        case "add_plex":
-            source = inventory.get(Lun, str(step.detail["source"]))
-            if source and pool.probe(source.id).condition is Condition.MISSING:
-                _forget_lun(hardware, source)
-                gone: list[Entity] = [*inventory.plexes_at(source.id), source]
-                inventory = inventory.drop(*(entry.id for entry in gone))
-                store.finish(step.number, drop=gone)
-            else:
-                store.finish(step.number)
-            log.warning("a crash cut off AddPlex of LUN %s; what it has now, the scan finds", lun_id)
+            plexes, state = inventory.plexes_at(lun.id), pool.probe(lun.id)
+            gone: list[Entity] = []
+            put: list[Entity] = []
+            if not state.legs:
+                raise VolumeFailed(state.reason)
+            if len(state.legs) < len(plexes):
+                gone = [plex for plex in plexes if plex.id == step.detail["plex"]]
+                left = [plex for plex in plexes if plex not in gone]
+                left = [msgspec.structs.replace(plex, place=place) for place, plex in enumerate(left)]
+                put = mirroring.as_found(lun, pool, left)
+                inventory = inventory.drop(*(plex.id for plex in gone)).put(*put)
+            store.finish(step.number, put=put, drop=gone)
+            log.warning("%s RemovePlex of LUN %s, which a crash had cut off", "completed" if gone else "undid", lun.id)
+        case "add_plex" if lun:
+            inventory = _settle_add_plex(store, hardware, inventory, step, pool, lun)
         case "replace_drive":
-            # The pool itself has taken back, or completed, what was moving.
-            store.finish(step.number)
-            log.warning("a crash cut off the replacement of %s by %s", step.detail["old"], step.detail["new"])
+            inventory = _settle_replacement(store, hardware, inventory, step, pool_id)
+        case "take_spare":
+            inventory = _settle_spare(store, hardware, inventory, step, pool_id)
+        case _:
+            store.finish(step.number)  # of a LUN that has been deleted since
     return inventory
 
 
-def _without_plex(store: Store, inventory: Inventory, step: PendingStep, lun: Lun, plexes: Sequence[Plex]) -> Inventory:
-    """The inventory without the plex that a crash left in the store and not in the volume."""
-    gone = [plex for plex in plexes if plex.id == step.detail["plex"]]
-    left = [
-        msgspec.structs.replace(plex, place=place)
-        for place, plex in enumerate(plex for plex in plexes if plex not in gone)
-    ]
-    changed: list[Entity] = [
-        *left,
-        msgspec.structs.replace(lun, type=LunType.MIRROR if len(left) > 1 else LunType.SIMPLE),
-    ]
-    store.finish(step.number, put=changed, drop=gone)
-    return inventory.drop(*(plex.id for plex in gone)).put(*changed)
+def _settled_size(pool: Pool, lun: Lun, before: int, after: int) -> Lun:
+    """The LUN with the size that it has after its resizing was cut off. Bytes that were cut off do not come back, and
+    growth is undone unless all of it is there. Raises `VolumeFailed` when the volume cannot be read."""
+    found = pool.probe(lun.id)
+    if found.condition is Condition.MISSING:
+        return lun
+    if found.condition is not Condition.GOOD:
+        raise VolumeFailed(found.reason)
+    size = found.size
+    if not (size == after or size > after > before or size < before):
+        # Nothing that the LUN has had goes, whatever became of it since.
+        size = min(size, max(before, lun.size))
+    # Also where nothing is to be changed: what is there is on the disk for sure then.
+    pool.resize(lun.id, size, (), lambda _percent: None)
+    return msgspec.structs.replace(lun, size=size)
+
+
+def _settle_add_plex(
+    store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep, pool: Pool, lun: Lun
+) -> Inventory:
+    """Once the source's bytes began to go, it goes, and the LUN keeps the legs that it has; before, it has its own."""
+    known, source = inventory.plexes_at(lun.id), inventory.get(Lun, str(step.detail["source"]))
+    gone: list[Entity] = []
+    if source and (step.detail.get("absorbed") or pool.probe(source.id).condition is Condition.MISSING):
+        _forget_lun(hardware, source)
+        pool.delete(source.id)
+        gone = [*inventory.plexes_at(source.id), source]
+    else:
+        mirroring.take_back(cast(DrivePool, pool), lun.id, int(step.detail.get("own", len(known))))
+    put = mirroring.as_found(lun, pool, known)
+    store.finish(step.number, put=put, drop=gone)
+    what = "completed" if gone else "undid"
+    log.warning("%s AddPlex of LUN %s, which a crash had cut off; it has %d plexes", what, lun.id, len(put) - 1)
+    return inventory.drop(*(entry.id for entry in gone)).put(*put)
+
+
+def _settle_replacement(
+    store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep, pool_id: str
+) -> Inventory:
+    """The pool itself has taken back what was moving, or let it arrive. Where that is, the other drive goes."""
+    pool = cast(DrivePool, _pool(hardware, inventory, pool_id))
+    found = {drive.identification: drive for drive in inventory.all(Drive)}
+    nodes = {device.identification: device.node for device in hardware.drives({lun.id for lun in inventory.all(Lun)})}
+    old, new = nodes.get(str(step.detail["old"]), ""), nodes.get(str(step.detail["new"]), "")
+    used = {extent.drive for extent in pool.extents() if extent.lun}
+    members = {member.node for member in pool.members()}
+    moved = new in members and old not in used and (new in used or old not in members)
+    for node in (old,) if moved else (new,):
+        if node and node not in used:
+            with suppress(Mismatch):  # it is no drive of the pool, or not any more
+                pool.release_drive(node)
+    drive = found.get(str(step.detail["new"]))
+    put = [msgspec.structs.replace(drive, hot_spare=False)] if moved and drive else []
+    store.finish(step.number, put=put)
+    what = "completed" if moved else "undid"
+    log.warning("%s the replacement of drive %s by %s, which a crash had cut off", what, old, new)
+    return inventory.put(*put)
+
+
+def _settle_spare(store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep, pool_id: str) -> Inventory:
+    """A hot spare of which a repair made use is one no longer; another leaves the pool again."""
+    pool = cast(DrivePool, _pool(hardware, inventory, pool_id))
+    spare = inventory.get(Drive, str(step.detail["drive"]))
+    nodes = {device.identification: device.node for device in hardware.drives({lun.id for lun in inventory.all(Lun)})}
+    node = nodes.get(spare.identification, "") if spare else ""
+    used = any(extent.drive == node and extent.lun for extent in pool.extents())
+    if node and not used:
+        with suppress(Mismatch):  # it was not taken yet
+            pool.release_drive(node)
+    put = [msgspec.structs.replace(spare, hot_spare=False)] if spare and used else []
+    store.finish(step.number, put=put)
+    log.warning(
+        "a crash cut off Recover of LUN %s; its hot spare is %s", step.detail["lun"], "used" if used else "free"
+    )
+    return inventory.put(*put)
 
 
 def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
@@ -481,9 +543,8 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
     configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
     holds = context.operations.holds
     states: dict[str, VolumeState] = {}
-    inventory = context.cache.inventory
 
-    def search() -> Found:
+    def search(inventory: Inventory) -> Found:
         put, drop = surroundings.find(context, configured)
         states.update(_survey(context, (lun for lun in inventory.all(Lun) if lun.sub_system_id == sub_system.id)))
         look = Found(put, drop, [])
@@ -491,7 +552,8 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
         return look
 
     async with _portals_held(context, [sub_system]):
-        found = await context.guarded(context.work(search), sub_system.id)
+        inventory = context.cache.inventory
+        found = await context.guarded(context.work(search, inventory), sub_system.id)
         # A LUN that was changed meanwhile was probed at a bad moment; what it is now, its change has found out.
         known = context.cache.inventory
         unchanged = [
@@ -505,10 +567,16 @@ async def rescan(context: Context, sub_system: SubSystem) -> None:
             plex for lun in unchanged for plex in creation.plexes_of(lun.id, states[lun.id], known.plexes_at(lun.id))
         ]
         await context.guarded(context.work(surroundings.keep, context, plexes, []))
-        context.cache.apply([*found.put, *luns, *plexes], [entry.id for entry in found.drop])
-    for lun in luns:
-        if lun.condition is Condition.GOOD and not lun.exported and not holds.busy(lun.id):
-            with holds.hold([lun.id]):
+        # Nor may what was changed while that was written be put back.
+        idle = [lun for lun in luns if not holds.busy(lun.id)]
+        ids = {lun.id for lun in idle}
+        put = [*found.put, *idle, *(plex for plex in plexes if plex.lun_id in ids)]
+        put = surroundings.upon(inventory, context.cache.inventory, put)
+        context.cache.apply(put, [entry.id for entry in found.drop])
+    for id in ids:
+        lun = context.cache.inventory.get(Lun, id)
+        if lun and lun.condition is Condition.GOOD and not lun.exported and not holds.busy(id):
+            with holds.hold([id]):
                 await reshape(context, lun, lambda found: msgspec.structs.replace(found, exported=True))
 
 

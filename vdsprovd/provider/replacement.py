@@ -43,32 +43,43 @@ async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
         raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, "a drive cannot replace itself", old.id)
     check_free(context, new)
 
-    def exchange() -> None:
+    def exchange() -> Exception | None:
         pool = context.drive_pool(old.pool_id)
-        step = context.store.begin("replace_drive", pool=old.pool_id, old=old.node, new=new.node)
+        # By what names them for ever: their nodes may be others after a boot.
+        step = context.store.begin("replace_drive", pool=old.pool_id, old=old.identification, new=new.identification)
         try:
-            pool.take_drive(new.node)
+            pool.take_drive(new.node, reserved=True)
             try:
                 pool.move(old.node, new.node, lambda _percent: None)
-                pool.release_drive(old.node)
-            except HardwareError:
-                pool.release_drive(new.node)
+            except HardwareError as error:
+                try:
+                    pool.release_drive(new.node)
+                except HardwareError as second:
+                    error.add_note(f"and could not be undone: {second}")
                 raise
-        finally:
-            context.store.finish(step)
+        except Exception:
+            context.store.owe(step)
+            raise
+        failure: Exception | None = None
+        try:
+            pool.release_drive(old.node)
+        except HardwareError as error:
+            # The extents are where they shall be. A drive that fails may not even let itself be released.
+            failure = error
+        return context.store.owe(step, spent) or failure
 
+    spent = [msgspec.structs.replace(new, hot_spare=False)]
     try:
-        await context.guarded(context.work(exchange), old.id)
+        failure = await context.guarded(context.long_work(exchange), old.id)
     except VdsError:
         # A scan of meanwhile has seen the new drive in the pool.
         with suppress(VdsError):
             await look(context, old.sub_system_id)
         raise
-    spent = [msgspec.structs.replace(new, hot_spare=False)] if new.hot_spare else []
-    if spent:
-        await context.guarded(context.work(context.store.finish, None, spent))
-        context.cache.apply(spent)
+    context.cache.apply(spent)
     await look(context, old.sub_system_id)
+    if failure:
+        raise context.translate(failure, old.id)
 
 
 async def look(context: Context, sub_system_id: str) -> None:
@@ -82,5 +93,7 @@ async def look(context: Context, sub_system_id: str) -> None:
         return put, drop
 
     async with context.operations.holds.wait([surroundings.scan(sub_system_id)]):
+        before = context.cache.inventory
         put, drop = await context.guarded(context.work(search), sub_system_id)
+        put = surroundings.upon(before, context.cache.inventory, put)
         context.cache.apply(put, [entry.id for entry in drop])

@@ -99,18 +99,50 @@ def _is_public(address: str) -> bool:
     return not (parsed.is_loopback or parsed.is_link_local)
 
 
+_OBSERVED: dict[type[Entity], tuple[str, ...]] = {
+    SubSystem: ("faults", "failed"),
+    StoragePool: ("total", "free", "provisioned", "fault"),
+    Drive: ("found", "pool_id", "member"),
+    Plex: ("leg",),
+}
+"""What a scan finds out, by kind. The other fields are settings, which a command may have changed during the scan."""
+
+
+def upon(before: Inventory, now: Inventory, put: Iterable[Entity]) -> list[Entity]:
+    """What a scan that began when the inventory was `before` found, to be put into that of now: an object that has been
+    changed meanwhile keeps its settings, one that has gone stays away, and a LUN is what its change has made it."""
+    found: list[Entity] = []
+    for entry in put:
+        current = now.objects.get(entry.id)
+        if current is before.objects.get(entry.id):
+            found.append(entry)
+        elif current is not None and (observed := _OBSERVED.get(type(entry))):
+            found.append(msgspec.structs.replace(current, **{field: getattr(entry, field) for field in observed}))
+    return found
+
+
 def keep(context: Context, put: Iterable[Entity], drop: Sequence[Entity]) -> None:
     """Write down what a scan found that the store has to know: what is new, and what is gone. Blocks."""
     known = context.cache.inventory.objects
-    fresh = [entry for entry in put if isinstance(entry, Portal | Drive | Plex) and entry.id not in known]
+    fresh = [
+        entry
+        for entry in put
+        if isinstance(entry, Portal | Drive | Plex)
+        and (entry.id not in known or (isinstance(entry, Drive) and _member(entry) != _member(known[entry.id])))
+    ]
     if fresh or drop:
         context.store.finish(None, put=fresh, drop=drop)
+
+
+def _member(drive: Entity) -> str:
+    """The pool's own name for the drive, by which it is known while it is missing, also after a restart."""
+    return drive.member.id if isinstance(drive, Drive) and drive.member else ""
 
 
 def _drives(
     context: Context,
     sub_system: SubSystem,
-    pools: Iterable[StoragePool],
+    pools: Sequence[StoragePool],
     configured: SubSystemConfig,
     devices: Collection[BlockDevice],
 ) -> tuple[list[Entity], list[Entity]]:
@@ -151,6 +183,11 @@ def _drives(
             drive = Drive(str(uuid.uuid4()), sub_system.id, identification, slot)
         online = drive.online if member is None else member.allocatable
         put.append(msgspec.structs.replace(drive, found=device, pool_id=pool_id, member=member, online=online))
-    kept = [drive for drive in known.values() if drive.hot_spare or not drive.online]
+    # Of a pool that cannot be read now nobody can tell that it has lost its drives.
+    unread = {pool.id for pool in pools if pool.fault}
+    waiting = [drive for drive in known.values() if drive.member and unread]
+    kept = [drive for drive in known.values() if drive not in waiting and (drive.hot_spare or not drive.online)]
     put += [msgspec.structs.replace(drive, found=None, pool_id="", member=None) for drive in kept]
+    put += [msgspec.structs.replace(drive, found=None) for drive in waiting]
+    kept += waiting
     return put, [drive for drive in known.values() if drive not in kept]
