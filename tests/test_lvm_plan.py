@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vdsprovd.hardware import Layout, NoDrives, NoSpace, Unsupported
-from vdsprovd.hardware.pools.lvm import plan
+from vdsprovd.hardware.pools.lvm import command, plan
 from vdsprovd.hardware.pools.lvm.plan import Area, Ends, Plan
 from vdsprovd.model import LunType
 
@@ -134,3 +134,10 @@ def test_merged() -> None:
         Area("a", 8, 1),
         Area("b", 0, 1),
     ]
+
+
+def test_metadata_without_room_is_want_of_space() -> None:
+    """What LVM says when its own room on the drives is used up."""
+    said = "  VG vg0 3145 metadata on /dev/sdb (521835 bytes) too large for circular buffer (1043968 bytes with 520132 used)"
+    with pytest.raises(NoSpace, match="cannot create it: VG vg0"):
+        command.check("create it", command.Outcome(5, "", said))
