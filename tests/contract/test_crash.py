@@ -268,6 +268,18 @@ def test_a_replacement_is_undone_or_completed(drives_simulated: SimulatedArray, 
     assert pending(array) == 0
 
 
+def test_a_recovery_is_completed(drives_simulated: SimulatedArray) -> None:
+    """Recover cut off before anything was rebuilt: the rebuild is begun at the next start."""
+    array = drives_simulated
+    lun = array.make_volume("mirror", 8 * MIB, ["drive0", "drive1"])
+    array.lose_drive("drive1")
+    crash(array, "recover", lun=lun, pool=volumes_id(array))
+    assert pending(array) == 0
+    array.drive_pool.repair(lun, lambda _percent: None)
+    crash(array, "recover", lun=lun, pool=volumes_id(array))
+    assert array.call("Lun.GetProperties", id=lun)["properties"]["health"] == "healthy"
+
+
 @pytest.mark.parametrize("used", [False, True])
 def test_a_spare_that_was_taken(drives_simulated: SimulatedArray, used: bool) -> None:
     """Recover cut off after it took a hot spare: the spare is one again, unless something is on it."""

@@ -1,5 +1,6 @@
 """LUNs of several drives and of several plexes: types, IVdsLunPlex, AddPlex, RemovePlex, Recover, hints."""
 
+import msgspec
 import pytest
 
 from tests.arrays import DRIVE_SIZE, MIB, Array, SimulatedArray
@@ -227,8 +228,10 @@ def test_two_luns_and_one_hot_spare(drives_simulated: SimulatedArray) -> None:
     assert [properties(array, lun)["health"] for lun in luns] == ["healthy", "healthy"]
 
 
-def test_a_hot_spare_that_is_too_small(drives_simulated: SimulatedArray) -> None:
-    """One that does not suffice stays a hot spare; the LUN goes on with what it has."""
+@pytest.mark.parametrize("known", [False, True])
+def test_a_hot_spare_that_is_too_small(drives_simulated: SimulatedArray, known: bool) -> None:
+    """One that does not suffice stays a hot spare, whether its size says so or its use; the LUN goes on with what it
+    has."""
     array = drives_simulated
     found = array.drives()
     lun = array.make_volume("mirror", 16 * MIB, ["drive0", "drive1"])
@@ -237,6 +240,13 @@ def test_a_hot_spare_that_is_too_small(drives_simulated: SimulatedArray) -> None
     array.call("Drive.SetFlags", id=found["spare0"], flags=["hotspare"])
     array.lose_drive("drive1")
     array.drive_pool.new_drive = 8 * MIB
+    if known:
+        array.hardware.disks = [
+            msgspec.structs.replace(disk, size=8 * MIB) if disk.node == "/dev/spare0" else disk
+            for disk in array.hardware.disks
+        ]
+        array.call("HwProvider.Refresh")
+        array.drive_pool.new_drive = DRIVE_SIZE  # it would do if it were taken
     assert array.result(array.call("Lun.Recover", id=lun))["hresult"] == Hresult.VDS_E_NOT_ENOUGH_DRIVE
     flags = array.call("Drive.GetProperties", id=found["spare0"])["properties"]["flags"]
     assert "hotspare" in flags

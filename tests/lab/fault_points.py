@@ -57,8 +57,10 @@ class FaultPoints:
         def audited(event: str, arguments: tuple[Any, ...]) -> None:
             if event in _CHANGES:
                 self._pass(f"{event} {str(arguments[0])[-48:]}")
-            elif event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
-                self._pass(f"open {str(arguments[0])[-48:]}")
+            elif event == "open" and isinstance(arguments[2], int):
+                writes = arguments[2] & (os.O_WRONLY | os.O_RDWR)
+                if writes and arguments[0] != os.devnull:
+                    self._pass(f"open {str(arguments[0])[-48:]}")
 
         sys.addaudithook(audited)
         for name in ("pwrite", "posix_fallocate", "fsync"):

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -122,7 +123,7 @@ class Scene:
         for drive in group.spare:
             if drive.node in members:
                 group.lvm("vgreduce", group.name, drive.node)
-                group.lvm("pvremove", drive.node)
+            run("lvm", "pvremove", drive.node, check=False)
         run("lvm", "vgreduce", "--removemissing", group.name)
         array.call("HwProvider.Refresh")
         self.lost = False
@@ -380,8 +381,8 @@ def on_stage(tmp_path_factory: pytest.TempPathFactory, disk: Path, *, drives: bo
     try:
         yield Scene(array, drives=drives)
     finally:
-        array.stop()
         print(array.log.read_text())
+        array.end(signal.SIGTERM)
         clear_kernel()
         array.stack.close()
 

@@ -1,6 +1,7 @@
 """Plexes that come, go and are rebuilt: what IVdsLun's AddPlex, RemovePlex and Recover do."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -11,6 +12,7 @@ from vdsprovd.hardware import (
     NoSpace,
     Pool,
     Progress,
+    Refused,
     part,
     realize,
     steps,
@@ -184,8 +186,9 @@ def recover(context: Context, lun: Lun) -> Operation:
         )
 
     async def work(operation: Operation) -> None:
-        # A rebuild cannot be undone, and half of one is worse than none.
+        # A rebuild cannot be undone, and half of one is worse than none: a crash leads to its end, too.
         operation.commit()
+        step = await context.work(context.store.begin, "recover", lun=lun.id, pool=lun.pool_id)
         current = context.cache.inventory.known(Lun, lun.id)
         context.cache.apply([msgspec.structs.replace(current, redundancy=Health.REBUILDING)])
         try:
@@ -194,6 +197,7 @@ def recover(context: Context, lun: Lun) -> Operation:
             except NoDrives as error:
                 await _repair_with_spare(context, lun, operation, error)
         finally:
+            await context.work(context.store.owe, step)
             state = await context.work(context.pool(lun.pool_id).probe, lun.id)
             known = context.cache.inventory
             put: list[Entity] = [
@@ -206,11 +210,18 @@ def recover(context: Context, lun: Lun) -> Operation:
     return _start(context, AsyncOutputType.RECOVER_LUN, lun, work)
 
 
+_LABEL = 1 << 20
+"""Bytes that LVM has of a drive."""
+
+
 async def _repair_with_spare(context: Context, lun: Lun, operation: Operation, why: NoDrives) -> None:
     """Repair the LUN with the first hot spare of the subsystem that suffices, which becomes a drive of the LUN's pool and
     is a spare no longer. Raises what it was called for when none does."""
     pool = context.drive_pool(lun.pool_id)
-    for spare in [drive for drive in context.cache.inventory.all(Drive) if _is_spare(drive, lun)]:
+    # Where it leaves too little, it is not taken: LVM lets no drive go while the group misses one.
+    least = (-(-lun.size // lun.columns // pool.granule) + 1) * pool.granule
+    spares = [drive for drive in context.cache.inventory.all(Drive) if _is_spare(drive, lun)]
+    for spare in [drive for drive in spares if drive.size - _LABEL >= least]:
         # Another LUN that lost the same drive may want it at the same time, and it suffices for both.
         async with context.operations.holds.wait([spare.id]):
             current = context.cache.inventory.get(Drive, spare.id)
@@ -249,10 +260,11 @@ def _spend(context: Context, lun: Lun, spare: Drive, progress: Progress) -> Exce
         try:
             pool.repair(lun.id, progress)
         except Exception as error:
-            if not any(extent.drive == spare.node and extent.lun for extent in pool.extents()):
-                pool.release_drive(spare.node)
-                raise
             failure = error
+            if not any(extent.drive == spare.node and extent.lun for extent in pool.extents()):
+                with suppress(Refused):  # it stays in the pool then, and is spent
+                    pool.release_drive(spare.node)
+                    raise
     except Exception:
         context.store.owe(step)
         raise

@@ -18,6 +18,7 @@ import msgspec
 from vdsprovd.config import Config
 from vdsprovd.hardware import (
     Acl,
+    Cancelled,
     Condition,
     Disk,
     DrivePool,
@@ -208,6 +209,8 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
             inventory = _settle_add_plex(store, hardware, inventory, step, pool, lun)
         case "replace_drive":
             inventory = _settle_replacement(store, hardware, inventory, step, pool_id)
+        case "recover" if lun:
+            _settle_recovery(store, step, cast(DrivePool, pool), lun)
         case "take_spare":
             inventory = _settle_spare(store, hardware, inventory, step, pool_id)
         case _:
@@ -272,6 +275,23 @@ def _settle_replacement(
     what = "completed" if moved else "undid"
     log.warning("%s the replacement of drive %s by %s, which a crash had cut off", what, old, new)
     return inventory.put(*put)
+
+
+def _settle_recovery(store: Store, step: PendingStep, pool: DrivePool, lun: Lun) -> None:
+    """The rebuild is begun, or goes on by itself; nobody waits for its end."""
+
+    def enough(_percent: int) -> None:
+        raise Cancelled("the rebuild goes on by itself")
+
+    what = "completed"
+    try:
+        pool.repair(lun.id, enough)
+    except Cancelled as error:
+        what = str(error)
+    except HardwareError as error:
+        what = f"LUN {lun.id} stays as it is: {error}"
+    store.finish(step.number)
+    log.warning("a crash cut off Recover of LUN %s: %s", lun.id, what)
 
 
 def _settle_spare(store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep, pool_id: str) -> Inventory:
