@@ -125,6 +125,7 @@ class Scene:
                 group.lvm("vgreduce", group.name, drive.node)
             run("lvm", "pvremove", drive.node, check=False)
         run("lvm", "vgreduce", "--removemissing", group.name)
+        run("udevadm", "trigger", "--settle", *(drive.device for drive in group.spare))
         array.call("HwProvider.Refresh")
         self.lost = False
 

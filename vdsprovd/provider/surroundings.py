@@ -181,7 +181,8 @@ def _drives(
             slot = next(number for number in range(len(slots) + 1) if number not in slots)
             slots.add(slot)
             drive = Drive(str(uuid.uuid4()), sub_system.id, identification, slot)
-        online = drive.online if member is None else member.allocatable
+        # Nothing can be put on a missing drive, but that is no setting of it, for which it would be kept for ever.
+        online = member.allocatable if member and member.node else drive.online
         put.append(msgspec.structs.replace(drive, found=device, pool_id=pool_id, member=member, online=online))
     # Of a pool that cannot be read now nobody can tell that it has lost its drives.
     unread = {pool.id for pool in pools if pool.fault}
