@@ -4,8 +4,8 @@ import msgspec
 
 from vdsprovd.hardware import HardwareError
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Drive, Entity, SubSystem
-from vdsprovd.provider import surroundings
+from vdsprovd.inventory import Drive, SubSystem
+from vdsprovd.provider import recovery
 from vdsprovd.provider.context import Context
 
 
@@ -59,20 +59,4 @@ async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
     spent = [msgspec.structs.replace(new, hot_spare=False)] if new.hot_spare else []
     if spent:
         await context.guarded(context.work(context.store.finish, None, spent))
-        context.cache.apply(spent)
-    await look(context, old.sub_system_id)
-
-
-async def look(context: Context, sub_system_id: str) -> None:
-    """See what drives and pools are like now."""
-    name = context.cache.inventory.known(SubSystem, sub_system_id).name
-    configured = [entry for entry in context.config.subsystem if entry.name == name]
-
-    def search() -> tuple[list[Entity], list[Entity]]:
-        put, drop = surroundings.find(context, configured)
-        surroundings.keep(context, put, drop)
-        return put, drop
-
-    async with context.operations.holds.wait([surroundings.scan(sub_system_id)]):
-        put, drop = await context.guarded(context.work(search), sub_system_id)
-        context.cache.apply(put, [entry.id for entry in drop])
+    await recovery.scan(context, context.cache.inventory.known(SubSystem, old.sub_system_id), own=spent)
