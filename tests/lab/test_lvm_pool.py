@@ -25,7 +25,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.lvm import LvmPool, command, plan
+from vdsprovd.hardware.pools.lvm import LvmPool, command, plan, report
 from vdsprovd.model import Health, LunType
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -651,3 +651,20 @@ def test_many_at_once(group: VolumeGroup, pool: LvmPool) -> None:
     states = pool.survey(luns)
     assert {(state.condition, state.size) for state in states.values()} == {(Condition.GOOD, 6 * MIB)}
     assert pool.space().free == (108 - 36) * MIB
+
+
+def test_a_scan_is_of_one_moment(pool: LvmPool, group: VolumeGroup) -> None:
+    """Within a scan the volume group is read once, whoever asks; a glance finds what a survey does, and activates
+    nothing."""
+    pool.create(LUN, 4 * MIB, Layout(), ignore)
+    with report.scan():
+        before = pool.space(), pool.members(), pool.glance([LUN])
+        group.lvm("lvcreate", "--yes", "--extents", "4", "--name", "theirs", group.name)
+        assert (pool.space(), pool.members(), pool.glance([LUN])) == before
+    assert pool.space().free == before[0].free - 4 * MIB
+    assert pool.glance([LUN]) == pool.survey([LUN]) == before[2]
+    group.lvm("lvchange", "--activate", "n", f"{group.name}/{LUN}")
+    for look in (pool.glance, pool.survey):
+        assert "is not active" in look([LUN])[LUN].reason
+    with report.scan():
+        assert pool.survey([LUN], [LUN])[LUN] == pool.glance([LUN])[LUN] == before[2][LUN]
