@@ -106,11 +106,7 @@ def suspects(context: Context) -> set[Key]:
 
 async def look(context: Context, touched: Iterable[Key]) -> Collection[Key]:
     """Compare these objects with what the inventory wants; gives the keys of those that are being worked on."""
-    holds, known = context.operations.holds, context.cache.inventory.target_by_name
-    # Others' targets are theirs. One of ours that is being made is touched again when it is ours.
-    keys = {
-        key for key in touched if key[0] is Disk or key[1] in known or context.cache.deviations.get(key) is not None
-    }
+    holds, keys = context.operations.holds, set(touched)
     targets = {str(key[1]) for key in keys if key[0] is not Disk}
     served = {nodes.serving(entry.id) for entry in context.cache.inventory.all(SubSystem)}
     async with AsyncExitStack() as stack:
