@@ -10,7 +10,7 @@ import pytest
 
 from tests.arrays import DISK, MIB, VOLUME_GROUP, LioArray, run
 from tests.conftest import running
-from tests.lab.test_drives import Disks, disks
+from tests.lab.test_drives import Disks, attached, disks
 from tests.scene import SOON, Sink
 from vdsprovd.hardware import Disk, Step
 
@@ -56,15 +56,23 @@ def sink(array: LioArray) -> Iterator[Sink]:
 
 
 def test_volumes_of_others(array: LioArray, sink: Sink) -> None:
-    """A logical volume that somebody makes, extends and removes in our volume group changes the drive that it is on."""
+    """A logical volume that somebody makes, extends and removes in our volume group changes the drive that it is on. It is
+    no LUN, and Refresh leaves it alone."""
     drive = array.group.drives[1].node
     changed = {("drive_modify", array.drives()["drive1"])}
     lvm("lvcreate", "--yes", "--extents", "4", "--name", "theirs", VOLUME_GROUP, drive)
     sink.until(changed)
     lvm("lvextend", "--extents", "+4", f"{VOLUME_GROUP}/theirs", drive)
     sink.until(changed)
+    used = [
+        entry for entry in array.call("Drive.QueryExtents", id=array.drives()["drive1"])["extents"] if entry["used"]
+    ]
+    assert [(entry["lunId"], entry["size"]) for entry in used] == [(None, 8 * MIB)]
+    assert array.call("SubSystem.QueryLuns", id=array.sub_systems()["array2"]) == {"luns": []}
     lvm("lvrename", VOLUME_GROUP, "theirs", "others")
     assert sink.silent(1)
+    array.call("HwProvider.Refresh")
+    assert "others" in array.group.names()
     lvm("lvremove", "--yes", f"{VOLUME_GROUP}/others")
     sink.until(changed)
     assert sink.silent()
@@ -164,14 +172,15 @@ def test_a_mirror_that_loses_a_copy(array: LioArray, sink: Sink) -> None:
     lun = array.make_volume("mirror", 8 * MIB, ["drive0", "drive1"])
     assert ("lun_arrive", lun) in sink.take()
     array.group.drives[1].fail_data()
-    assert sink.silent(1)
-    with Path(f"/dev/{VOLUME_GROUP}/{lun}").open("r+b", buffering=0) as volume:
-        volume.write(bytes(MIB))
-        os.fsync(volume.fileno())
-        # To close what was written to would be an event of its own.
-        sink.until({("lun_modify", lun)})
-    assert shown(array, lun) == ("online", "degraded")
-    array.group.drives[1].mend()
+    try:
+        with Path(f"/dev/{VOLUME_GROUP}/{lun}").open("r+b", buffering=0) as volume:
+            volume.write(bytes(MIB))
+            os.fsync(volume.fileno())
+            # To close what was written to would be an event of its own.
+            sink.until({("lun_modify", lun)})
+        assert shown(array, lun) == ("online", "degraded")
+    finally:
+        array.group.drives[1].mend()
 
 
 def test_a_thin_pool_that_is_full(array: LioArray) -> None:
@@ -252,10 +261,10 @@ def test_a_pool_that_is_unmounted(lio: LioArray, disk: Path) -> None:
     sink.close()
 
 
-def test_disks_that_come_and_go(lio: LioArray, disks: Disks) -> None:
+def test_disks_that_come_and_go(lio: LioArray, disks: Disks, tmp_path: Path) -> None:
     """A disk of the subsystem that is plugged in arrives, and departs when it is pulled. That the kernel has given one up
     makes no event: the audit finds it."""
-    lio.configuration["subsystem"][0]["drives"] = ["/dev/sd*"]
+    lio.configuration["subsystem"][0]["drives"] = ["/dev/sd*", str(tmp_path / "*.image")]
     lio.configuration["provider"]["audit"] = 1
     lio.restart()
     sink = Sink(lio)
@@ -267,6 +276,13 @@ def test_disks_that_come_and_go(lio: LioArray, disks: Disks) -> None:
         state.write_text(f"{value}\n")
         sink.until({(event, drive[1])}, 1 + SOON)
     Path("/sys/block", Path(node).name, "device/delete").write_text("1")
+    sink.until({("drive_depart", drive[1])})
+    image = tmp_path / "a.image"
+    with image.open("wb") as file:
+        file.truncate(MIB)
+    with attached(image):
+        (drive,) = sink.take(SOON)
+        assert drive[0] == "drive_arrive"
     sink.until({("drive_depart", drive[1])})
     assert sink.silent()
     sink.close()

@@ -489,9 +489,9 @@ async def scan(
 ) -> set[str]:
     """Look what became of a subsystem's pools, drives and volumes, and tell of it as one event.
 
-    If `closely`, at its portals too, and every volume is read; else those that seem to be other than they were. A command that asks for it gives
-    as `own` what it has changed itself, which is told with the rest. Gives the ids of what could not be judged, because a
-    command was changing it meanwhile: LUNs, or the subsystem.
+    If `closely`, at its portals too, and every volume is read; else those that seem to be other than they were. A command
+    that asks for it gives as `own` what it has changed itself, which is told with the rest. Gives the ids of what could not
+    be judged, because a command was changing it meanwhile: LUNs, or the subsystem.
     """
     holds = context.operations.holds
     mine = list(own or ())
@@ -510,8 +510,6 @@ async def scan(
                 luns = _doubtful(context, began, luns, put)
             # A volume that somebody put to sleep under an exported LUN sleeps on.
             states.update(_survey(context, luns, {lun.id for lun in luns if closely or not lun.exported}))
-        drop = surroundings.unchanged(drop, context.cache.inventory)
-        surroundings.keep(context, put, drop)
         return put, drop
 
     async with _portals_held(context, [sub_system]) if closely else holds.wait([surroundings.scan(sub_system.id)]):
@@ -523,6 +521,8 @@ async def scan(
         judged, busy = await _judge(context, began, states)
         if own is None and not closely and holds.busy(sub_system.id):
             return {sub_system.id}
+        drop = surroundings.unchanged(drop, context.cache.inventory)
+        await context.guarded(context.work(surroundings.keep, context, put, drop))
         working = own is None and _is_worked_on(context, sub_system)
         if working:
             busy.add(sub_system.id)
@@ -607,13 +607,31 @@ async def _judge(
             probed = _probed(lun, state, exported=lun.exported)
             probed = msgspec.structs.replace(probed, exported=lun.exported)
             found[id] = [*([probed] if probed != lun else ()), *plexes]
-    if any(plex.id not in began.objects for entities in found.values() for plex in entities):
-        plexes_found = [entity for entities in found.values() for entity in entities if isinstance(entity, Plex)]
-        await context.guarded(context.work(surroundings.keep, context, plexes_found, []))
+    fresh = {entity.id: entity for entities in found.values() for entity in entities if entity.id not in began.objects}
+    if fresh:
+        await context.guarded(context.work(context.store.finish, None, fresh.values()))
+        if late := [entity for id in found if busy(id) for entity in found[id] if entity.id in fresh]:
+            await context.guarded(context.work(context.store.finish, None, (), late))
+    judged = {id: entities for id, entities in found.items() if not busy(id)}
+    _complain(context, [entity for entities in judged.values() for entity in entities if isinstance(entity, Lun)])
     return (
-        [entity for id, entities in found.items() if not busy(id) for entity in entities],
+        [entity for entities in judged.values() for entity in entities],
         {id for id in states if busy(id) and context.cache.inventory.get(Lun, id)},
     )
+
+
+def _complain(context: Context, luns: Sequence[Lun]) -> None:
+    """Log which of these LUNs cannot be used any more."""
+    lost = [
+        lun
+        for lun in luns
+        if lun.condition is not Condition.GOOD
+        and context.cache.inventory.known(Lun, lun.id).condition is not lun.condition
+    ]
+    for lun in lost[:3]:
+        log.warning("LUN %s is %s: %s", lun.id, lun.condition.value, lun.reason)
+    if lost[3:]:
+        log.warning("and %d more LUNs", len(lost) - 3)
 
 
 async def _export(context: Context, states: Iterable[str]) -> None:
