@@ -194,7 +194,10 @@ def test_a_thin_pool_that_is_full(array: LioArray) -> None:
     (id,) = (entry["id"] for entry in pools if entry["name"] == "thin0")
     create = {"type": "simple", "sizeInBytes": 32 * MIB, "storagePoolId": id}
     lun = array.wait(array.call("HwProviderStoragePools.CreateLunInStoragePool", **create))
+    # LVM's own watcher would run commands, which are events too.
+    lvm("lvchange", "--monitor", "n", f"{VOLUME_GROUP}/thin")
     sink = Sink(array)
+    assert sink.silent(1)
     with Path(f"/dev/{VOLUME_GROUP}/{lun}").open("r+b", buffering=0) as volume:
         with pytest.raises(OSError, match=r"space|Input/output"):
             volume.write(bytes(32 * MIB))
