@@ -3,6 +3,7 @@
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,13 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def lio(tmp_path: Path, disk: Path) -> Iterator[LioArray]:
     """A daemon on the kernel's target, with its pools on a disk that can be broken."""
-    array = LioArray(tmp_path, disk / tmp_path.name)
+    with running(LioArray(tmp_path, disk / tmp_path.name)) as array:
+        yield array
+
+
+@contextmanager
+def running(array: LioArray) -> Iterator[LioArray]:
+    """The array, and its daemon started; all that is the array's is taken down."""
     array.start()
     try:
         yield array
@@ -63,7 +70,7 @@ def lio(tmp_path: Path, disk: Path) -> Iterator[LioArray]:
         print(array.log.read_text())
         clear_kernel()
         array.stack.close()
-        shutil.rmtree(disk / tmp_path.name)
+        shutil.rmtree(array.pools_folder)
 
 
 @pytest.fixture(params=["simulator", pytest.param("lio", marks=pytest.mark.lab)])

@@ -36,6 +36,10 @@ class Sink:
             for reply in self._replies:
                 self.groups.put({(entry["event"], entry["id"]) for entry in reply["notifications"]})
 
+    def take(self, seconds: float = 10.0) -> Told:
+        """The next group."""
+        return self.groups.get(timeout=seconds)
+
     def until(self, wanted: Told, seconds: float = SOON) -> int:
         """Wait until all of that and nothing else was told; gives in how many groups."""
         deadline, seen, count = time.monotonic() + seconds, Told(), 0

@@ -33,7 +33,9 @@ def test_the_readme_has_a_row_for_every_interface() -> None:
     assert rows == expected
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/choices.md", "docs/configuration.md", "vagrant/README.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/choices.md", "docs/configuration.md", "docs/notifications.md", "vagrant/README.md"]
+)
 def test_links_lead_somewhere(document: str) -> None:
     """Every file that a document links to exists."""
     path = CHECKOUT / document

@@ -147,3 +147,16 @@ def test_a_file_that_ends_in_the_middle_leaves_nothing(tmp_path: Path, small_fil
     with pytest.raises(Unsupported):
         pool.resize(LUN, small_files + MIB, (), ignore)
     assert Path(pool.path(LUN)).stat().st_size == MIB
+
+
+def test_a_glance_sees_what_can_be_seen_from_outside(pool: FilesPool) -> None:
+    """A file that is there, missing, of another size, or no file; without reading it."""
+    pool.create(LUN, MIB, Layout(), ignore)
+    path = Path(pool.path(LUN))
+    assert pool.glance([LUN]) == pool.survey([LUN])
+    path.write_bytes(b"x")
+    assert pool.glance([LUN])[LUN].size == 1
+    path.unlink()
+    assert pool.glance([LUN])[LUN].condition is Condition.MISSING
+    path.mkdir()
+    assert pool.glance([LUN])[LUN].condition is Condition.FAILED

@@ -23,7 +23,7 @@ from vdsprovd.hardware.pools.lvm import LvmPool
 from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import drift, interfaces, recovery
+from vdsprovd.provider import drift, interfaces, recovery, scans, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
 from vdsprovd.store import Store, StoreError
@@ -144,11 +144,10 @@ async def serve(
             await service.serve(listener)
         # Watched from before the first look, so that nothing comes unseen.
         async with (
-            looking(lambda: recovery.readdress(context), "read the host's addresses") as readdress,
-            looking(lambda: recovery.redrive(context), "look for drives") as redrive,
+            looking(lambda: scans.readdress(context), "read the host's addresses") as readdress,
+            volumes.watch(context),
         ):
             watches.enter_context(addresses.watch(readdress))
-            watches.enter_context(hardware.watch_drives(redrive))
             await recovery.start(context, stored)
             async with drift.watch(context), recovery.healing(context):
                 gate.ready = True

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from rpds import HashTrieMap
 
-from vdsprovd.hardware import BlockDevice, Condition, Leg, Member, Secret
+from vdsprovd.hardware import BlockDevice, Condition, Extent, Leg, Member, Secret
 from vdsprovd.model import (
     ControllerProperties,
     ControllerStatus,
@@ -601,7 +601,9 @@ class Inventory(msgspec.Struct, frozen=True):
                         counts = counts.insert(initiator, left) if left else counts.remove(initiator)
                     uses = uses.insert(target_id, counts) if counts else uses.discard(target_id)
                 changes = {"luns_of_target": luns, "initiator_uses": uses}
-            case Plex():
+            case Plex() if (
+                self.plexes_of_lun[entity.lun_id].get(entity.place) == entity.id
+            ):  # else another took its place
                 changes["plexes_of_lun"] = _index_remove(self.plexes_of_lun, entity.lun_id, entity.place)
             case Target():
                 changes["target_by_name"] = self.target_by_name.remove(entity.iscsi_name)
@@ -663,18 +665,31 @@ def _there(entity: Entity) -> bool:
 
 
 def _used(entity: Entity) -> bool:
-    return getattr(entity, "online", True)
+    """A drive that has failed is not used, whatever was set."""
+    return entity.status is DriveStatus.ONLINE if isinstance(entity, Drive) else getattr(entity, "online", True)
+
+
+def _seen(entity: Entity) -> object:
+    """What clients see of it. What is on a free drive, they do not."""
+    if isinstance(entity, Drive):
+        return entity.properties2, entity.pool_id, entity.member.free if entity.member else 0
+    return entity
 
 
 def differences(before: Inventory, after: Inventory, touched: Iterable[str]) -> list[Notification]:
     """The notifications that lead from one inventory to another, looking only at the touched ids.
 
-    A target whose LUNs changed counts as modified (VDS documents no event for an association; clients want one).
+    A target whose LUNs changed counts as modified (VDS documents no event for an association; clients want one), and so
+    does a drive whose extents did.
     """
     found = []
+    extents: set[Extent] = set()
     for id in dict.fromkeys(touched):
         old, new = before.objects.get(id), after.objects.get(id)
         entity = old if new is None else new
+        if isinstance(entity, Plex):
+            was, now = (set(plex.leg.extents) if isinstance(plex, Plex) else set() for plex in (old, new))
+            extents |= was ^ now
         if entity is None or type(entity) not in _EVENTS:
             continue
         arrive, depart, modify = _EVENTS[type(entity)]
@@ -684,9 +699,15 @@ def differences(before: Inventory, after: Inventory, touched: Iterable[str]) -> 
             event = depart
         elif _used(old) and not _used(new) and type(entity) in _REMOVED:
             event = _REMOVED[type(entity)]
-        elif old != new or before.luns_of_target.get(id) != after.luns_of_target.get(id):
+        elif _seen(old) != _seen(new) or before.luns_of_target.get(id) != after.luns_of_target.get(id):
             event = modify
         else:
             continue
         found.append(Notification(object_type(entity), event, id))
+    if extents:
+        told = {entry.id for entry in found}
+        names = {extent.drive for extent in extents}
+        for drive in after.all(Drive):
+            if drive.id not in told and names & {drive.node, drive.member.id if drive.member else ""}:
+                found.append(Notification(ObjectType.DRIVE, NotificationEvent.DRIVE_MODIFY, drive.id))
     return found

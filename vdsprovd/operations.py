@@ -8,7 +8,7 @@ import logging
 import threading
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -35,6 +35,11 @@ class Holds:
     def busy(self, id: str) -> bool:
         """Whether an exclusive operation runs on the object."""
         return id in self._exclusive
+
+    @property
+    def held(self) -> Collection[str]:
+        """The objects on which exclusive operations run."""
+        return self._exclusive
 
     def needed(self, id: str) -> bool:
         """Whether operations run that need the object to stay as it is."""

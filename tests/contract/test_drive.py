@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.arrays import DRIVES, MIB, SPARES, Array, SimulatedArray
-from vdsprovd.hardware import VolumeState
+from tests.scene import SOON, Sink
+from vdsprovd.hardware import Member, VolumeState
+from vdsprovd.hardware.simulator import SimulatedDrivePool
 
 UNDEFINED = 0xFFFFFFFF
 
@@ -84,18 +86,6 @@ def test_extents_of_drives(drives: Array) -> None:
     assert free[0] is None
     assert all(entry[0] is None for entry in extents(drives, found["drive0"]))
     assert extents(drives, found["spare0"]) == [(None, drives.drive_size, False)]
-
-
-def test_a_lun_modifies_its_drives(drives: Array) -> None:
-    """A LUN's arrival and the change of its drives are told in one group, and so is its departure."""
-    found = drives.drives()
-    with drives.connect() as connection:
-        replies = iter(connection.stream("org.vdsprov.Service.Advise", {}))
-        assert next(replies)["established"]
-        lun = drives.make_volume("simple", 8 * MIB, ["drive1"])
-        assert group_with(replies, "lun_arrive", lun) == {("lun_arrive", lun), ("drive_modify", found["drive1"])}
-        drives.call("Lun.Delete", id=lun)
-        assert group_with(replies, "lun_depart", lun) == {("lun_depart", lun), ("drive_modify", found["drive1"])}
 
 
 @pytest.mark.shows("Drive.SetFlags", "S_OK", "VDS_E_NOT_SUPPORTED")
@@ -214,10 +204,10 @@ def test_a_setting_made_during_a_scan_stays(drives_simulated: SimulatedArray) ->
     looking, go_on = threading.Event(), threading.Event()
     survey = array.drive_pool.survey
 
-    def held_up(luns: Collection[str]) -> Mapping[str, VolumeState]:
+    def held_up(luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
         looking.set()
         assert go_on.wait(10)
-        return survey(luns)
+        return survey(luns, wake)
 
     array.drive_pool.survey = held_up  # type: ignore[method-assign]  # the scan is held up when it has seen the drives
     array.make_volume("simple")
@@ -245,3 +235,60 @@ def test_a_missing_drive_is_the_same_after_a_restart(drives: Array) -> None:
     drives.call("HwProvider.Refresh")
     assert drives.drives() == before
     assert drives.result(drives.call("Lun.Recover", id=lun))["hresult"] == 0
+
+
+class SlowPool(SimulatedDrivePool):
+    """A pool whose drives take until `go` to be read, once."""
+
+    def __init__(self, drives: Mapping[str, int]) -> None:
+        super().__init__(drives)
+        self.reading, self.go = threading.Event(), threading.Event()
+        self.go.set()
+
+    def members(self) -> Collection[Member]:
+        found = super().members()
+        if not self.go.is_set():
+            self.reading.set()
+            assert self.go.wait(10)
+        return found
+
+
+def test_a_command_while_drives_are_looked_at(drives_simulated: SimulatedArray) -> None:
+    """What a command changes while somebody else's change is looked at stays changed, and is told once."""
+    array = drives_simulated
+    array.stop()
+    pool = array.pools["array2", "vg0"] = SlowPool(array.drive_pool.drives)
+    array.start()
+    spare, sub_system = array.drives()["spare0"], array.sub_systems()["array2"]
+    sink = Sink(array)
+    pool.go.clear()
+    array.hardware.drives_changed()
+    assert pool.reading.wait(10)
+    array.call("Drive.SetFlags", id=spare, flags=["hotspare"])
+    array.call("SubSystemNaming.SetFriendlyName", id=sub_system, friendlyName="x")
+    pool.go.set()
+    assert [sink.take(), sink.take()] == [{("drive_modify", spare)}, {("sub_system_modify", sub_system)}]
+    assert sink.silent()
+    assert properties(array, spare)["flags"] == ["hotspare", "unassigned", "hotspare_standby"]
+    assert array.sub_systems()["x"] == sub_system
+    sink.close()
+
+
+def test_the_audit_alone_finds_drives_and_volumes(drives_simulated: SimulatedArray) -> None:
+    """Without an event the periodic look finds a drive that is missing and a volume that broke, and that they are well
+    again."""
+    array = drives_simulated
+    array.configuration["provider"]["audit"] = 1
+    array.restart()
+    found, lun = array.drives(), array.make_volume("simple", 8 * MIB, ["drive0"])
+    other = array.make_lun()
+    sink = Sink(array)
+    array.drive_pool.dead.add("/dev/drive0")
+    sink.until({("drive_depart", found["drive0"]), ("lun_modify", lun)}, 1 + SOON)
+    array.break_volume(other)
+    sink.until({("lun_modify", other)}, 1 + SOON)
+    array.drive_pool.dead.clear()
+    array.mend_volume(other)
+    sink.until({("drive_arrive", found["drive0"]), ("lun_modify", lun), ("lun_modify", other)}, 1 + SOON)
+    assert sink.silent(1.5)
+    sink.close()

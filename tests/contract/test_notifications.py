@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests import conformance
+from tests import conformance, scene
 from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
+from tests.scene import Told
 from vdsprovd.hresult import Hresult
 from vdsprovd.varlink.client import Connection
 
@@ -93,6 +94,93 @@ def test_a_subsystem_s_name_and_status(array: Array, sink: Sink) -> None:
     assert sink.take() == {("sub_system_modify", id)}
     array.call("SubSystem.SetStatus", id=id, status="offline")
     assert sink.take() == {("sub_system_modify", id)}
+
+
+def drives_as_seen(array: Array) -> dict[str, object]:
+    """What clients see of each of array2's drives, extents included."""
+    return {
+        id: (
+            array.call("Drive2.GetProperties2", id=id)["properties"],
+            sorted(str(extent) for extent in array.call("Drive.QueryExtents", id=id)["extents"]),
+        )
+        for id in array.drives().values()
+    }
+
+
+def test_volumes_modify_their_drives(drives: Array) -> None:
+    """In a pool of drives, creation, growth, shrinking, plexes that come and go, and deletion are told together with the
+    drives of which clients see something else than before, extents included; what begins first is told when it begins.
+    Nothing is told twice."""
+    sink, seen = scene.Sink(drives), drives_as_seen(drives)
+
+    def told(begins: Told, ends: Told) -> None:
+        nonlocal seen
+        before, seen = seen, drives_as_seen(drives)
+        modified = {("drive_modify", id) for id in seen if before[id] != seen[id]}
+        assert modified
+        groups = ([begins] if begins else []) + [ends | modified]
+        assert [sink.take() for _ in groups] == groups
+
+    lun = drives.make_volume("simple", 8 * MIB, ["drive0"])
+    told(set(), {("lun_arrive", lun)})
+    modified = {("lun_modify", lun)}
+    drives.wait(drives.call("Lun.Extend", id=lun, numberOfBytesToAdd=4 * MIB))
+    told(modified, modified)
+    drives.wait(drives.call("Lun.Shrink", id=lun, numberOfBytesToRemove=4 * MIB))
+    told(modified, modified)
+    other = drives.make_volume("simple", 8 * MIB, ["drive1"])
+    told(set(), {("lun_arrive", other)})
+    drives.wait(drives.call("Lun.AddPlex", id=lun, lunId=other))
+    told(modified, {*modified, ("lun_depart", other)})
+    drives.wait(drives.call("Lun.RemovePlex", id=lun, plexId=drives.plexes(lun)[1]["id"]))
+    told(modified, modified)
+    drives.call("Lun.Delete", id=lun)
+    told(set(), {("lun_depart", lun)})
+    assert sink.silent()
+    sink.close()
+
+
+def test_drives_that_are_set(drives: Array) -> None:
+    """Flags and status of drives are told, an offline one as removed; a replacement is one event."""
+    found, sink = drives.drives(), scene.Sink(drives)
+    lun = drives.make_volume("simple", 8 * MIB, ["drive0"])
+    sink.take()
+    spare = found["spare0"]
+    for name in ("SetFlags", "ClearFlags", "SetFlags"):
+        drives.call(f"Drive.{name}", id=spare, flags=["hotspare"])
+        assert sink.take() == {("drive_modify", spare)}
+    for status, event in (("offline", "drive_removed"), ("online", "drive_modify")):
+        drives.call("Drive.SetStatus", id=found["drive2"], status=status)
+        assert sink.take() == {(event, found["drive2"])}
+    replaced = {"driveToBeReplaced": found["drive0"], "replacementDrive": spare}
+    drives.call("SubSystem.ReplaceDrive", id=drives.sub_systems()["array2"], **replaced)
+    assert sink.take() == {("drive_depart", found["drive0"]), ("drive_modify", spare)}
+    assert sink.silent()
+    assert {
+        entry["id"] for entry in drives.call("LunPlex.QueryExtents", id=drives.plexes(lun)[0]["id"])["extents"]
+    } == {spare}
+    sink.close()
+
+
+def test_controllers_that_are_set(array: Array, sink: Sink) -> None:
+    """A controller or port that is set offline is told of as removed, and as modified when it is online again."""
+    (controller,) = array.call("SubSystem.QueryControllers", id=array.sub_system)["controllers"]
+    (port,) = array.call("ControllerControllerPort.QueryControllerPorts", id=controller["id"])["controllerPorts"]
+    for interface, kind, id in (("Controller", "controller", controller["id"]), ("ControllerPort", "port", port["id"])):
+        for status, event in (("offline", f"{kind}_removed"), ("online", f"{kind}_modify")):
+            array.call(f"{interface}.SetStatus", id=id, status=status)
+            assert sink.take() == {(event, id)}
+
+
+def test_what_tells_nothing(array: Array) -> None:
+    """There is no event for an import target, and none when a portal group that there is already is handed out."""
+    target = array.make_target()
+    groups = {array.make_group(target) for _ in range(64)}
+    sink = scene.Sink(array)
+    assert array.make_group(target) in groups
+    array.call("SubSystemImportTarget.SetImportTarget", id=array.sub_system, iscsiName=array.name_of(target))
+    assert sink.silent()
+    sink.close()
 
 
 def test_refresh_tells_what_it_found(array: Array, sink: Sink) -> None:

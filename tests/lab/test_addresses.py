@@ -5,6 +5,7 @@ import time
 import pytest
 
 from tests.arrays import LioArray, run
+from tests.scene import SOON, Sink
 
 pytestmark = pytest.mark.lab
 
@@ -42,3 +43,32 @@ def test_an_address_that_appears_is_a_portal_at_once(lio: LioArray) -> None:
         gone = departed[0]["id"]
         assert lio.error("IscsiPortal.GetProperties", id=gone) == "VDS_E_OBJECT_DELETED"
     assert addresses() == before
+
+
+def test_a_cable(lio: LioArray) -> None:
+    """A portal whose link is set down, or loses its cable, is not ready, within two seconds, and is when it is up again;
+    it departs with its address alone."""
+    del lio.configuration["subsystem"][0]["portals"]
+    run("ip", "link", "add", "vdsprovd0", "type", "dummy")
+    run("ip", "link", "set", "vdsprovd0", "up")
+    try:
+        lio.restart()
+        sink = Sink(lio)
+        run("ip", "address", "add", "10.99.0.1/32", "dev", "vdsprovd0")
+        ((event, portal),) = sink.take(SOON)
+        assert event == "portal_arrive"
+
+        def status() -> str:
+            return str(lio.call("IscsiPortal.GetProperties", id=portal)["properties"]["status"])
+
+        assert status() == "online"
+        for down, up in (("down", "up"), ("carrier off", "carrier on")):
+            for setting, wanted in ((down, "not_ready"), (up, "online")):
+                run("ip", "link", "set", "vdsprovd0", *setting.split())
+                sink.until({("portal_modify", portal)})
+                assert status() == wanted
+        run("ip", "address", "delete", "10.99.0.1/32", "dev", "vdsprovd0")
+        sink.until({("portal_depart", portal)})
+        sink.close()
+    finally:
+        run("ip", "link", "delete", "vdsprovd0")

@@ -26,7 +26,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.lvm import LvmPool, command, plan
+from vdsprovd.hardware.pools.lvm import LvmPool, command, plan, report
 from vdsprovd.model import Health, LunType
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -787,3 +787,20 @@ def test_cancelling_at_each_percentage(
     group.drives[1].mend()
     assert cancelled >= (1 if work == "add a copy" else 3)
     assert content(pool, OTHER_LUN)[: 4 * MIB] == b"x" * 4 * MIB
+
+
+def test_a_scan_is_of_one_moment(pool: LvmPool, group: VolumeGroup) -> None:
+    """Within a scan the volume group is read once, whoever asks; a glance finds what a survey does, and activates
+    nothing."""
+    pool.create(LUN, 4 * MIB, Layout(), ignore)
+    with report.scan():
+        before = pool.space(), pool.members(), pool.glance([LUN])
+        group.lvm("lvcreate", "--yes", "--extents", "4", "--name", "theirs", group.name)
+        assert (pool.space(), pool.members(), pool.glance([LUN])) == before
+    assert pool.space().free == before[0].free - 4 * MIB
+    assert pool.glance([LUN]) == pool.survey([LUN]) == before[2]
+    group.lvm("lvchange", "--activate", "n", f"{group.name}/{LUN}")
+    for look in (pool.glance, pool.survey):
+        assert "is not active" in look([LUN])[LUN].reason
+    with report.scan():
+        assert pool.survey([LUN], [LUN])[LUN] == pool.glance([LUN])[LUN] == before[2][LUN]

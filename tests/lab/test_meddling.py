@@ -1,5 +1,8 @@
 """Meddling as it happens on a host: targetcli, a shell, and a kernel that has no watches left."""
 
+import os
+import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +13,13 @@ from rtslib_fb import LUN, TPG, FabricModule, FileIOStorageObject, NodeACL, Targ
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, LioArray, group_folder, run, somebody
 from tests.scene import SOON, Scene, without
 from vdsprovd.hardware import Disk, Listener, TargetNode, steps
+from vdsprovd.hardware.lio import configfs
 
 # rtslib, which plays somebody else here, uses what pyudev has deprecated.
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
+QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
 @pytest.fixture
@@ -106,6 +111,65 @@ def test_no_watches_left(lio: LioArray, left: int) -> None:
         assert lio.log.read_text().count("max_user_watches is used up") == 1
     finally:
         WATCHES.write_text(before)
+
+
+def test_more_events_than_the_kernel_keeps(lio: LioArray) -> None:
+    """A daemon that was kept from reading until events were lost looks at everything, shows what is true in the end, and
+    notices what comes after."""
+    before = QUEUE.read_text()
+    try:
+        lio.stop()
+        QUEUE.write_text("64")
+        lio.start()
+    finally:
+        QUEUE.write_text(before)
+    scene = Scene(lio)
+    assert scene.sink.silent()
+    there = scene.ours()
+    lost = without(there, Listener)
+    os.kill(lio.pid, signal.SIGSTOP)
+    try:
+        for _ in range(64):
+            path = Path(tempfile.mkdtemp(prefix="iqn.2003-01.org.example:", dir=configfs.ISCSI))
+            path.rmdir()
+        lio.meddle(steps(there, lost))
+    finally:
+        os.kill(lio.pid, signal.SIGCONT)
+    scene.sink.until(scene.told("portal", "portal_group"))
+    lio.meddle(steps(lost, there))
+    scene.sink.until(scene.told("portal", "portal_group"))
+    assert scene.deviations() == {}
+    assert scene.sink.silent()
+    scene.sink.close()
+
+
+def test_many_targets_of_somebody_else(lio: LioArray, scene: Scene) -> None:
+    """A script that makes 300 targets and removes them costs the daemon less than it costs the script, nothing is told,
+    and what somebody does to ours meanwhile is."""
+    names = [f"iqn.2003-01.org.example:somebody-{number}" for number in range(300)]
+    there = scene.ours()
+    spent = cpu_seconds(lio.pid)
+    own = time.process_time()
+    for name in names:
+        (group_folder(name) / "np").mkdir(parents=True, exist_ok=True)
+        (group_folder(name) / "acls" / OTHER_INITIATOR).mkdir()
+    scene.array.meddle(steps(there, without(there, Listener)))
+    scene.sink.until(scene.told("portal", "portal_group"))
+    for name in names:
+        (group_folder(name) / "acls" / OTHER_INITIATOR).rmdir()
+        group_folder(name).rmdir()
+        group_folder(name).parent.rmdir()
+    assert scene.sink.silent(1)
+    own = time.process_time() - own
+    spent = cpu_seconds(lio.pid) - spent
+    print(f"the daemon took {spent:.2f} s for 300 targets of somebody else, who took {own:.2f} s")
+    assert spent < 2
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has used of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_no_inotify_at_all(lio: LioArray) -> None:

@@ -2,12 +2,11 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.arrays import INITIATOR, MIB, VOLUME_GROUP, LioArray, run
+from tests.arrays import INITIATOR, MIB, LioArray, run
 from tests.lab.test_initiators import SECRET, Login
 
 pytestmark = pytest.mark.lab
@@ -127,29 +126,6 @@ def test_a_drive_is_replaced_under_writes(lio: LioArray, session: Login) -> None
     finally:
         writer.end()
     assert "drive2" not in lio.drives()
-
-
-def test_somebody_else_s_volume_is_noticed_and_left_alone(lio: LioArray) -> None:
-    """A volume that somebody makes in the group with LVM modifies the drive that it is on within 2 s; it is no LUN, and a
-    scan leaves it alone."""
-    lio.add_drives()
-    drive = lio.drives()["drive0"]
-    with lio.connect() as connection:
-        replies = iter(connection.stream("org.vdsprov.Service.Advise", {}))
-        assert next(replies)["established"]
-        begun = time.monotonic()
-        lio.group.lvm(
-            "lvcreate", "--yes", "--name", "foreign", "--extents", "4", VOLUME_GROUP, lio.group.drives[0].node
-        )
-        wanted = {("drive_modify", drive)}
-        while wanted:
-            wanted -= {(entry["event"], entry["id"]) for entry in next(replies)["notifications"]}
-        assert time.monotonic() - begun < 2 + 1  # LVM's own time in the lab
-    used = [entry for entry in lio.call("Drive.QueryExtents", id=drive)["extents"] if entry["used"]]
-    assert [(entry["lunId"], entry["size"]) for entry in used] == [(None, 4 * MIB)]
-    assert lio.call("SubSystem.QueryLuns", id=lio.sub_systems()["array2"]) == {"luns": []}
-    lio.call("HwProvider.Refresh")
-    assert "foreign" in lio.group.names()
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

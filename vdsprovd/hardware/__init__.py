@@ -417,8 +417,12 @@ class Pool(Protocol):
     def probe(self, lun: str) -> VolumeState:
         """Look whether the volume is there and can be read. Never raises."""
 
-    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
-        """`probe` for each of the LUNs, at the cost of one look at the pool. Never raises."""
+    def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
+        """`probe` for each of the LUNs, at the cost of one look at the pool; of volumes that have no device, those of `wake`
+        get one. Never raises."""
+
+    def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        """`survey` without touching a volume: one that is good here may still be unreadable. Never raises."""
 
     def volumes(self) -> Collection[str]:
         """The ids of the LUNs that have a volume here. Raises `VolumeFailed`."""
@@ -585,8 +589,15 @@ class Hardware(Protocol):
         """Call `changed` whenever a disk of the host comes, goes or changes, as long as the context lasts. Needs a
         running event loop, in whose thread it is called."""
 
-    def addresses(self) -> Collection[str]:
-        """Every address of the host, as text without brackets."""
+    def watch_volumes(self, changed: Callable[[Collection[str] | None], None]) -> AbstractContextManager[None]:
+        """Call `changed` with the ids of the LUNs whose files somebody may have touched, our own work included, as long as
+        the context lasts; with None when it may have been any, or a pool. Needs a running event loop, as above."""
+
+    def scan(self) -> AbstractContextManager[None]:
+        """Within it, what this thread reads of a volume group, whichever pools ask, is of one moment and is read once."""
+
+    def addresses(self) -> Mapping[str, bool]:
+        """Every address of the host, as text without brackets, and whether its link is up."""
 
     def local_initiators(self) -> Collection[str]:
         """The iSCSI names of this host's own initiators."""

@@ -6,8 +6,11 @@ what udev takes for empty is read once more, with wipefs. The only module that u
 
 import asyncio
 import errno
+import fcntl
+import logging
 import os
 import re
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -22,9 +25,16 @@ import pyudev
 from vdsprovd.hardware import BlockDevice
 from vdsprovd.model import Health, StorageBusType
 
+log = logging.getLogger(__name__)
+
 _READERS = 16
 """Disks that are looked at side by side."""
 _READ_TIMEOUT = 60
+
+_CONTROL, _DEVICE_MAPPER = Path("/dev/mapper/control"), Path("/sys/class/misc/device-mapper")
+# <linux/dm-ioctl.h>: the size of struct dm_ioctl, and a request with it.
+_DM_IOCTL = 312
+_DM_DEV_ARM_POLL = 0xC0000000 | _DM_IOCTL << 16 | 0xFD << 8 | 16
 
 _SECTOR = 512
 """The unit of `size` in sysfs, whatever the disk's own sectors are."""
@@ -112,7 +122,8 @@ def watch(changed: Callable[[], None]) -> Iterator[None]:
     lasts. An event says "look again", whatever it is about.
 
     It listens to the kernel as well as to udev: the kernel's events alone come where udev does not run, and udev's come
-    when it has looked at the disk. A disk that is set offline sends no event at all.
+    when it has looked at the disk. What device-mapper's targets tell of themselves (a mirror that lost a copy or is in sync
+    again, a thin pool that is full) it tells those alone who ask. A disk that is set offline sends no event at all.
     """
     context = pyudev.Context()
     monitors = [pyudev.Monitor.from_netlink(context, source) for source in ("udev", "kernel")]
@@ -137,10 +148,48 @@ def watch(changed: Callable[[], None]) -> Iterator[None]:
         monitor.start()
         loop.add_reader(monitor.fileno(), drain, monitor.fileno())
     try:
-        yield
+        with _mapped(changed):
+            yield
     finally:
         for monitor in monitors:
             loop.remove_reader(monitor.fileno())
+
+
+@contextmanager
+def _mapped(changed: Callable[[], None]) -> Iterator[None]:
+    """Call `changed` when a target of device-mapper has something to tell, if the host has device-mapper."""
+    try:
+        # To open the node of what is not there would load it.
+        control = _CONTROL.open("rb") if _DEVICE_MAPPER.exists() else None
+    except OSError as error:
+        log.warning("what device-mapper's targets tell is not heard: %s", error.strerror)
+        control = None
+    if control is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def again() -> None:
+        # From now on it can be read when there is something new.
+        fcntl.ioctl(
+            control, _DM_DEV_ARM_POLL, struct.pack("IIIII", 4, 0, 0, _DM_IOCTL, _DM_IOCTL).ljust(_DM_IOCTL, b"\0")
+        )
+
+    def heard() -> None:
+        again()
+        changed()
+
+    with control:
+        try:
+            again()
+        except OSError as error:
+            log.warning("what device-mapper's targets tell is not heard: %s", error.strerror)
+        else:
+            loop.add_reader(control, heard)
+        try:
+            yield
+        finally:
+            loop.remove_reader(control)
 
 
 def describe(folder: Path, properties: Mapping[str, str], uses: Uses, own: Collection[str] = ()) -> BlockDevice | None:

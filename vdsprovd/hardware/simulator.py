@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import msgspec
 
@@ -123,8 +123,11 @@ class SimulatedPool:
             return VolumeState(Condition.MISSING, "the volume does not exist")
         return VolumeState(Condition.GOOD, size=self.sizes[lun], legs=(Leg(),))
 
-    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+    def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
         return {lun: self.probe(lun) for lun in luns}
+
+    def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        return self.survey(luns)
 
     def volumes(self) -> Collection[str]:
         return list(self.sizes)
@@ -303,8 +306,11 @@ class SimulatedDrivePool:
     def _health(self, leg: Sequence[Extent]) -> Health:
         return Health.FAILED if any(extent.drive in self.dead for extent in leg) else Health.HEALTHY
 
-    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+    def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
         return {lun: self.probe(lun) for lun in luns}
+
+    def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        return self.survey(luns)
 
     def volumes(self) -> Collection[str]:
         return list(self.sizes)
@@ -444,7 +450,7 @@ class SimulatedMaintenance:
         self.lit.discard(node)
 
 
-def _nobody_watches() -> None:
+def _nobody_watches(_what: object = None) -> None:
     pass
 
 
@@ -476,6 +482,8 @@ class Simulator:
         self.delay = 0.0
         self.drives_changed: Callable[[], object] = _nobody_watches
         """For tests: udev says that a disk came, went or changed."""
+        self.volumes_changed: Callable[[Collection[str] | None], object] = _nobody_watches
+        """For tests: somebody touched the files of these LUNs, or of any."""
         self.maintenance: Maintenance = SimulatedMaintenance()
         self.disks: list[BlockDevice] = []
         self._addresses = addresses
@@ -594,14 +602,26 @@ class Simulator:
         finally:
             self.drives_changed = _nobody_watches
 
+    @contextmanager
+    def watch_volumes(self, changed: Callable[[Collection[str] | None], None]) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        self.volumes_changed = lambda luns: loop.call_soon_threadsafe(changed, luns)
+        try:
+            yield
+        finally:
+            self.volumes_changed = _nobody_watches
+
+    def scan(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def flush(self) -> None:
         """Nothing is cached."""
 
     def drop_caches(self, paths: Collection[str]) -> None:
         """Nothing is cached."""
 
-    def addresses(self) -> Collection[str]:
-        return self._addresses
+    def addresses(self) -> Mapping[str, bool]:
+        return dict.fromkeys(self._addresses, True)
 
     def local_initiators(self) -> Collection[str]:
         return self._initiators

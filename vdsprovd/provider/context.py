@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ParamSpec, TypeVar, cast
@@ -19,6 +19,7 @@ from vdsprovd.hardware import (
     Fact,
     Hardware,
     HardwareError,
+    Member,
     Mismatch,
     NoDrives,
     NoSpace,
@@ -103,10 +104,15 @@ class Context:
 
     async def surroundings(self, pool_id: str) -> list[Entity]:
         """What a change of a volume changes around it: the pool's space, and what is free on its drives."""
-        pool = await self.measured(pool_id)
-        if not pool.drives or pool.fault:
-            return [pool]
-        members = {member.id: member for member in await self.guarded(self.work(self.drive_pool(pool_id).members))}
+        entry, found = self.cache.inventory.known(StoragePool, pool_id), self.drive_pool(pool_id)
+
+        def look() -> tuple[StoragePool, Mapping[str, Member]]:
+            with self.hardware.scan():
+                pool = measure(entry, found)
+                known = found.members() if pool.drives and not pool.fault else ()
+                return pool, {member.id: member for member in known}
+
+        pool, members = await self.guarded(self.work(look))
         return [
             pool,
             *(

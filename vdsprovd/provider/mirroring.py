@@ -19,13 +19,14 @@ from vdsprovd.hardware import (
     undo,
 )
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import FAULT_TOLERANT, Drive, Entity, Lun, Plex, StoragePool
+from vdsprovd.inventory import FAULT_TOLERANT, Drive, Entity, Lun, Plex, StoragePool, SubSystem
 from vdsprovd.model import AsyncOutputType, Health, LunType, TransitionState
 from vdsprovd.operations import Operation
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.creation import found, plexes_of
-from vdsprovd.provider.replacement import check_free, look
+from vdsprovd.provider.replacement import check_free
 from vdsprovd.provider.reshaping import sides
+from vdsprovd.provider.scans import scan
 
 
 def add_plex(context: Context, lun: Lun, source_id: str) -> Operation:
@@ -146,8 +147,8 @@ def remove_plex(context: Context, lun: Lun, plex_id: str) -> Operation:
         raise VdsError(Hresult.VDS_E_INVALID_OPERATION, f"plex {plex_id} cannot be removed: {why}", lun.id)
 
     async def work(operation: Operation) -> None:
+        current = context.cache.inventory.known(Lun, lun.id)
         async with context.changing(lun.id, TransitionState.RECONFIGING):
-            current = context.cache.inventory.known(Lun, lun.id)
             plexes = context.cache.inventory.plexes_at(lun.id)
             pool = context.drive_pool(lun.pool_id)
 
@@ -167,9 +168,7 @@ def remove_plex(context: Context, lun: Lun, plex_id: str) -> Operation:
                 return put, context.store.owe(step, put, [plex])
 
             put, failure = await context.guarded(context.long_work(remove), lun.id)
-            # The plex goes first: another takes its place.
-            context.cache.apply(drop=[plex.id])
-            context.cache.apply([*put, *await context.surroundings(lun.pool_id)])
+            context.cache.apply([*put, *await context.surroundings(lun.pool_id)], [plex.id])
             if failure:
                 raise failure
 
@@ -204,8 +203,7 @@ def recover(context: Context, lun: Lun) -> Operation:
                 found(known.known(Lun, lun.id), state),
                 *plexes_of(lun.id, state, known.plexes_at(lun.id)),
             ]
-            context.cache.apply([*put, *await context.surroundings(lun.pool_id)])
-            await look(context, lun.sub_system_id)
+            await scan(context, known.known(SubSystem, lun.sub_system_id), own=put)
 
     return _start(context, AsyncOutputType.RECOVER_LUN, lun, work)
 

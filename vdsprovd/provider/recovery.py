@@ -10,7 +10,7 @@ import logging
 import socket
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 import msgspec
@@ -32,7 +32,6 @@ from vdsprovd.hardware import (
     Step,
     Unit,
     VolumeFailed,
-    VolumeState,
     steps,
 )
 from vdsprovd.hresult import VdsError
@@ -50,10 +49,8 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.look_again import looking
-from vdsprovd.model import TransitionState
-from vdsprovd.provider import creation, facts, mirroring, names, surroundings
+from vdsprovd.provider import creation, facts, mirroring, names, scans, surroundings
 from vdsprovd.provider.context import Context
-from vdsprovd.provider.reshaping import reshape
 from vdsprovd.store import PendingStep, Store, Stored
 
 log = logging.getLogger(__name__)
@@ -359,10 +356,14 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         context.last_lun_number,
     ]
     context.last_lun_number = max(numbers)
-    put, drop = surroundings.find(context, context.config.subsystem)
-    states = _survey(context, inventory.all(Lun))
+    with hardware.scan():
+        put, drop = surroundings.find(context, inventory, context.config.subsystem)
+        portals, gone_portals = surroundings.find_portals(context, inventory, context.config.subsystem)
+        put, drop = [*put, *portals], [*drop, *gone_portals]
+        states = scans.survey(context, inventory.all(Lun), {lun.id for lun in inventory.all(Lun)})
     luns = [
-        _placed(context, _probed(lun, states[lun.id], exported=lun.id in disks), disks) for lun in inventory.all(Lun)
+        _placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks)
+        for lun in inventory.all(Lun)
     ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*put, *luns)
@@ -448,31 +449,6 @@ def _initiators(found: Iterable[str]) -> list[str]:
     return normal
 
 
-def _survey(context: Context, luns: Iterable[Lun]) -> dict[str, VolumeState]:
-    """The state of each LUN's volume, at the cost of one look at each pool."""
-    of_pool: dict[str, list[str]] = {}
-    for lun in luns:
-        of_pool.setdefault(lun.pool_id, []).append(lun.id)
-    states: dict[str, VolumeState] = {}
-    for pool_id, ids in of_pool.items():
-        states.update(context.pool(pool_id).survey(ids))
-    return states
-
-
-def _probed(lun: Lun, state: VolumeState, *, exported: bool) -> Lun:
-    condition, reason = state.condition, state.reason
-    if condition is Condition.GOOD and state.size < lun.size:
-        condition, reason = Condition.FAILED, f"the volume has {state.size} bytes and should have {lun.size}"
-    return msgspec.structs.replace(
-        creation.found(lun, state),
-        condition=condition,
-        reason=reason,
-        # A disk that the kernel has stays: initiators may be using it, and its open file outlives a lost name.
-        exported=exported or condition is Condition.GOOD,
-        transition=TransitionState.STABLE,
-    )
-
-
 # The calls.
 
 
@@ -556,100 +532,3 @@ async def _heal(context: Context) -> None:
         except VdsError as error:
             log.warning("the cache cannot be recovered now: %s", error.message)
             await asyncio.sleep(HEAL_AGAIN)
-
-
-async def rescan(context: Context, sub_system: SubSystem) -> None:
-    """IVdsSubSystem::Reenumerate: pools, volumes and addresses, without a look at the kernel's target."""
-    configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
-    holds = context.operations.holds
-    states: dict[str, VolumeState] = {}
-
-    def search(inventory: Inventory) -> Found:
-        put, drop = surroundings.find(context, configured)
-        states.update(_survey(context, (lun for lun in inventory.all(Lun) if lun.sub_system_id == sub_system.id)))
-        look = Found(put, drop, [])
-        _write(context, look)
-        return look
-
-    async with _portals_held(context, [sub_system]):
-        inventory = context.cache.inventory
-        found = await context.guarded(context.work(search, inventory), sub_system.id)
-        # A LUN that was changed meanwhile was probed at a bad moment; what it is now, its change has found out.
-        known = context.cache.inventory
-        unchanged = [
-            lun for id in states if (lun := known.get(Lun, id)) and lun is inventory.get(Lun, id) and not holds.busy(id)
-        ]
-        luns = [
-            msgspec.structs.replace(_probed(lun, states[lun.id], exported=lun.exported), exported=lun.exported)
-            for lun in unchanged
-        ]
-        plexes = [
-            plex for lun in unchanged for plex in creation.plexes_of(lun.id, states[lun.id], known.plexes_at(lun.id))
-        ]
-        await context.guarded(context.work(surroundings.keep, context, plexes, []))
-        # Nor may what was changed while that was written be put back.
-        idle = [lun for lun in luns if not holds.busy(lun.id)]
-        ids = {lun.id for lun in idle}
-        put = [*found.put, *idle, *(plex for plex in plexes if plex.lun_id in ids)]
-        put = surroundings.upon(inventory, context.cache.inventory, put)
-        context.cache.apply(put, [entry.id for entry in found.drop])
-    for id in ids:
-        lun = context.cache.inventory.get(Lun, id)
-        if lun and lun.condition is Condition.GOOD and not lun.exported and not holds.busy(id):
-            with holds.hold([id]):
-                await reshape(context, lun, lambda found: msgspec.structs.replace(found, exported=True))
-
-
-async def redrive(context: Context) -> None:
-    """The host's disks changed: drives come, go, break and are mended, and LUNs with them."""
-    async with context.operations.holds.wait(shared=[context.provider_id]):
-        configured = {entry.name: entry for entry in context.config.subsystem}
-        known = context.cache.inventory
-        with_drives = {pool.sub_system_id for pool in known.all(StoragePool) if pool.drives}
-        for sub_system in list(known.all(SubSystem)):
-            if sub_system.id in with_drives or configured[sub_system.name].drives:
-                await _quiet(context, sub_system)
-                await rescan(context, sub_system)
-
-
-async def _quiet(context: Context, sub_system: SubSystem) -> None:
-    """Wait, for a while, until no volume of the subsystem is being changed: the change tells of what it does itself."""
-    holds = context.operations.holds
-    for _ in range(20):
-        luns = (lun for lun in context.cache.inventory.all(Lun) if lun.sub_system_id == sub_system.id)
-        if not (holds.needed(sub_system.id) or any(holds.busy(lun.id) for lun in luns)):
-            return
-        await asyncio.sleep(0.1)
-
-
-async def readdress(context: Context) -> None:
-    """The host's addresses changed: portals come, go, and become reachable or not."""
-    configured = {entry.name: entry for entry in context.config.subsystem}
-    sub_systems = list(context.cache.inventory.all(SubSystem))
-
-    def search() -> Found:
-        addresses = set(context.hardware.addresses())
-        found = Found([], [], [])
-        for sub_system in sub_systems:
-            put, drop = surroundings.portals(
-                context.cache.inventory, sub_system, configured[sub_system.name], addresses
-            )
-            found.put.extend(put)
-            found.drop.extend(drop)
-        _write(context, found)
-        return found
-
-    async with context.operations.holds.wait(shared=[context.provider_id]), _portals_held(context, sub_systems):
-        found = await context.guarded(context.work(search))
-        context.cache.apply(found.put, [entry.id for entry in found.drop])
-
-
-def _portals_held(context: Context, sub_systems: Collection[SubSystem]) -> AbstractAsyncContextManager[None]:
-    """Nobody puts a portal into a group or sets its status while it is found out whether it goes. Waits its turn."""
-    ids = {sub_system.id for sub_system in sub_systems}
-    return context.operations.holds.wait(
-        [
-            *(surroundings.scan(id) for id in ids),
-            *(portal.id for portal in context.cache.inventory.all(Portal) if portal.sub_system_id in ids),
-        ]
-    )

@@ -6,9 +6,9 @@ import msgspec
 
 from vdsprovd.hardware import HardwareError
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Drive, Entity, SubSystem
-from vdsprovd.provider import surroundings
+from vdsprovd.inventory import Drive, SubSystem
 from vdsprovd.provider.context import Context
+from vdsprovd.provider.scans import scan
 
 
 def check_free(context: Context, drive: Drive) -> None:
@@ -69,31 +69,14 @@ async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
         return context.store.owe(step, spent) or failure
 
     spent = [msgspec.structs.replace(new, hot_spare=False)]
+    sub_system = context.cache.inventory.known(SubSystem, old.sub_system_id)
     try:
         failure = await context.guarded(context.long_work(exchange), old.id)
     except VdsError:
         # A scan of meanwhile has seen the new drive in the pool.
         with suppress(VdsError):
-            await look(context, old.sub_system_id)
+            await scan(context, sub_system, own=())
         raise
-    context.cache.apply(spent)
-    await look(context, old.sub_system_id)
+    await scan(context, sub_system, own=spent)
     if failure:
         raise context.translate(failure, old.id)
-
-
-async def look(context: Context, sub_system_id: str) -> None:
-    """See what drives and pools are like now."""
-    name = context.cache.inventory.known(SubSystem, sub_system_id).name
-    configured = [entry for entry in context.config.subsystem if entry.name == name]
-
-    def search() -> tuple[list[Entity], list[Entity]]:
-        put, drop = surroundings.find(context, configured)
-        surroundings.keep(context, put, drop)
-        return put, drop
-
-    async with context.operations.holds.wait([surroundings.scan(sub_system_id)]):
-        before = context.cache.inventory
-        put, drop = await context.guarded(context.work(search), sub_system_id)
-        put = surroundings.upon(before, context.cache.inventory, put)
-        context.cache.apply(put, [entry.id for entry in drop])

@@ -26,7 +26,7 @@ from vdsprovd.model import (
     TargetProperties,
 )
 from vdsprovd.operations import Operation
-from vdsprovd.provider import facts, names, recovery
+from vdsprovd.provider import facts, names, scans
 from vdsprovd.provider.api import Interface, Role, SuccessReply, ipsec, method
 from vdsprovd.provider.creation import Wish, check, create_lun, drives, largest_lun
 from vdsprovd.provider.nodes import check_partition, serve
@@ -269,7 +269,7 @@ class SubSystem(Interface):
     @method(Role.OPERATOR, *_USUAL, exclusive=True)
     async def reenumerate(self, sub_system: inventory.SubSystem) -> None:
         """Look for what was added, removed, broken or mended: pools, volumes, addresses. (IVdsSubSystem::Reenumerate)"""
-        await recovery.rescan(self.context, sub_system)
+        await scans.rescan(self.context, sub_system)
 
     @method(Role.ADMIN, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, Hresult.E_INVALIDARG, exclusive=True)
     async def set_status(self, sub_system: inventory.SubSystem, status: SubSystemStatus) -> None:

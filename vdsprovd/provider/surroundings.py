@@ -3,7 +3,7 @@
 import fnmatch
 import ipaddress
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -32,13 +32,13 @@ def scan(sub_system_id: str) -> str:
     return f"scan of {sub_system_id}"
 
 
-def find(context: Context, configured: Sequence[SubSystemConfig]) -> tuple[list[Entity], list[Entity]]:
-    """Pools with their capacity, subsystems with their health, drives, portals as the host's addresses make them.
+def find(
+    context: Context, inventory: Inventory, configured: Sequence[SubSystemConfig]
+) -> tuple[list[Entity], list[Entity]]:
+    """Pools with their capacity, subsystems with their health, drives.
 
     The first list is to be put, the second to be dropped. Blocks. Raises `HardwareError`.
     """
-    inventory = context.cache.inventory
-    addresses = set(context.hardware.addresses())
     # To look at every disk of the host is most of a scan's work, and for nothing where nobody has drives.
     with_drives = any(entry.drives for entry in configured) or any(pool.drives for pool in inventory.all(StoragePool))
     devices = context.hardware.drives({lun.id for lun in inventory.all(Lun)}) if with_drives else ()
@@ -54,12 +54,25 @@ def find(context: Context, configured: Sequence[SubSystemConfig]) -> tuple[list[
             if pool.sub_system_id == sub_system.id
         ]
         put += [*pools, _judged(sub_system, pools)]
-        new_drives, gone_drives = _drives(context, sub_system, pools, names[sub_system.name], devices)
+        new_drives, gone_drives = _drives(context, inventory, sub_system, pools, names[sub_system.name], devices)
         put += new_drives
         drop += gone_drives
-        new, gone = portals(inventory, sub_system, names[sub_system.name], addresses)
-        put += new
-        drop += gone
+    return put, drop
+
+
+def find_portals(
+    context: Context, inventory: Inventory, configured: Sequence[SubSystemConfig]
+) -> tuple[list[Entity], list[Entity]]:
+    """Portals as the host's addresses make them; as `find`."""
+    addresses = context.hardware.addresses()
+    names = {entry.name: entry for entry in configured}
+    put: list[Entity] = []
+    drop: list[Entity] = []
+    for sub_system in inventory.all(SubSystem):
+        if sub_system.name in names:
+            new, gone = _portals(inventory, sub_system, names[sub_system.name], addresses)
+            put += new
+            drop += gone
     return put, drop
 
 
@@ -68,10 +81,11 @@ def _judged(sub_system: SubSystem, pools: Sequence[StoragePool]) -> SubSystem:
     return msgspec.structs.replace(sub_system, faults=faults, failed=bool(pools) and len(faults) == len(pools))
 
 
-def portals(
-    inventory: Inventory, sub_system: SubSystem, configured: SubSystemConfig, addresses: Collection[str]
+def _portals(
+    inventory: Inventory, sub_system: SubSystem, configured: SubSystemConfig, addresses: Mapping[str, bool]
 ) -> tuple[list[Entity], list[Entity]]:
-    """The subsystem's portals to put, and those to drop: addresses that are gone and in no group."""
+    """The subsystem's portals to put, and those to drop: addresses that are gone and in no group. `addresses` says of each
+    address of the host whether its link is up."""
     if configured.portals is None:
         wanted = {(address, 3260) for address in addresses if _is_public(address)}
     else:
@@ -83,42 +97,50 @@ def portals(
             continue
         key = (portal.address, portal.port)
         if key in wanted or portal.id in inventory.groups_of_portal:
-            put.append(msgspec.structs.replace(portal, present=portal.address in addresses))
+            put.append(msgspec.structs.replace(portal, present=addresses.get(portal.address, False)))
         else:
             drop.append(portal)
         wanted.discard(key)
     put += [
-        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=address in addresses)
+        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=addresses.get(address, False))
         for address, port in sorted(wanted)
     ]
     return put, drop
 
 
+def merged(found: Iterable[Entity], began: Inventory, now: Inventory, *, working: bool = False) -> list[Entity]:
+    """What a scan found that differs from what is known now: what it looked for, in the objects as they are now. Commands
+    may have changed them since it began, and know better then. While they are `working` on volumes, what is free on drives
+    is left as it was: each tells at its end what it did to them."""
+
+    def merge(entity: Entity) -> Entity | None:
+        before, current = began.objects.get(entity.id), now.objects.get(entity.id)
+        match entity, current:
+            case _, None:
+                return entity if before is None else None
+            case SubSystem(), SubSystem():
+                return msgspec.structs.replace(current, faults=entity.faults, failed=entity.failed)
+            case StoragePool(), StoragePool() if current is not before:
+                return current
+            case Portal(), Portal():
+                return msgspec.structs.replace(current, present=entity.present)
+            case Drive(), Drive() if current is not before:
+                return msgspec.structs.replace(current, found=entity.found)
+            case Drive(member=Member() as member), Drive(member=Member() as known) if working and member.id == known.id:
+                return msgspec.structs.replace(entity, member=msgspec.structs.replace(member, free=known.free))
+        return entity
+
+    return [entity for entity in map(merge, found) if entity and entity != now.objects.get(entity.id)]
+
+
+def unchanged(gone: Iterable[Entity], now: Inventory) -> list[Entity]:
+    """Of the objects that a scan found gone, those that no command has changed since it began."""
+    return [entity for entity in gone if now.objects.get(entity.id) is entity]
+
+
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     return not (parsed.is_loopback or parsed.is_link_local)
-
-
-_OBSERVED: dict[type[Entity], tuple[str, ...]] = {
-    SubSystem: ("faults", "failed"),
-    StoragePool: ("total", "free", "provisioned", "fault"),
-    Drive: ("found", "pool_id", "member"),
-    Plex: ("leg",),
-}
-"""What a scan finds out, by kind. The other fields are settings, which a command may have changed during the scan."""
-
-
-def upon(before: Inventory, now: Inventory, put: Iterable[Entity]) -> list[Entity]:
-    """What a scan that began when the inventory was `before` found, to be put into that of now: an object that has been
-    changed meanwhile keeps its settings, one that has gone stays away, and a LUN is what its change has made it."""
-    found: list[Entity] = []
-    for entry in put:
-        current = now.objects.get(entry.id)
-        if current is before.objects.get(entry.id):
-            found.append(entry)
-        elif current is not None and (observed := _OBSERVED.get(type(entry))):
-            found.append(msgspec.structs.replace(current, **{field: getattr(entry, field) for field in observed}))
-    return found
 
 
 def keep(context: Context, put: Iterable[Entity], drop: Sequence[Entity]) -> None:
@@ -141,6 +163,7 @@ def _member(drive: Entity) -> str:
 
 def _drives(
     context: Context,
+    inventory: Inventory,
     sub_system: SubSystem,
     pools: Sequence[StoragePool],
     configured: SubSystemConfig,
@@ -151,11 +174,7 @@ def _drives(
     by_node = {device.node: device for device in devices}
     held: dict[str, tuple[BlockDevice | None, str, Member | None]] = {}  # by identification
     member: Member | None
-    known = {
-        drive.identification: drive
-        for drive in context.cache.inventory.all(Drive)
-        if drive.sub_system_id == sub_system.id
-    }
+    known = {drive.identification: drive for drive in inventory.all(Drive) if drive.sub_system_id == sub_system.id}
     by_member = {drive.member.id: drive for drive in known.values() if drive.member}
     for pool in pools:
         if not pool.drives or pool.fault:

@@ -36,6 +36,9 @@ from vdsprovd.hardware import (
     enclosures,
 )
 from vdsprovd.hardware.lio import configfs, reader, sessions, watch
+from vdsprovd.hardware.pools import folders
+from vdsprovd.hardware.pools.files import FilesPool
+from vdsprovd.hardware.pools.lvm import report
 from vdsprovd.model import PathStatus
 
 PRODUCT = "vdsprovd"
@@ -232,6 +235,12 @@ class Lio:
     def watch_drives(self, changed: Callable[[], None]) -> AbstractContextManager[None]:
         return drives.watch(changed)
 
+    def watch_volumes(self, changed: Callable[[Collection[str] | None], None]) -> AbstractContextManager[None]:
+        return folders.watch([pool.folder for pool in self.pools.values() if isinstance(pool, FilesPool)], changed)
+
+    def scan(self) -> AbstractContextManager[None]:
+        return report.scan()
+
     def flush(self) -> None:
         os.sync()
 
@@ -245,9 +254,14 @@ class Lio:
                 finally:
                     os.close(descriptor)
 
-    def addresses(self) -> Collection[str]:
-        ips = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
-        return [ip if isinstance(ip, str) else ip[0] for ip in ips]
+    def addresses(self) -> Mapping[str, bool]:
+        found: dict[str, bool] = {}
+        for adapter in ifaddr.get_adapters():
+            up = _is_up(adapter.nice_name)
+            for ip in adapter.ips:
+                address = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+                found[address] = found.get(address, False) or up
+        return found
 
     def local_initiators(self) -> Collection[str]:
         try:
@@ -255,6 +269,15 @@ class Lio:
         except OSError:
             return ()
         return [line.partition("=")[2].strip() for line in lines if line.startswith("InitiatorName=")]
+
+
+def _is_up(link: str) -> bool:
+    """Whether the network link of that name is set up, and has a cable where it needs one."""
+    try:
+        # Of a link that is set down this cannot be read.
+        return Path("/sys/class/net", link.partition(":")[0], "carrier").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 def _write_access(disk: Path, access: Access) -> None:

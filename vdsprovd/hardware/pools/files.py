@@ -26,7 +26,8 @@ from vdsprovd.model import LunType
 CHUNK = 64 * MIB
 """Preallocation reports progress, and can be cancelled, after each of these."""
 
-_SUFFIX = ".lun"
+SUFFIX = ".lun"
+"""Ends the name of a LUN's file."""
 
 
 class FilesPool:
@@ -54,7 +55,7 @@ class FilesPool:
 
     def path(self, lun: str) -> str:
         # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming a path trick.
-        return str(self.folder / f"{uuid.UUID(lun)}{_SUFFIX}")
+        return str(self.folder / f"{uuid.UUID(lun)}{SUFFIX}")
 
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)
@@ -122,12 +123,25 @@ class FilesPool:
             return VolumeState(Condition.FAILED, str(error))
         return VolumeState(Condition.GOOD, size=size, legs=(Leg(),))
 
-    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+    def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
         return {lun: self.probe(lun) for lun in luns}
+
+    def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        return {lun: self._glance(lun) for lun in luns}
+
+    def _glance(self, lun: str) -> VolumeState:
+        # One system call a LUN: only its file knows its size.
+        try:
+            found = os.lstat(self.path(lun))
+        except OSError as error:
+            return VolumeState(Condition.MISSING, f"cannot read LUN {lun}: {error.strerror}")
+        if not stat.S_ISREG(found.st_mode):
+            return VolumeState(Condition.FAILED, f"{self.path(lun)} is not a file")
+        return VolumeState(Condition.GOOD, size=found.st_size, legs=(Leg(),))
 
     def volumes(self) -> Collection[str]:
         with door(f"list {self.folder}"):
-            return [name.removesuffix(_SUFFIX) for name in os.listdir(self.folder) if name.endswith(_SUFFIX)]
+            return [name.removesuffix(SUFFIX) for name in os.listdir(self.folder) if name.endswith(SUFFIX)]
 
     @contextmanager
     def _open(self, lun: str, what: str, flags: int) -> Iterator[int]:

@@ -303,20 +303,26 @@ class LvmPool:
         raise Refused(f"cannot {what}: the logical volume {self.vg}/{name} is in use by somebody else")
 
     def probe(self, lun: str) -> VolumeState:
-        return self.survey([lun])[lun]
+        return self.survey([lun], [lun])[lun]
 
-    def survey(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+    def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
+        return self._survey(luns, set(wake), read=True)
+
+    def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
+        return self._survey(luns, (), read=False)
+
+    def _survey(self, luns: Collection[str], wake: Collection[str], *, read: bool) -> Mapping[str, VolumeState]:
         names = {lun: _name(lun) for lun in luns}
         trouble = ""
         try:
             found = look(self.vg)
-            wanted = [found.volumes[name] for name in names.values() if name in found.volumes]
+            wanted = [found.volumes[name] for lun, name in names.items() if lun in wake and name in found.volumes]
             if asleep := [volume for volume in wanted if volume.lun and not volume.active]:
                 try:
                     self._activate(asleep)
                 except HardwareError as error:
                     trouble = str(error)
-                found = look(self.vg)
+                found = look(self.vg, anew=True)
         except HardwareError as error:
             return dict.fromkeys(luns, VolumeState(Condition.FAILED, str(error)))
         states = {}
@@ -328,14 +334,14 @@ class LvmPool:
                 reason = f"the logical volume {self.vg}/{name} is somebody else's: it has no tag {TAG}"
                 states[lun] = VolumeState(Condition.MISSING, reason)
             else:
-                states[lun] = self._state(found, volume, trouble)
+                states[lun] = self._state(found, volume, trouble, read=read)
         return states
 
     def _activate(self, volumes: Sequence[Volume]) -> None:
         names = [f"{self.vg}/{volume.name}" for volume in volumes]
         lvm(f"activate {', '.join(names)}", "lvchange", "--yes", "--activate", "y", *names)
 
-    def _state(self, found: Group, volume: Volume, trouble: str = "") -> VolumeState:
+    def _state(self, found: Group, volume: Volume, trouble: str = "", *, read: bool = True) -> VolumeState:
         bad = _broken(volume)
         reason, health = "", Health.HEALTHY
         if not volume.active:
@@ -344,7 +350,7 @@ class LvmPool:
             reason = f"the logical volume {self.vg}/{volume.name} is suspended"
         elif bad and not volume.raid:
             reason = f"a drive under the logical volume {self.vg}/{volume.name} is missing"
-        else:
+        elif read:
             try:
                 with self._device(volume.name, os.O_RDONLY, f"read LUN {volume.name}") as (descriptor, size):
                     for offset in (0, size - 4096):

@@ -1,8 +1,10 @@
 """One look at a volume group: LVM's full report, once, as drives and volumes."""
 
 import os
+import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 
@@ -211,8 +213,28 @@ _COLUMNS = {
 }
 
 
-def look(vg: str) -> Group:
-    """Read the volume group. Raises `VolumeFailed`, `Refused`."""
+_scan = threading.local()
+
+
+@contextmanager
+def scan() -> Iterator[None]:
+    """Within it, this thread reads each volume group once."""
+    _scan.groups = {}
+    try:
+        yield
+    finally:
+        del _scan.groups
+
+
+def look(vg: str, *, anew: bool = False) -> Group:
+    """Read the volume group; in a `scan` only if that was not done yet, or `anew`. Raises `VolumeFailed`, `Refused`."""
+    groups: dict[str, Group] = getattr(_scan, "groups", {})
+    if anew or vg not in groups:
+        groups[vg] = _read(vg)
+    return groups[vg]
+
+
+def _read(vg: str) -> Group:
     arguments = ["fullreport", "--all", "--reportformat", "json", "--units", "b", "--nosuffix"]
     for name, columns in _COLUMNS.items():
         arguments += ["--configreport", name, "--options", ",".join(columns.__struct_fields__)]
