@@ -1,5 +1,7 @@
 """Steps that a crash cut off: each is completed or undone at the next start, and one that cannot be waits."""
 
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -203,6 +205,13 @@ def test_a_store_that_fills_up_when_bytes_are_gone(simulated: SimulatedArray, me
     assert failure.value.symbol == "VDS_E_OBJECT_STATUS_FAILED"
     setattr(simulated.pool, before.__name__, before)
     full(simulated, False)
+    deadline = time.monotonic() + 20
+    while True:  # who asks has it tried whether that is still so
+        with suppress(Failed):
+            simulated.call("HwProvider.QuerySubSystems")
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     wanted = {} if method == "Lun.Delete" else {lun: MIB}
     assert luns(simulated) == wanted
     simulated.make_target()
