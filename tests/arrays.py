@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,7 @@ from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
     Access,
+    BlockDevice,
     Condition,
     Disk,
     Fact,
@@ -281,12 +282,19 @@ class Array(ABC):
         self.configuration["subsystem"][0]["pool"].append(pool)
         self.restart()
 
-    @abstractmethod
     def add_drives(self) -> None:
-        """Configure one more subsystem, array2, with the pool vg0 of the drives DRIVES, and SPARES that are free."""
+        """Configure one more subsystem, array2, with the pool vg0 of the drives DRIVES, and SPARES that are free, and
+        restart the daemon."""
+        self.configure_drives({"vg0": dict.fromkeys(DRIVES, DRIVE_SIZE)}, dict.fromkeys(SPARES, DRIVE_SIZE))
+        self.restart()
+
+    @abstractmethod
+    def configure_drives(self, pools: Mapping[str, Mapping[str, int]], spares: Mapping[str, int]) -> None:
+        """Configure one more subsystem, array2, with these pools of drives, by name, of so many bytes each, and drives
+        that are free."""
 
     drive_size = DRIVE_SIZE
-    """The size of array2's drives."""
+    """The size of array2's drives, if they hold DRIVE_SIZE."""
 
     def drives(self) -> dict[str, str]:
         """The ids of array2's drives, by the last part of their nodes' names."""
@@ -415,7 +423,9 @@ class SimulatedArray(Array):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, folder)
-        self.drive_pool: SimulatedDrivePool
+        self.drive_pools: dict[str, SimulatedDrivePool] = {}
+        """By name."""
+        self._pulled: dict[str, BlockDevice] = {}
         self.pools: dict[tuple[str, str], Pool] = {
             ("array0", "files0"): SimulatedPool(SPACE),
             ("array1", "spare0"): SimulatedPool(SPACE),
@@ -509,28 +519,33 @@ class SimulatedArray(Array):
     def kernel(self) -> set[str]:
         return {f"{fact} {fact!r}" for fact in self.hardware.facts.values()}
 
-    def add_drives(self) -> None:
-        self.drive_pool = SimulatedDrivePool({f"/dev/{name}": DRIVE_SIZE for name in DRIVES})
-        self.pools["array2", "vg0"] = self.drive_pool
+    def configure_drives(self, pools: Mapping[str, Mapping[str, int]], spares: Mapping[str, int]) -> None:
+        members = {name: size for drives in pools.values() for name, size in drives.items()}
+        self.drive_pools = {
+            pool: SimulatedDrivePool({f"/dev/{name}": size for name, size in drives.items()})
+            for pool, drives in pools.items()
+        }
+        for name, pool in self.drive_pools.items():
+            pool.new_drives = {f"/dev/{spare}": size for spare, size in spares.items()}
+            self.pools["array2", name] = pool
         self.hardware.disks = [
-            simulated_disk(f"/dev/{name}", DRIVE_SIZE, "an LVM physical volume" if name in DRIVES else "")
-            for name in (*DRIVES, *SPARES)
+            simulated_disk(f"/dev/{name}", size, "an LVM physical volume" if name in members else "")
+            for name, size in {**members, **spares}.items()
         ]
         self.configuration["subsystem"].append(
             {
                 "name": "array2",
                 "iqn-prefix": "iqn.2026-11.org.example",
                 "portals": [f"{ADDRESS}:3262"],
-                "drives": ["/dev/spare*"],
-                "pool": [{"name": "vg0", "kind": "files", "path": str(self.folder)}],
+                "drives": [f"/dev/{name}" for name in spares],
+                "pool": [{"name": name, "kind": "files", "path": str(self.folder)} for name in pools],
             }
         )
-        self.restart()
 
     def plug_scsi_disk(self, size: int) -> str:
         self.hardware.disks.append(simulated_disk("/dev/sda", size))
         if isinstance(pool := self.pools.get(("array2", "vg0")), SimulatedDrivePool):
-            pool.new_drive = size
+            pool.new_drives["/dev/sda"] = size
         return "/dev/sda"
 
     def store_on_disk(self) -> None:
@@ -571,15 +586,24 @@ class SimulatedArray(Array):
         finally:
             self.hardware.scan_fault = None
 
+    @property
+    def drive_pool(self) -> SimulatedDrivePool:
+        """The first pool of drives."""
+        return next(iter(self.drive_pools.values()))
+
     def pull_drive(self, name: str) -> None:
-        self.drive_pool.dead.add(f"/dev/{name}")
-        self._pulled = [disk for disk in self.hardware.disks if disk.node == f"/dev/{name}"]
-        self.hardware.disks = [disk for disk in self.hardware.disks if disk not in self._pulled]
+        node = f"/dev/{name}"
+        for pool in self.drive_pools.values():
+            pool.dead.add(node)
+        (self._pulled[node],) = [disk for disk in self.hardware.disks if disk.node == node]
+        self.hardware.disks = [disk for disk in self.hardware.disks if disk.node != node]
         self.hardware.drives_changed()
 
     def plug_drive(self, name: str) -> None:
-        self.drive_pool.dead.discard(f"/dev/{name}")
-        self.hardware.disks += self._pulled
+        node = f"/dev/{name}"
+        for pool in self.drive_pools.values():
+            pool.dead.discard(node)
+        self.hardware.disks = [*self.hardware.disks, self._pulled.pop(node)]
         self.hardware.drives_changed()
 
     def add_pool(self, name: str, **settings: object) -> None:
@@ -645,7 +669,8 @@ class LioArray(Array):
         super().__init__(folder, pools_folder)
         self.stack = ExitStack()
         """What is to be taken down with the array."""
-        self.group: VolumeGroup
+        self.groups: dict[str, VolumeGroup] = {}
+        """The volume groups of array2, by pool."""
         self._names: dict[str, TestDrive] = {}
         self._scsi_disk = Path()
         """Its folder in sysfs."""
@@ -713,21 +738,33 @@ class LioArray(Array):
     def lose_kernel(self) -> None:
         clear_kernel()
 
-    def add_drives(self) -> None:
-        sizes = [DRIVE_SIZE // MIB] * len(DRIVES)
-        spare = [DRIVE_SIZE // MIB] * len(SPARES)
-        self.group = self.stack.enter_context(volume_group(self.folder, sizes, spare=spare, name=VOLUME_GROUP))
-        self._names = dict(zip((*DRIVES, *SPARES), (*self.group.drives, *self.group.spare), strict=True))
+    def configure_drives(self, pools: Mapping[str, Mapping[str, int]], spares: Mapping[str, int]) -> None:
+        free = spares
+        for number, (pool, members) in enumerate(pools.items()):
+            extents, spare = [size // MIB for size in members.values()], [size // MIB for size in free.values()]
+            name = f"{VOLUME_GROUP}{number or ''}"
+            group = self.stack.enter_context(volume_group(self.folder, extents, spare=spare, name=name))
+            self.groups[pool] = group
+            self._names.update(zip((*members, *free), (*group.drives, *group.spare), strict=True))
+            free = {}  # the spares' image is that of the first group
         self.configuration["subsystem"].append(
             {
                 "name": "array2",
                 "iqn-prefix": "iqn.2026-11.org.example",
                 "portals": [f"{ADDRESS}:3262"],
-                "drives": [drive.device for drive in self.group.spare],
-                "pool": [{"name": "vg0", "kind": "lvm", "vg": VOLUME_GROUP}],
+                "drives": [self._names[name].device for name in spares],
+                "pool": [{"name": pool, "kind": "lvm", "vg": group.name} for pool, group in self.groups.items()],
             }
         )
-        self.restart()
+
+    @property
+    def group(self) -> VolumeGroup:
+        """The volume group of the first pool."""
+        return next(iter(self.groups.values()))
+
+    def node(self, drive: str) -> str:
+        """The device node of array2's drive of that name."""
+        return self._names[drive].device
 
     def drives(self) -> dict[str, str]:
         found = self.call("SubSystem.QueryDrives", id=self.sub_systems()["array2"])["drives"]
@@ -912,8 +949,12 @@ _LOOP: list[str] = []
 
 
 def _forget_scsi_disk() -> None:
-    run("udevadm", "settle")
-    run("modprobe", "-r", "scsi_debug")
+    # udev, which looks at every disk that somebody has written to, may have it open for a moment yet.
+    deadline = time.monotonic() + 20
+    while Path("/sys/module/scsi_debug").exists():
+        assert time.monotonic() < deadline
+        run("udevadm", "settle")
+        run("modprobe", "-r", "scsi_debug", check=False)
 
 
 def _table(kind: str) -> str:

@@ -307,6 +307,11 @@ class Store:
         if number is not None:
             self._db.execute("DELETE FROM step WHERE number = ?", (number,))
 
+    def set_members(self, members: Mapping[str, str]) -> None:
+        """Write what their pools call drives, by the drives' ids."""
+        with self._transaction():
+            self._db.executemany("UPDATE drive SET member = ? WHERE id = ?", [(m, id) for id, m in members.items()])
+
     def _drop(self, entity: Entity) -> None:
         table = OBJECT_TYPES[type(entity)].value
         self._db.execute(f"DELETE FROM {table} WHERE id = ?", (entity.id,))  # noqa: S608  # the name of a table of ours
@@ -478,7 +483,11 @@ _SUB_SYSTEM = _upsert("sub_system", "id name friendly_name online")
 _STORAGE_POOL = _upsert("storage_pool", "id sub_system_id name")
 _CONTROLLER = _upsert("controller", "id sub_system_id online")
 _PORT = _upsert("port", "id controller_id online")
-_DRIVE = _upsert("drive", "id sub_system_id identification slot hot_spare online member")
+# What its pool calls a drive is a scan's to say (`set_members`), and the settings are not: neither writes over the other's.
+_DRIVE = """
+INSERT INTO drive (id, sub_system_id, identification, slot, hot_spare, online, member) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET hot_spare = excluded.hot_spare, online = excluded.online
+"""
 _LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online active hints")
 _LUN_PLEX = _upsert("lun_plex", "id lun_id place hints")
 _TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")

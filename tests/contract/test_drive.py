@@ -155,6 +155,9 @@ def test_a_drive_is_replaced(drives: Array) -> None:
     assert drives.error("SubSystem.ReplaceDrive", id=sub_system, **ids) == "VDS_E_OBJECT_NOT_FOUND"
     drives.call("SubSystem.ReplaceDrive", id=sub_system, **{**ids, "replacementDrive": found["spare0"]})
     assert (lun, 8 * MIB, True) in extents(drives, found["spare0"])
+    (plex,) = drives.plexes(lun)
+    (extent,) = drives.call("LunPlex.QueryExtents", id=plex["id"])["extents"]
+    assert (extent["id"], extent["size"]) == (found["spare0"], 8 * MIB)
     assert properties(drives, found["spare0"])["flags"] == ["assigned"]
     assert drives.call("Lun.GetProperties", id=lun)["properties"]["health"] == "healthy"
     assert found["drive1"] not in drives.drives().values()
@@ -171,6 +174,47 @@ def test_a_replacement_that_is_too_small(drives: Array) -> None:
     assert error == "VDS_E_NOT_ENOUGH_SPACE"
     assert properties(drives, small)["flags"] == ["unassigned"]
     assert (lun, 8 * MIB, True) in extents(drives, old)
+
+
+def test_what_cannot_be_done_while_a_drive_is_missing(drives: Array) -> None:
+    """A pool that misses a drive replaces none, and the replacement stays what it was; the missing one can be set neither
+    online nor offline. After a restart it is the same drive still."""
+    found, sub_system = drives.drives(), drives.sub_systems()["array2"]
+    drives.make_volume("simple", 8 * MIB, ["drive3"])
+    drives.call("Drive.SetFlags", id=found["spare0"], flags=["hotspare"])
+    drives.lose_drive("drive3")
+    ids = {"driveToBeReplaced": found["drive1"], "replacementDrive": found["spare0"]}
+    assert drives.error("SubSystem.ReplaceDrive", id=sub_system, **ids) == "VDS_E_NOT_ENOUGH_SPACE"
+    assert drives.error("Drive.SetStatus", id=found["drive3"], status="offline") == "VDS_E_NOT_SUPPORTED"
+    seen = {id: properties(drives, id) for id in found.values()}
+    assert seen[found["spare0"]]["flags"] == ["hotspare", "unassigned", "hotspare_standby"]
+    drives.restart()
+    assert set(drives.drives().values()) == set(found.values())
+    assert {id: properties(drives, id) for id in found.values()} == seen
+
+
+def test_a_drive_that_comes_back_is_used_again(drives: Array) -> None:
+    """Whatever was done in its pool meanwhile: its LUNs are well, and there is room for others."""
+    lun, other = drives.make_volume("simple", drives=["drive3"]), drives.make_volume("simple", drives=["drive2"])
+    drives.lose_drive("drive3")
+    drives.call("Lun.Delete", id=other)
+    drives.plug_drive("drive3")
+    drives.call("HwProvider.Refresh")
+    assert drives.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
+    drives.make_volume("simple", drives=["drive3"])
+
+
+def test_a_missing_drive_leaves_with_the_last_lun_on_it(drives: Array) -> None:
+    """Then its pool misses nothing, and it is an object no longer."""
+    found = drives.drives()
+    lun = drives.make_volume("simple", drives=["drive3"])
+    drives.lose_drive("drive3")
+    create = {"id": drives.sub_systems()["array2"], "type": "simple", "sizeInBytes": MIB}
+    assert drives.error("SubSystem.CreateLun", **create) == "VDS_E_NOT_ENOUGH_SPACE"
+    drives.call("Lun.Delete", id=lun)
+    assert drives.error("Drive.GetProperties", id=found["drive3"]) == "VDS_E_OBJECT_DELETED"
+    drives.wait(drives.call("SubSystem.CreateLun", **create))
+    drives.plug_drive("drive3")
 
 
 def test_drives_that_come_and_go_are_noticed(drives: Array) -> None:

@@ -111,6 +111,20 @@ def test_plexes_that_cannot_be(drives: Array) -> None:
     assert drives.kernel() == before
 
 
+def test_an_absorption_that_fails_costs_nothing(drives: Array) -> None:
+    """A LUN on the other one's drive cannot be its plex, and one on a drive that is offline finds no room: both are there
+    afterwards."""
+    lun, beside = (drives.make_volume("simple", 8 * MIB, ["drive0"]) for _ in range(2))
+    elsewhere = drives.make_volume("simple", 8 * MIB, ["drive1"])
+    assert drives.error("Lun.AddPlex", id=lun, lunId=beside) == "VDS_E_INVALID_OPERATION"
+    drives.call("Drive.SetStatus", id=drives.drives()["drive1"], status="offline")
+    result = drives.result(drives.call("Lun.AddPlex", id=lun, lunId=elsewhere))
+    assert result["hresult"] == Hresult.VDS_E_NOT_ENOUGH_DRIVE
+    for id in (lun, beside, elsewhere):
+        found = properties(drives, id)
+        assert (found["type"], found["status"]) == ("simple", "online")
+
+
 @pytest.mark.shows("Lun.Recover", "S_OK", "VDS_E_INVALID_OPERATION")
 def test_a_lost_drive_and_its_recovery(drives: Array) -> None:
     """A mirror that lost a drive is degraded, and its plex failed; Recover rebuilds it on another drive of the pool."""
@@ -180,6 +194,7 @@ def test_hints(drives: Array) -> None:
     first, second = (plex["id"] for plex in drives.plexes(lun))
     drives.call("Lun.ApplyHints", id=lun, hints={"rebuildPriority": 7, "writeThroughCachingEnabled": False})
     drives.call("LunPlex.ApplyHints", id=second, hints={"rebuildPriority": 9})
+    drives.call("LunPlex.ApplyHints", id=second, hints={"mostlyReads": True})
     drives.call("Lun2.ApplyHints2", id=lun, hints2={"expectedMaximumSize": 64 * MIB, "useMirroredCache": True})
     drives.restart()
     found = drives.call("Lun.QueryHints", id=lun)["hints"]
@@ -190,6 +205,9 @@ def test_hints(drives: Array) -> None:
     assert not drives.call("Lun2.QueryHints2", id=lun)["hints2"]["useMirroredCache"]
     assert drives.call("LunPlex.QueryHints", id=first)["hints"]["rebuildPriority"] == 7
     assert drives.call("LunPlex.QueryHints", id=second)["hints"]["rebuildPriority"] == 9
+    drives.call("LunPlex.ApplyHints", id=second, hints={"rebuildPriority": 0})
+    assert drives.call("LunPlex.QueryHints", id=second)["hints"]["rebuildPriority"] == 0
+    assert [plex["rebuildPriority"] for plex in drives.plexes(lun)] == [7, 0]
     for method, object, name in (
         ("Lun.ApplyHints", lun, "hints"),
         ("Lun2.ApplyHints2", lun, "hints2"),
@@ -239,14 +257,14 @@ def test_a_hot_spare_that_is_too_small(drives_simulated: SimulatedArray, known: 
         array.call("Drive.SetStatus", id=found[name], status="offline")
     array.call("Drive.SetFlags", id=found["spare0"], flags=["hotspare"])
     array.lose_drive("drive1")
-    array.drive_pool.new_drive = 8 * MIB
+    array.drive_pool.new_drives["/dev/spare0"] = 8 * MIB
     if known:
         array.hardware.disks = [
             msgspec.structs.replace(disk, size=8 * MIB) if disk.node == "/dev/spare0" else disk
             for disk in array.hardware.disks
         ]
         array.call("HwProvider.Refresh")
-        array.drive_pool.new_drive = DRIVE_SIZE  # it would do if it were taken
+        array.drive_pool.new_drives["/dev/spare0"] = DRIVE_SIZE  # it would do if it were taken
     assert array.result(array.call("Lun.Recover", id=lun))["hresult"] == Hresult.VDS_E_NOT_ENOUGH_DRIVE
     flags = array.call("Drive.GetProperties", id=found["spare0"])["properties"]["flags"]
     assert "hotspare" in flags

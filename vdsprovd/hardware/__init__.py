@@ -276,7 +276,12 @@ class Unsupported(HardwareError):
 
 
 class NoDrives(HardwareError):
-    """The pool has too few drives that can be used for what was asked for."""
+    """The pool has too few drives that can be used for what was asked for. With one more disk of `wanted` bytes it might
+    have enough."""
+
+    def __init__(self, message: str, wanted: int = 0) -> None:
+        super().__init__(message)
+        self.wanted = wanted
 
 
 class VolumeFailed(HardwareError):
@@ -412,7 +417,7 @@ class Pool(Protocol):
         Raises as `create`."""
 
     def delete(self, lun: str) -> None:
-        """Wipe the first and last MiB and free the volume. Raises `VolumeFailed`; a missing volume is no error."""
+        """Wipe the first and last MiB and free the volume; missing drives that nothing lies on then leave. Raises `VolumeFailed`; a missing volume is no error."""
 
     def probe(self, lun: str) -> VolumeState:
         """Look whether the volume is there and can be read. Never raises."""
@@ -431,6 +436,10 @@ class Pool(Protocol):
 class DrivePool(Pool, Protocol):
     """A pool that knows its drives."""
 
+    def rejoin(self) -> None:
+        """Use drives again that were missing and are back. What a volume with redundancy has missed on them is rebuilt by
+        `repair`. Raises `VolumeFailed` when the pool cannot be read."""
+
     def members(self) -> Collection[Member]:
         """The pool's drives, missing ones included. Raises `VolumeFailed` when the pool cannot be read."""
 
@@ -441,12 +450,18 @@ class DrivePool(Pool, Protocol):
         """Add a copy of the volume, on these drives (none: on any other than its own), and wait until it is in sync.
         Raises as `create`."""
 
+    def check_leg(self, lun: str, drives: Sequence[str], without: str) -> None:
+        """Raises what `add_leg` would for want of room or drives if the volume `without` were not there."""
+
     def remove_leg(self, lun: str, leg: int, progress: Progress) -> None:
         """Remove the volume's leg of that place, counted from 0; the others keep their order. Raises as `create`."""
 
     def repair(self, lun: str, progress: Progress) -> None:
         """Make the volume whole again, on the pool's free drives where one is gone, and wait until it is in sync.
         Raises `NoDrives`, `NoSpace`, `VolumeFailed`, `Cancelled`, `Unsupported` for one without redundancy."""
+
+    def check_complete(self) -> None:
+        """Raises `NoSpace` while a drive is missing: nothing can be moved, made or extended then."""
 
     def take_drive(self, node: str, *, reserved: bool = False) -> None:
         """Make the block device a drive of the pool; what is on it is lost. One that is `reserved` is for `move` alone,

@@ -155,7 +155,8 @@ class SimulatedDrivePool:
         self.drives = dict(drives)
         self.delay = delay
         self.dead: set[str] = set()
-        self.new_drive = SIMULATED_DRIVE
+        self.new_drives: dict[str, int] = {}
+        """The sizes of drives that the pool may take, where they are not the usual one."""
         self.refused: set[str] = set()
         self.fails_to_add = False
         self.legs: dict[str, list[list[Extent]]] = {}
@@ -164,7 +165,15 @@ class SimulatedDrivePool:
         self._lock = threading.RLock()
 
     def space(self) -> Space:
-        return Space(sum(self.drives.values()), sum(self._free().values()))
+        return Space(sum(self.drives.values()), 0 if self._missing() else sum(self._usable().values()))
+
+    def _missing(self) -> bool:
+        """Whether a drive is missing. As with LVM, the pool makes and extends nothing then."""
+        return not self.dead.isdisjoint(self.drives)
+
+    def _complete(self) -> None:
+        if self._missing():
+            raise NoSpace("a drive of the pool is missing, and so it makes and extends nothing")
 
     def _free(self) -> dict[str, int]:
         with self._lock:
@@ -177,34 +186,40 @@ class SimulatedDrivePool:
     def _usable(self) -> dict[str, int]:
         return {node: free for node, free in self._free().items() if node not in self.refused}
 
-    def _wide(self, layout: Layout) -> int:
-        """How many drives lie side by side."""
-        if layout.type in (LunType.PARITY, LunType.RAID5):
-            return layout.columns + 1 if layout.columns else 3
-        return layout.columns or 2
-
-    def _lay(self, lun: str, layout: Layout, size: int) -> list[list[Extent]]:
-        """The legs of a volume of that size. Raises `NoSpace`, `NoDrives`, `Unsupported`."""
+    def _lay(self, lun: str, layout: Layout, size: int) -> tuple[int, list[list[Extent]]]:
+        """The columns of data and the legs of a volume of that size. Raises `NoSpace`, `NoDrives`, `Unsupported`."""
+        self._check(layout)
+        self._complete()
         free = self._usable()
-        order = [
-            *layout.drives,
-            *sorted((node for node in free if node not in layout.drives), key=free.__getitem__)[::-1],
-        ]
-        order = [node for node in order if node in free]
-        if layout.type not in self.types:
-            raise Unsupported(f"the pool holds no LUN of type {layout.type.value}")
-        if layout.type is LunType.SIMPLE:
-            return [self._take(lun, [order[0]] if order else [], free, size)]
+        order = list(layout.drives) or sorted(free, key=free.__getitem__, reverse=True)
+        if not order or any(node not in free for node in order):
+            raise NoDrives("there is no drive that new volumes may use" if not order else "not all drives can be used")
         if layout.type is LunType.SPAN:
-            return [self._take(lun, order, free, size)]
-        wide = self._wide(layout)
+            return 1, [self._take(lun, order, free, size)]
+        parity = int(layout.type in _WITH_PARITY)
+        copies = 2 if layout.type is LunType.MIRROR else 1
+        columns = 1
+        if layout.type in _STRIPED:
+            columns = layout.columns or (max(2, len(layout.drives) - parity) if layout.drives else 2)
+        wide = columns * copies + parity
         if len(order) < wide:
             raise NoDrives(f"{wide} drives are needed for {layout.type.value}, and {len(order)} can be used")
-        if layout.type is LunType.MIRROR:
-            return [self._take(lun, [node], free, size) for node in order[:wide]]
-        data = wide - 1 if layout.type in (LunType.PARITY, LunType.RAID5) else wide
-        share = -(-size // data // self.granule) * self.granule
-        return [[extent for node in order[:wide] for extent in self._take(lun, [node], free, share)]]
+        share = self._share(size, columns)
+        roomy = [node for node in order if free[node] >= share][:wide]
+        if len(roomy) < wide:
+            raise NoSpace(f"{share} bytes are wanted on {wide} drives, and {len(roomy)} have them")
+        sides = [self._take(lun, [node], free, share) for node in roomy]
+        return columns, sides if layout.type is LunType.MIRROR else [[extent for side in sides for extent in side]]
+
+    def _check(self, layout: Layout) -> None:
+        if layout.type not in self.types:
+            raise Unsupported(f"the pool holds no LUN of type {layout.type.value}")
+        size = layout.stripe_size
+        if size and layout.type in _STRIPED and (size & (size - 1) or not 4096 <= size <= self.granule):
+            raise Unsupported(f"a stripe size is a power of two from 4096 to {self.granule}, and not {size}")
+
+    def _share(self, size: int, columns: int) -> int:
+        return -(-size // columns // self.granule) * self.granule
 
     def _take(self, lun: str, nodes: Sequence[str], free: Mapping[str, int], size: int) -> list[Extent]:
         extents, left = [], size
@@ -234,12 +249,20 @@ class SimulatedDrivePool:
 
     def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
         with self._lock:
-            layout, size = self.layouts[lun], self.sizes[lun]
-            kept = self.legs.pop(lun)
-            try:
-                return max(0, self.largest(msgspec.structs.replace(layout, drives=tuple(drives))) - size)
-            finally:
-                self.legs[lun] = kept
+            if self._missing():
+                return 0
+            free = {node: free for node, free in self._usable().items() if not drives or node in drives}
+            layout, sides = self.layouts[lun], self._sides(lun)
+            if layout.type is LunType.SPAN:
+                return sum(free.values())
+            return min(free.get(side[-1].drive, 0) for side in sides) * layout.columns
+
+    def _sides(self, lun: str) -> list[list[Extent]]:
+        """What grows and shrinks at the same time: a mirror's legs, the columns, or all there is."""
+        (first, *others) = self.legs[lun]
+        if self.layouts[lun].type in _STRIPED:
+            return [[extent] for extent in first]
+        return [first, *others]
 
     def path(self, lun: str) -> str:
         return f"/dev/simulated/{lun}"
@@ -248,8 +271,9 @@ class SimulatedDrivePool:
         with self._lock:
             if lun in self.sizes:
                 raise Mismatch(f"cannot create volume {lun}: it exists")
-            self.legs[lun] = self._lay(lun, layout, size)
-            self.sizes[lun], self.layouts[lun] = size, layout
+            columns, self.legs[lun] = self._lay(lun, layout, size)
+            self.sizes[lun] = self._share(size, columns) * columns
+            self.layouts[lun] = msgspec.structs.replace(layout, columns=columns)
         try:
             self._wait(progress)
         except HardwareError:
@@ -265,46 +289,71 @@ class SimulatedDrivePool:
         with self._lock:
             if lun not in self.sizes:
                 raise Mismatch(f"cannot resize volume {lun}: it does not exist")
-            layout, before = self.layouts[lun], self.legs.pop(lun)
-            try:
-                legs = self._lay(lun, msgspec.structs.replace(layout, drives=(*layout.drives, *drives)), size)
-            except HardwareError:
-                self.legs[lun] = before
-                raise
-            self.legs[lun] = legs
+            layout, before = self.layouts[lun], self.legs[lun]
+            share = self._share(size, layout.columns)
+            sides = self._sides(lun)
+            if size > self.sizes[lun]:
+                self._complete()
+                sides = [self._grown(lun, side, share, drives) for side in sides]
+            elif self._missing():
+                raise Refused(f"cannot resize volume {lun}: a drive of the pool is missing")
+            else:
+                sides = [_cut(side, share) for side in sides]
+            striped = layout.type in _STRIPED
+            self.legs[lun] = [[extent for side in sides for extent in side]] if striped else sides
         try:
             self._wait(progress)
         except HardwareError:
             self.legs[lun] = before
             raise
-        self.sizes[lun] = size
+        self.sizes[lun] = share * layout.columns
+
+    def _grown(self, lun: str, side: Sequence[Extent], size: int, drives: Sequence[str]) -> list[Extent]:
+        free = self._usable()
+        nodes = [side[-1].drive]
+        if self.layouts[lun].type is LunType.SPAN:
+            nodes = list(dict.fromkeys([*drives, *nodes, *free]))
+        more = self._take(lun, [node for node in nodes if node in free], free, size - sum(e.size for e in side))
+        (last, *others) = (side[-1], *more)
+        if others and others[0].drive == last.drive:
+            last = Extent(last.drive, last.size + others.pop(0).size, lun)
+        return [*side[:-1], last, *others]
 
     def delete(self, lun: str) -> None:
         with self._lock:
             for known in (self.sizes, self.legs, self.layouts):
                 known.pop(lun, None)
+            self._forget_missing()
+
+    def _forget_missing(self) -> None:
+        """Missing drives leave the pool when nothing lies on them any more."""
+        used = {extent.drive for legs in self.legs.values() for leg in legs for extent in leg}
+        for node in self.dead - used:
+            self.drives.pop(node, None)
 
     def probe(self, lun: str) -> VolumeState:
         with self._lock:
             if lun not in self.sizes:
                 return VolumeState(Condition.MISSING, "the volume does not exist")
-            legs = [Leg(self._health(leg), tuple(leg)) for leg in self.legs[lun]]
             layout = self.layouts[lun]
-        lost = sum(extent.drive in self.dead for leg in legs for extent in leg.extents)
-        outlives = layout.type in (LunType.PARITY, LunType.RAID5) and lost < 2
-        if all(leg.health is Health.FAILED for leg in legs) and not outlives:
-            return VolumeState(Condition.FAILED, "its drives are missing", self.sizes[lun], legs=tuple(legs))
+            lost = sum(extent.drive in self.dead for leg in self.legs[lun] for extent in leg)
+            legs = tuple(Leg(self._health(leg, layout), tuple(leg)) for leg in self.legs[lun])
+        failed = all(leg.health is Health.FAILED for leg in legs)
         return VolumeState(
-            Condition.GOOD,
-            size=self.sizes[lun],
-            health=Health.DEGRADED if lost else Health.HEALTHY,
-            legs=tuple(legs),
-            stripe_size=65536 if layout.type in (LunType.STRIPE, LunType.PARITY, LunType.RAID5) else 0,
-            columns=self._wide(layout) if layout.type is LunType.STRIPE else 1,
+            Condition.FAILED if failed else Condition.GOOD,
+            "its drives are missing" if failed else "",
+            self.sizes[lun],
+            health=Health.FAILED if failed else Health.DEGRADED if lost else Health.HEALTHY,
+            legs=legs,
+            stripe_size=(layout.stripe_size or 65536) if layout.type in _STRIPED else 0,
+            columns=layout.columns,
         )
 
-    def _health(self, leg: Sequence[Extent]) -> Health:
-        return Health.FAILED if any(extent.drive in self.dead for extent in leg) else Health.HEALTHY
+    def _health(self, leg: Sequence[Extent], layout: Layout) -> Health:
+        lost = sum(extent.drive in self.dead for extent in leg)
+        if lost == 1 and layout.type in _WITH_PARITY:
+            return Health.DEGRADED
+        return Health.FAILED if lost else Health.HEALTHY
 
     def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
         return {lun: self.probe(lun) for lun in luns}
@@ -314,6 +363,9 @@ class SimulatedDrivePool:
 
     def volumes(self) -> Collection[str]:
         return list(self.sizes)
+
+    def rejoin(self) -> None:
+        """Those that are not dead are used."""
 
     def members(self) -> Collection[Member]:
         free = self._free()
@@ -329,63 +381,92 @@ class SimulatedDrivePool:
         ]
 
     def extents(self) -> Collection[Extent]:
-        used = [extent for legs in self.legs.values() for leg in legs for extent in leg]
-        return [*used, *(Extent(node, size) for node, size in self._free().items() if size)]
+        with self._lock:
+            used = [extent for legs in self.legs.values() for leg in legs for extent in leg]
+            return [*used, *(Extent(node, size) for node, size in self._free().items() if size)]
 
     def add_leg(self, lun: str, drives: Sequence[str], progress: Progress) -> None:
         if self.fails_to_add:
             raise NoSpace("there is no space for another leg: the test says so")
         with self._lock:
-            free = self._usable()
-            own = {extent.drive for leg in self.legs[lun] for extent in leg}
-            nodes = [node for node in drives or free if node in free and node not in own]
-            if not nodes:
-                raise NoDrives("there is no drive for another leg")
-            leg = self._take(lun, nodes, free, self.sizes[lun])
+            leg = self._another_leg(lun, drives)
         self._wait(progress)
         self.legs[lun].append(leg)
-        self.layouts[lun] = Layout(LunType.MIRROR, columns=len(self.legs[lun]))
+        self.layouts[lun] = Layout(LunType.MIRROR, columns=1)
+
+    def _another_leg(self, lun: str, drives: Sequence[str]) -> list[Extent]:
+        self._complete()
+        free, size = self._usable(), self.sizes[lun]
+        own = {extent.drive for leg in self.legs[lun] for extent in leg}
+        nodes = [node for node in drives or free if node not in own]
+        if not nodes or any(node not in free for node in drives):
+            raise NoDrives("there is no drive for another leg")
+        roomy = [node for node in nodes if free[node] >= size][:1]
+        return self._take(lun, roomy or nodes, free, size)
+
+    def check_leg(self, lun: str, drives: Sequence[str], without: str) -> None:
+        with self._lock:
+            kept = self.legs.pop(without)
+            try:
+                self._another_leg(lun, drives)
+            finally:
+                self.legs[without] = kept
 
     def remove_leg(self, lun: str, leg: int, progress: Progress) -> None:
+        if self._missing():
+            raise Refused(f"cannot remove leg {leg} of {lun}: a drive of the pool is missing; repair the LUN first")
         self._wait(progress)
         with self._lock:
             del self.legs[lun][leg]
-            left = len(self.legs[lun])
-            self.layouts[lun] = Layout(LunType.MIRROR, columns=left) if left > 1 else Layout(LunType.SPAN)
+            several = len({extent.drive for extent in self.legs[lun][0]}) > 1
+            if len(self.legs[lun]) == 1:
+                self.layouts[lun] = Layout(LunType.SPAN if several else LunType.SIMPLE, columns=1)
 
     def repair(self, lun: str, progress: Progress) -> None:
+        if self.layouts[lun].type not in (LunType.MIRROR, *_WITH_PARITY):
+            raise Unsupported(f"cannot repair {lun}: it has no redundancy")
         with self._lock:
             free = self._usable()
             own = {extent.drive for leg in self.legs[lun] for extent in leg}
             repaired = []
-            for leg in self.legs[lun]:
-                whole = []
-                for extent in leg:
-                    if extent.drive not in self.dead:
-                        whole.append(extent)
-                        continue
-                    node = next((node for node in free if node not in own and free[node] >= extent.size), None)
-                    if node is None:
-                        raise NoDrives("there is no drive to rebuild on")
-                    own.add(node)
-                    whole.append(Extent(node, extent.size, lun))
-                repaired.append(whole)
+            for side in self._sides(lun):
+                if not any(extent.drive in self.dead for extent in side):
+                    repaired.append(side)
+                    continue
+                size = sum(extent.size for extent in side)
+                node = next((node for node in free if node not in own and free[node] >= size), None)
+                if node is None:
+                    raise NoDrives("there is no drive to rebuild on", wanted=size)
+                own.add(node)
+                repaired.append([Extent(node, size, lun)])
+            if self.layouts[lun].type in _STRIPED:
+                repaired = [[extent for side in repaired for extent in side]]
         self._wait(progress)
-        self.legs[lun] = repaired
+        with self._lock:
+            if self.legs[lun] != repaired:
+                self.legs[lun] = repaired
+                self._forget_missing()
+
+    def check_complete(self) -> None:
+        self._complete()
 
     def take_drive(self, node: str, *, reserved: bool = False) -> None:
         if node in self.drives:
             raise Mismatch(f"cannot take {node}: it is a drive of the pool already")
-        self.drives[node] = self.new_drive
+        self.drives[node] = self.new_drives.get(node, SIMULATED_DRIVE)
+        self.refused.discard(node)
 
     def release_drive(self, node: str) -> None:
         if any(extent.drive == node for legs in self.legs.values() for leg in legs for extent in leg):
             raise Refused(f"cannot release {node}: there are extents on it")
         del self.drives[node]
+        self.refused.discard(node)
 
     def allow(self, node: str, allocatable: bool) -> None:
         if node not in self.drives:
             raise Mismatch(f"{node} is no drive of the pool")
+        if self._missing() and allocatable is (node in self.refused):
+            raise Refused(f"cannot change {node}: a drive of the pool is missing")
         time.sleep(self.delay)
         (self.refused.discard if allocatable else self.refused.add)(node)
 
@@ -393,6 +474,9 @@ class SimulatedDrivePool:
         moving = sum(
             extent.size for legs in self.legs.values() for leg in legs for extent in leg if extent.drive == old
         )
+        if not moving:
+            return
+        self._complete()
         if moving > self._free()[new]:
             raise NoSpace(f"{moving} bytes are on {old}, and {new} has {self._free()[new]} free")
         self._wait(progress)
@@ -404,6 +488,21 @@ class SimulatedDrivePool:
                 ]
                 for lun, legs in self.legs.items()
             }
+
+
+_WITH_PARITY = (LunType.PARITY, LunType.RAID5)
+_STRIPED = (LunType.STRIPE, *_WITH_PARITY)
+
+
+def _cut(extents: Sequence[Extent], size: int) -> list[Extent]:
+    """The first so many bytes."""
+    kept = []
+    for extent in extents:
+        part = min(extent.size, size)
+        if part:
+            kept.append(msgspec.structs.replace(extent, size=part))
+        size -= part
+    return kept
 
 
 def simulated_disk(node: str, size: int = SIMULATED_DRIVE, holder: str = "") -> BlockDevice:

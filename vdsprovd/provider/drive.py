@@ -92,19 +92,27 @@ class Drive(Interface):
 
     @method(Role.ADMIN, *_USUAL, Hresult.VDS_E_NOT_SUPPORTED, Hresult.E_INVALIDARG, exclusive=True)
     async def set_status(self, drive: inventory.Drive, status: DriveStatus) -> None:
-        """Set the drive online, or offline: it keeps what is on it and takes no new extents. (IVdsDrive::SetStatus)"""
+        """Set the drive online, or offline: it keeps what is on it and takes no new extents.
+
+        VDS_E_NOT_SUPPORTED for a pool's drive that is not there, too. (IVdsDrive::SetStatus)"""
         if status is DriveStatus.UNKNOWN:
             raise VdsError(Hresult.E_INVALIDARG, "the status unknown cannot be set", drive.id)
         if status not in (DriveStatus.ONLINE, DriveStatus.OFFLINE):
             raise VdsError(
                 Hresult.VDS_E_NOT_SUPPORTED, f"the status {status.value} cannot be set; use online or offline", drive.id
             )
+        if drive.pool_id and drive.found is None:
+            raise VdsError(
+                Hresult.VDS_E_NOT_SUPPORTED, f"drive {drive.id} is not there, and its pool cannot be told", drive.id
+            )
         online = status is DriveStatus.ONLINE
-        changed = msgspec.structs.replace(drive, online=online)
-        if drive.pool_id and drive.member:
+        if drive.pool_id:
             pool = self.context.drive_pool(drive.pool_id)
             await self.context.guarded(self.context.work(pool.allow, drive.node, online), drive.id)
-            changed = msgspec.structs.replace(changed, member=msgspec.structs.replace(drive.member, allocatable=online))
+        # A scan may have seen it meanwhile.
+        current = self.inventory.get(inventory.Drive, drive.id) or drive
+        member = current.member and msgspec.structs.replace(current.member, allocatable=online)
+        changed = msgspec.structs.replace(current, online=online, member=member)
         await self.context.change(put=[changed])
 
 

@@ -24,6 +24,13 @@ def merged(before: Hints2, wished: Hints) -> Hints2:
     return msgspec.structs.replace(before, **changes)
 
 
+def rebuild_priority(lun: Lun, own: Hints | None = None) -> int:
+    """The rebuild priority of a LUN, or of the plex whose hints are `own`; 0 is one, too."""
+    if own and own.rebuild_priority is not None:
+        return own.rebuild_priority
+    return lun.hints.rebuild_priority or 0
+
+
 def in_force(lun: Lun, own: Hints | None = None) -> Hints2:
     """What is in force for a LUN: what the volume and the kernel have, whatever was wished, and the wishes that are kept
     because they say something of the future. `own` are a plex's hints."""
@@ -46,7 +53,7 @@ def in_force(lun: Lun, own: Hints | None = None) -> Hints2:
         write_through_caching_enabled=True,
         hardware_checksum_enabled=False,
         is_yankable=lun.columns == 1,
-        rebuild_priority=(own.rebuild_priority if own else None) or wished.rebuild_priority or 0,
+        rebuild_priority=rebuild_priority(lun, own),
         allocate_hot_spare=False,
         use_mirrored_cache=False,
         read_caching_enabled=True,

@@ -7,7 +7,7 @@ import msgspec
 from vdsprovd import inventory
 from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Association, Controller, Entity, Inventory, Port, Target
+from vdsprovd.inventory import Association, Controller, Drive, Entity, Inventory, Port, SubSystem, Target
 from vdsprovd.model import (
     NULL_GUID,
     AsyncOutputType,
@@ -34,6 +34,7 @@ from vdsprovd.provider.mirroring import add_plex, recover, remove_plex
 from vdsprovd.provider.nodes import check_partition
 from vdsprovd.provider.plexes import properties
 from vdsprovd.provider.reshaping import reshape, sides
+from vdsprovd.provider.scans import scan
 from vdsprovd.provider.sub_system import ControllersReply, TargetsReply
 from vdsprovd.varlink import More
 
@@ -269,8 +270,11 @@ class Lun(Interface):
             failure = await self.context.guarded(work, lun.id)
             gone = [lun.id, *(plex.id for plex in self.inventory.plexes_at(lun.id))]
             self.context.cache.apply(await self.context.surroundings(lun.pool_id), gone, targets)
-            if failure:
-                raise self.context.translate(failure)
+        if any(drive.pool_id == lun.pool_id and drive.found is None for drive in self.inventory.all(Drive)):
+            # The pool has waited for it because of this LUN, perhaps.
+            await scan(self.context, self.inventory.known(SubSystem, lun.sub_system_id), own=())
+        if failure:
+            raise self.context.translate(failure)
 
     @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, exclusive=True)
     async def set_status(self, lun: inventory.Lun, status: LunStatus) -> None:

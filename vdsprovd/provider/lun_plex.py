@@ -82,10 +82,12 @@ class LunPlex(Interface):
         Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, never={"VDS_E_NOT_SUPPORTED": "hints are wishes"}, exclusive=True
     )
     async def apply_hints(self, plex: inventory.Plex, hints: Hints) -> None:
-        """Apply hints to this plex only: its rebuild priority; the others make no sense for a plex and are ignored.
+        """Apply hints to this plex only: its rebuild priority; null leaves it as it was, and the other
+        hints make no sense for a plex and are ignored.
 
         (IVdsLunPlex::ApplyHints)
         """
         check(hints, plex.id)
-        kept = Hints(rebuild_priority=hints.rebuild_priority)
-        await self.context.change(put=[msgspec.structs.replace(plex, hints=kept)])
+        if hints.rebuild_priority is not None:
+            kept = Hints(rebuild_priority=hints.rebuild_priority)
+            await self.context.change(put=[msgspec.structs.replace(plex, hints=kept)])

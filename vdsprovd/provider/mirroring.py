@@ -19,8 +19,8 @@ from vdsprovd.hardware import (
     undo,
 )
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import FAULT_TOLERANT, Drive, Entity, Lun, Plex, StoragePool, SubSystem
-from vdsprovd.model import AsyncOutputType, Health, LunType, TransitionState
+from vdsprovd.inventory import FAULT_TOLERANT, Drive, Entity, Inventory, Lun, Plex, StoragePool, SubSystem
+from vdsprovd.model import AsyncOutputType, DriveStatus, Health, LunType, TransitionState
 from vdsprovd.operations import Operation
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.creation import found, plexes_of
@@ -35,7 +35,7 @@ def add_plex(context: Context, lun: Lun, source_id: str) -> Operation:
     source = inventory.get(Lun, source_id)
     if source is None or source.sub_system_id != lun.sub_system_id:
         raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"the subsystem has no LUN {source_id!r}", source_id)
-    why = _why_not(inventory.known(StoragePool, lun.pool_id), lun, source)
+    why = _why_not(inventory.known(StoragePool, lun.pool_id), lun, source) or _share(inventory, lun, source)
     if why:
         raise VdsError(Hresult.VDS_E_INVALID_OPERATION, f"LUN {source.id} cannot become a plex: {why}", lun.id)
     drives = [[extent.drive for extent in plex.leg.extents] for plex in inventory.plexes_at(source.id)]
@@ -62,6 +62,9 @@ def add_plex(context: Context, lun: Lun, source_id: str) -> Operation:
                     added = 0
                     while added < len(drives) and _beside(pool, lun.id, drives[added], parts[added]):
                         added += 1
+                    for nodes in drives[added:]:
+                        # What would fail without the source, too, fails while it is there.
+                        pool.check_leg(lun.id, nodes, absorbed.id)
                     operation.commit()
                     # From here on the source's bytes go: a crash leads to the end of that, not back.
                     context.store.advance(step, absorbed=True)
@@ -133,6 +136,13 @@ def _why_not(pool: StoragePool, lun: Lun, source: Lun) -> str:
         return f"LUNs of type {lun.type.value} in pool {pool.name} have no further plexes"
     if source.size < lun.size:
         return f"it has {source.size} bytes, and the LUN {lun.size}"
+    return ""
+
+
+def _share(inventory: Inventory, lun: Lun, source: Lun) -> str:
+    own = {extent.drive for plex in inventory.plexes_at(lun.id) for extent in plex.leg.extents}
+    if any({extent.drive for extent in plex.leg.extents} <= own for plex in inventory.plexes_at(source.id)):
+        return "it lies on the LUN's own drives, and plexes are on drives of their own"
     return ""
 
 
@@ -208,18 +218,15 @@ def recover(context: Context, lun: Lun) -> Operation:
     return _start(context, AsyncOutputType.RECOVER_LUN, lun, work)
 
 
-_LABEL = 1 << 20
-"""Bytes that LVM has of a drive."""
-
-
 async def _repair_with_spare(context: Context, lun: Lun, operation: Operation, why: NoDrives) -> None:
     """Repair the LUN with the first hot spare of the subsystem that suffices, which becomes a drive of the LUN's pool and
     is a spare no longer. Raises what it was called for when none does."""
     pool = context.drive_pool(lun.pool_id)
-    # Where it leaves too little, it is not taken: LVM lets no drive go while the group misses one.
-    least = (-(-lun.size // lun.columns // pool.granule) + 1) * pool.granule
     spares = [drive for drive in context.cache.inventory.all(Drive) if _is_spare(drive, lun)]
-    for spare in [drive for drive in spares if drive.size - _LABEL >= least]:
+    for spare in sorted(spares, key=lambda drive: drive.size):
+        # Where it leaves too little, it is not taken: LVM lets no drive go while the group misses one.
+        if spare.size < why.wanted:
+            continue
         # Another LUN that lost the same drive may want it at the same time, and it suffices for both.
         async with context.operations.holds.wait([spare.id]):
             current = context.cache.inventory.get(Drive, spare.id)
@@ -243,7 +250,10 @@ async def _repair_with_spare(context: Context, lun: Lun, operation: Operation, w
 
 def _is_spare(drive: Drive, lun: Lun) -> bool:
     return (
-        drive.hot_spare and drive.sub_system_id == lun.sub_system_id and not drive.pool_id and drive.found is not None
+        drive.hot_spare
+        and drive.sub_system_id == lun.sub_system_id
+        and not drive.pool_id
+        and drive.status is DriveStatus.ONLINE
     )
 
 

@@ -2,6 +2,7 @@
 
 from vdsprovd.inventory import Lun, Plex
 from vdsprovd.model import Health, LunPlexProperties, LunPlexStatus, LunPlexType, LunType
+from vdsprovd.provider.hints import rebuild_priority
 
 
 def properties(lun: Lun, plex: Plex) -> LunPlexProperties:
@@ -22,5 +23,5 @@ def properties(lun: Lun, plex: Plex) -> LunPlexProperties:
         transition_state=lun.transition,
         flags=(),
         stripe_size=lun.stripe_size,
-        rebuild_priority=plex.hints.rebuild_priority or lun.hints.rebuild_priority or 0,
+        rebuild_priority=rebuild_priority(lun, plex.hints),
     )

@@ -12,13 +12,15 @@ from vdsprovd.provider.scans import scan
 
 
 def check_free(context: Context, drive: Drive) -> None:
-    """Raises VDS_E_NOT_SUPPORTED for a drive that cannot be taken: it is in a pool or not there, or something is on it and
+    """Raises VDS_E_NOT_SUPPORTED for a drive that cannot be taken: it is in a pool, not there or offline, or something is on it and
     no pool of its subsystem is configured to overwrite. What is mounted or open the pool refuses in any case."""
     why = ""
     if drive.pool_id:
         why = "it is in a pool"
     elif drive.found is None:
         why = "it is not there"
+    elif not drive.online:
+        why = "it is offline"
     elif drive.found.holder and not drive.hot_spare and not _overwrites(context, drive.sub_system_id):
         why = f"{drive.found.holder}; wipe it, or set overwrite in the pool's configuration"
     if why:
@@ -45,6 +47,8 @@ async def replace_drive(context: Context, old: Drive, new: Drive) -> None:
 
     def exchange() -> Exception | None:
         pool = context.drive_pool(old.pool_id)
+        # A drive that was taken could not be let go again.
+        pool.check_complete()
         # By what names them for ever: their nodes may be others after a boot.
         step = context.store.begin("replace_drive", pool=old.pool_id, old=old.identification, new=new.identification)
         try:

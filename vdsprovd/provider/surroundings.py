@@ -4,11 +4,12 @@ import fnmatch
 import ipaddress
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from vdsprovd.config import PoolConfig, SubSystemConfig, parse_portal
-from vdsprovd.hardware import BlockDevice, Member, Pool
+from vdsprovd.hardware import BlockDevice, Member, Pool, VolumeFailed
 from vdsprovd.inventory import Drive, Entity, Inventory, Lun, Plex, Portal, StoragePool, SubSystem
 from vdsprovd.provider.context import Context, measure
 
@@ -48,6 +49,10 @@ def find(
     for sub_system in inventory.all(SubSystem):
         if sub_system.name not in names:  # a scan of one subsystem
             continue
+        for pool in inventory.all(StoragePool):
+            if pool.sub_system_id == sub_system.id and pool.drives:
+                with suppress(VolumeFailed):  # which is found out below
+                    context.drive_pool(pool.id).rejoin()
         pools = [
             measure(pool, context.pool(pool.id))
             for pool in inventory.all(StoragePool)
@@ -146,14 +151,17 @@ def _is_public(address: str) -> bool:
 def keep(context: Context, put: Iterable[Entity], drop: Sequence[Entity]) -> None:
     """Write down what a scan found that the store has to know: what is new, and what is gone. Blocks."""
     known = context.cache.inventory.objects
-    fresh = [
-        entry
-        for entry in put
-        if isinstance(entry, Portal | Drive | Plex)
-        and (entry.id not in known or (isinstance(entry, Drive) and _member(entry) != _member(known[entry.id])))
-    ]
+    put = list(put)
+    fresh = [entry for entry in put if isinstance(entry, Portal | Drive | Plex) and entry.id not in known]
     if fresh or drop:
         context.store.finish(None, put=fresh, drop=drop)
+    moved = {
+        drive.id: _member(drive)
+        for drive in put
+        if isinstance(drive, Drive) and drive.id in known and _member(drive) != _member(known[drive.id])
+    }
+    if moved:
+        context.store.set_members(moved)
 
 
 def _member(drive: Entity) -> str:

@@ -43,6 +43,8 @@ from vdsprovd.model import Health, LunType
 
 CHUNK = 64 * MIB
 """Zeroing reports progress, and can be cancelled, after each of these."""
+LABEL = MIB
+"""What LVM takes of a disk before its first extent, unless its configuration says otherwise."""
 POLL = 0.5
 """Seconds between looks at what the kernel does by itself. Each look is a command."""
 
@@ -214,6 +216,7 @@ class LvmPool:
             extents = -(-size // self.granule // volume.columns) * volume.columns
             if extents <= before:
                 if extents < before:
+                    _check_unbroken(what, found)
                     self._cut(what, found, volume, extents)
                 return
             _complete(found, what)
@@ -290,7 +293,7 @@ class LvmPool:
                 if self._state(found, volume).condition is Condition.GOOD:
                     raise
             self._lvremove(what, volume.name)
-            if any(not piece.drive.node for image in volume.images for piece in image.pieces):
+            if _missing(found):
                 self._forget_missing()
 
     def _wait_until_unused(self, what: str, name: str) -> None:
@@ -401,6 +404,17 @@ class LvmPool:
     def _holds(self, volume: Volume) -> bool:
         return volume.thin_pool == (self.thin_pool or "")
 
+    def rejoin(self) -> None:
+        with self._lock:
+            # LVM takes a drive for missing, and what is on it for lost, until it is told otherwise, if something else was
+            # changed in the group meanwhile. A RAID's image there stays out of sync, as the kernel knows.
+            back = [drive for drive in look(self.vg).drives if drive.flagged and drive.node]
+            for drive in back:
+                with suppress(HardwareError):  # the next scan tries again
+                    lvm(f"use {drive.node} again", "vgextend", "--restoremissing", self.vg, drive.name)
+            if back:
+                look(self.vg, anew=True)
+
     def members(self) -> Collection[Member]:
         found = look(self.vg)
         return [
@@ -426,20 +440,7 @@ class LvmPool:
         with self._lock:
             found = look(self.vg)
             volume = self._own(found, lun)
-            if volume.type not in ("linear", "raid1"):
-                raise Unsupported(f"cannot {what}: volumes of type {volume.type} have no copies")
-            _check_still(what, volume)
-            _complete(found, what)
-            own = {piece.drive.name for image in volume.images for piece in image.pieces}
-            free = self._free(found, drives)
-            if not volume.raid and not any(
-                free_extents for name, free_extents in self._free(found, ()).items() if name in own
-            ):
-                raise NoSpace(
-                    f"cannot {what}: the drive that it is on has no free extent, and a mirror takes one there"
-                )
-            others = {name: areas for name, areas in free.items() if name not in own}
-            areas = plan.leg(volume.size // self.granule, others, ordered=bool(drives))
+            areas = self._another_leg(what, found, volume, drives)
             self._sweep(found, lun)
             try:
                 self._lvconvert(what, volume, len(volume.images) + 1, [str(area) for area in areas])
@@ -460,6 +461,23 @@ class LvmPool:
                 error.add_note(f"and could not be undone: {second}")
             raise
 
+    def check_leg(self, lun: str, drives: Sequence[str], without: str) -> None:
+        found = look(self.vg)
+        volume, other = self._own(found, lun), self._own(found, without)
+        self._another_leg(f"add a copy to LUN {lun}", found.without(other.lun), volume, drives)
+
+    def _another_leg(self, what: str, found: Group, volume: Volume, drives: Sequence[str]) -> tuple[Area, ...]:
+        """Where another copy of the volume can lie. Raises `NoSpace`, `NoDrives`, `Unsupported`, `Refused`."""
+        if volume.type not in ("linear", "raid1"):
+            raise Unsupported(f"cannot {what}: volumes of type {volume.type} have no copies")
+        _check_still(what, volume)
+        _complete(found, what)
+        own = {piece.drive.name for image in volume.images for piece in image.pieces}
+        if not volume.raid and not any(areas for name, areas in self._free(found, ()).items() if name in own):
+            raise NoSpace(f"cannot {what}: the drive that it is on has no free extent, and a mirror takes one there")
+        others = {name: areas for name, areas in self._free(found, drives).items() if name not in own}
+        return plan.leg(volume.size // self.granule, others, ordered=bool(drives))
+
     def remove_leg(self, lun: str, leg: int, progress: Progress) -> None:
         what = f"remove copy {leg} of LUN {lun}"
         with self._lock:
@@ -471,8 +489,7 @@ class LvmPool:
                 raise Mismatch(f"cannot {what}: it has {len(volume.images)}, counted from 0")
             _check_still(what, volume)
             drives = {piece.drive for piece in volume.images[leg].pieces}
-            if _missing(found):
-                raise Refused(f"cannot {what}: the volume group misses a drive; repair the LUN first")
+            _check_unbroken(what, found)
             self._lvconvert(what, volume, len(volume.images) - 1, [drive.name for drive in drives])
 
     def _lvconvert(self, what: str, volume: Volume, images: int, areas: Sequence[str]) -> None:
@@ -488,11 +505,10 @@ class LvmPool:
                 raise Unsupported(f"cannot {what}: it has no redundancy")
             _check_still(what, volume)
             path = f"{self.vg}/{volume.name}"
-            for drive in {piece.drive for image in volume.images for piece in image.pieces}:
-                if drive.flagged and drive.node:  # it has come back
-                    lvm(what, "vgextend", "--restoremissing", self.vg, drive.name)
-                    found = look(self.vg)
-            volume = found.volumes[volume.name]
+            if any(drive.flagged and drive.node for drive in found.drives):
+                self.rejoin()
+                found = look(self.vg)
+                volume = found.volumes[volume.name]
             lost = any(not piece.drive.node for image in volume.images for piece in image.pieces)
             if _broken(volume) and not lost:
                 # A drive that failed for a while is written again where it missed something.
@@ -502,7 +518,10 @@ class LvmPool:
             if broken := _broken(volume):
                 used = {piece.drive.name for image in volume.images for piece in image.pieces}
                 free = {name: areas for name, areas in self._free(found, ()).items() if name not in used}
-                areas = plan.spares([sum(piece.length for piece in image.pieces) for image in broken], free)
+                try:
+                    areas = plan.spares([sum(piece.length for piece in image.pieces) for image in broken], free)
+                except NoDrives as error:
+                    raise NoDrives(f"cannot {what}: {error}", error.wanted * self.granule + LABEL) from None
                 lvm(what, "lvconvert", "--yes", "--repair", path, *map(str, areas))
             elif volume.health == "mismatches exist":
                 lvm(what, "lvchange", "--syncaction", "repair", path)
@@ -517,6 +536,9 @@ class LvmPool:
         if missing and not any(piece.drive in missing for piece, _ in found.used):
             with suppress(HardwareError):
                 lvm("take out missing drives", "vgreduce", "--removemissing", self.vg)
+
+    def check_complete(self) -> None:
+        _complete(look(self.vg), "move anything")
 
     def take_drive(self, node: str, *, reserved: bool = False) -> None:
         what = f"take {node} into volume group {self.vg}"
@@ -557,9 +579,11 @@ class LvmPool:
     def allow(self, node: str, allocatable: bool) -> None:
         what = f"{'allow' if allocatable else 'forbid'} new extents on {node}"
         with self._lock:
-            drive = _member(what, look(self.vg), node)
+            found = look(self.vg)
+            drive = _member(what, found, node)
             # LVM takes a change to what is there already for an error.
             if drive.allocatable is not allocatable:
+                _check_unbroken(what, found)
                 lvm(what, "pvchange", "--allocatable", "y" if allocatable else "n", drive.name)
 
     def move(self, old: str, new: str, progress: Progress) -> None:
@@ -717,6 +741,12 @@ def _complete(found: Group, what: str) -> None:
             f"cannot {what}: the volume group misses the drive with the physical volume {missing[0].uuid}; repair the LUNs "
             "that lie on it and take it out of the pool, or bring it back"
         )
+
+
+def _check_unbroken(what: str, found: Group) -> None:
+    """Nor does LVM free anything then, but with whole volumes. That is not for want of space."""
+    if _missing(found):
+        raise Refused(f"cannot {what}: the volume group misses a drive; repair the LUNs that lie on it first")
 
 
 def _member(what: str, found: Group, node: str) -> Drive:

@@ -238,14 +238,15 @@ def leg(extents: int, free: Free, *, ordered: bool) -> tuple[Area, ...]:
 
 
 def spares(lengths: Sequence[int], free: Free) -> tuple[Area, ...]:
-    """Extents for images of a RAID with these many extents, each on a drive of its own. Raises `NoDrives`."""
+    """Extents for images of a RAID with these many extents, each on a drive of its own. Raises `NoDrives`, which says
+    how many extents a drive should have."""
     left = dict(free)
     chosen: list[Area] = []
     for length in sorted(lengths, reverse=True):
         wanted = length + 1
         roomy = [name for name, areas in left.items() if room(areas) >= wanted and max(a.length for a in areas) > 1]
         if not roomy:
-            raise NoDrives(f"there is no drive with {wanted} free extents that has no part of the volume yet")
+            raise NoDrives(f"there is no drive with {wanted} free extents that has no part of the volume yet", wanted)
         name = min(roomy, key=lambda name: room(left[name]))
         chosen += take(left.pop(name), wanted)
     return tuple(chosen)

@@ -10,7 +10,7 @@ import msgspec
 
 from vdsprovd.hardware import OTHER, VolumeFailed
 from vdsprovd.hardware.pools.lvm import command
-from vdsprovd.hardware.pools.lvm.plan import Area
+from vdsprovd.hardware.pools.lvm.plan import Area, merged
 
 TAG = "vdsprovd"
 """On every logical volume that is ours; others are never touched."""
@@ -202,6 +202,22 @@ class Group(msgspec.Struct, frozen=True):
     def room(self, drive: Drive) -> int:
         """The drive's free extents."""
         return sum(area.length for area in self.free[drive.uuid])
+
+    def without(self, lun: str) -> "Group":
+        """The group as it would be without the LUN's volume."""
+        gone = [piece for piece, owner in self.used if owner == lun]
+        free = {
+            drive.uuid: tuple(
+                merged(
+                    [
+                        *self.free[drive.uuid],
+                        *(Area(drive.name, piece.start, piece.length) for piece in gone if piece.drive == drive),
+                    ]
+                )
+            )
+            for drive in self.drives
+        }
+        return msgspec.structs.replace(self, free=free)
 
 
 _COLUMNS = {
