@@ -316,7 +316,7 @@ def test_what_a_crash_leaves(group: VolumeGroup, pool: LvmPool) -> None:
     assert run("lvm", "pvs", "--noheadings", spare.node, check=False) == ""
     # A volume that is not active, as after a boot that was cut off, is activated.
     group.lvm("lvchange", "-an", f"{group.name}/{LUN}")
-    assert pool.survey([LUN, OTHER_LUN])[LUN].condition is Condition.GOOD
+    assert pool.survey([LUN, OTHER_LUN], [LUN])[LUN].condition is Condition.GOOD
     group.lvm("lvchange", "-an", f"{group.name}/{LUN}")
     pool.delete(LUN)
     assert group.names() == set()
