@@ -758,7 +758,7 @@ def cancelling(after: int) -> Callable[[int], None]:
 
 
 @pytest.mark.parametrize("work", ["create", "extend", "add a copy"])
-def test_cancelling_at_each_percentage(
+def test_cancelling_at_any_percentage(
     group: VolumeGroup, pool: LvmPool, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
     """Whenever it is cancelled, nothing is there but what was before; then it runs through."""
@@ -774,11 +774,12 @@ def test_cancelling_at_each_percentage(
     }
     before = (group.names(), pool.extents())
     cancelled = 0
-    group.drives[1].slow(100)
+    group.drives[1].slow(20)
     with slow_sync(2000):
-        while True:
+        # How often progress is told depends on how long the kernel takes: then in larger steps.
+        for after in (0, 1, 2, 8, 32, 128, 512):
             try:
-                acts[work](cancelling(cancelled))
+                acts[work](cancelling(after))
             except Cancelled:
                 assert (group.names(), pool.extents()) == before
                 cancelled += 1
