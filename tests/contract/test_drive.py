@@ -161,6 +161,10 @@ def test_a_drive_is_replaced(drives: Array) -> None:
     assert properties(drives, found["spare0"])["flags"] == ["assigned"]
     assert drives.call("Lun.GetProperties", id=lun)["properties"]["health"] == "healthy"
     assert found["drive1"] not in drives.drives().values()
+    # An empty one, too; what takes its place can be used.
+    ids = {"driveToBeReplaced": found["drive2"], "replacementDrive": found["spare1"]}
+    drives.call("SubSystem.ReplaceDrive", id=sub_system, **ids)
+    drives.make_volume("simple", 8 * MIB, ["spare1"])
 
 
 @pytest.mark.shows("SubSystem.ReplaceDrive", "VDS_E_NOT_ENOUGH_SPACE")

@@ -62,11 +62,10 @@ async def scan(
     """
     holds = context.operations.holds
     mine = list(own or ())
-    began = context.cache.inventory.put(*mine)
     configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
     states: dict[str, VolumeState] = {}
 
-    def search() -> tuple[list[Entity], list[Entity]]:
+    def search(began: Inventory) -> tuple[list[Entity], list[Entity]]:
         with context.hardware.scan():
             put, drop = surroundings.find(context, began, configured)
             if closely:
@@ -80,8 +79,9 @@ async def scan(
         return put, drop
 
     async with _portals_held(context, [sub_system]) if closely else holds.wait([surroundings.scan(sub_system.id)]):
+        began = context.cache.inventory.put(*mine)
         try:
-            put, drop = await context.guarded(context.work(search), sub_system.id)
+            put, drop = await context.guarded(context.work(search, began), sub_system.id)
         except VdsError:
             context.cache.apply(mine)
             raise

@@ -595,6 +595,8 @@ class LvmPool:
                 raise Refused(f"cannot {what}: a move is under way; `pvmove --abort {source.name}` would end it")
             moved = sum(piece.length for piece, _ in found.used if piece.drive == source)
             if not moved:
+                if MOVE_TAG in target.tags:
+                    lvm(what, "pvchange", "--deltag", MOVE_TAG, target.name)
                 return
             _complete(found, what)
             if moved > found.room(target):
