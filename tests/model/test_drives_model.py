@@ -864,6 +864,6 @@ def test_kernel(tmp_path: Path, disk: Path) -> None:
         return RandomCommands(made[0], tally)
 
     try:
-        check(run(make, tmp_path, 120, steps=38, examples=3), commands=120, pairs=30, of_each=0.7)
+        check(run(make, tmp_path, 110, steps=38, examples=3), commands=110, pairs=30, of_each=0.7)
     finally:
         clear()
