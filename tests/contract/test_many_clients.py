@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from typing import Any
 
 from tests.arrays import INITIATOR, MIB, OTHER_INITIATOR, Array, LioArray
@@ -11,6 +12,8 @@ from vdsprovd.varlink.client import Connection
 
 CLIENTS = 6
 ROUNDS = 60
+PATIENCE = 60
+"""Seconds until a client takes "another call" for an answer."""
 
 EXPECTED = {
     "AnotherCallInProgress",
@@ -37,12 +40,19 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         with self.connection:
-            for _ in range(ROUNDS):
+            rounds, deadline = 0, time.monotonic() + PATIENCE
+            while rounds < ROUNDS:
+                rounds += 1
                 try:
                     self.once()
                     self.succeeded += 1
                 except VarlinkError as error:
-                    if error.name.rpartition(".")[2] not in EXPECTED:
+                    name = error.name.rpartition(".")[2]
+                    if name == "AnotherCallInProgress" and time.monotonic() < deadline:
+                        # As VDS has it: try again later. A recovery would use up everybody's rounds.
+                        rounds -= 1
+                        time.sleep(0.01)
+                    elif name not in EXPECTED:
                         self.unexpected.append(str(error))
                 except Exception as error:
                     self.unexpected.append(repr(error))

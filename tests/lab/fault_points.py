@@ -15,7 +15,7 @@ from vdsprovd.store import Store
 
 _CHANGES = {"os.mkdir", "os.rmdir", "os.symlink", "os.remove", "os.rename", "os.truncate", "fcntl.ioctl"}
 """Of Python's audit events those of system calls that change something outside of the process."""
-_LOOKS = ("fullreport", "dmsetup", "wipefs", "--version")
+_LOOKS = ("fullreport", "dmsetup", "wipefs", "timeout", "--version")
 """In the command lines of programs that change nothing."""
 _NAME = 64
 

@@ -456,7 +456,7 @@ def test_a_drive_that_is_lost(group: VolumeGroup, pool: LvmPool, type: LunType) 
         with pytest.raises(NoDrives):
             pool.repair(LUN, ignore)
         pool.take_drive(group.spare[0].node)
-    with slow_sync():
+    with slow_sync(500 if type is LunType.MIRROR else 200):
         rebuilding: list[VolumeState] = []
         pool.repair(LUN, lambda _percent: rebuilding.append(pool.probe(LUN)))
     # The last look may come when it has just ended.

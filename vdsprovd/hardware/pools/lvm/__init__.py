@@ -563,7 +563,7 @@ class LvmPool:
             found = look(self.vg)
             if command.labelled(node):
                 # A crash left it between the two commands below.
-                lvm(what, "pvremove", "--yes", node)
+                self._unlabel(what, node)
                 return
             drive = _member(what, found, node)
             if owners := {owner for piece, owner in found.used if piece.drive == drive}:
@@ -574,7 +574,12 @@ class LvmPool:
             lvm(what, "vgreduce", self.vg, drive.name)
             # It is out of the group, and a drive that fails may not be writable any more.
             with suppress(HardwareError):
-                lvm(what, "pvremove", "--yes", drive.name)
+                self._unlabel(what, drive.name)
+
+    def _unlabel(self, what: str, node: str) -> None:
+        lvm(what, "pvremove", "--yes", node)
+        # Who looks at the drive now goes by what udev knows, and shall find it free.
+        command.noticed(node)
 
     def allow(self, node: str, allocatable: bool) -> None:
         what = f"{'allow' if allocatable else 'forbid'} new extents on {node}"

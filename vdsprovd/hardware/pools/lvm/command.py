@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
@@ -130,6 +131,13 @@ def _lock(kind: int) -> Iterator[int]:
 def run(*arguments: str) -> Outcome:
     """Run a program to its end, however that is. Raises `Refused` when it cannot be started."""
     return start(*arguments).finish()
+
+
+def noticed(node: str) -> None:
+    """Wait until udev, if it runs, has looked at the disk once more; not for ever."""
+    if Path("/run/udev/control").exists():
+        with suppress(Refused):
+            run("timeout", "10", "udevadm", "trigger", "--settle", node)
 
 
 def lvm(what: str, *arguments: str) -> None:
