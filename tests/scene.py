@@ -48,7 +48,7 @@ class Sink:
                 seen |= self.groups.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"wanted {wanted}, told {seen}") from None
-            assert seen <= wanted
+            assert seen <= wanted, f"told {seen - wanted}, too"
             count += 1
         return count
 
