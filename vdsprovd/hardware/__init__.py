@@ -233,8 +233,40 @@ def _rank(fact: Fact) -> int:
     return fact.rank
 
 
-def realize(hardware: "Hardware", wanted: Sequence[Step]) -> None:
-    """Take the steps in order; when one fails, undo those taken, and raise what failed."""
+def verify(hardware: "Hardware", facts: Iterable[Fact]) -> None:
+    """See that the host is as these facts say, at their cost alone. Raises `Mismatch` for what is missing or another."""
+    expected = {fact.key: fact for fact in facts}
+    there = {fact.key: fact for fact in hardware.look(list(expected))} if expected else {}
+    for key, fact in expected.items():
+        if (found := there.get(key)) is None:
+            raise Mismatch(f"{fact} is not in the kernel")
+        if found != fact:
+            raise Mismatch(f"{fact} was changed by somebody else: {changes(fact, found)}")
+
+
+def changes(wanted: Fact, there: Fact) -> str:
+    """Which settings differ, for people; secrets are not told."""
+    fields = wanted.__struct_fields__[wanted.identity :]
+    pairs = ((field, getattr(wanted, field), getattr(there, field)) for field in fields)
+    return ", ".join(
+        f"other {field}" if isinstance(old, Credentials) else f"{field} is {new!r} instead of {old!r}"
+        for field, old, new in pairs
+        if old != new
+    )
+
+
+def rests_on(wanted: Sequence[Step], before: Iterable[Fact]) -> list[Fact]:
+    """What of the facts before must be so for the steps to do what they are for: what is changed or removed, and what is
+    there already of the objects that added ones need."""
+    there = {fact.key: fact for fact in before}
+    needed = {key for step in wanted if step.after for key in step.after.needs}
+    return [*(step.before for step in wanted if step.before), *(there[key] for key in needed if key in there)]
+
+
+def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact] = ()) -> None:
+    """Take the steps in order, if the host is as they and the facts before have it; when one fails, undo those taken, and
+    raise what failed."""
+    verify(hardware, rests_on(wanted, before))
     taken: list[Step] = []
     try:
         for step in wanted:

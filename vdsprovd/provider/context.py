@@ -160,12 +160,13 @@ class Context:
         those taken are undone and nothing changed. `claims` are the ids and iSCSI names that are the provider's own
         even if a crash keeps the outcome from being written. Raises `VdsError`.
         """
+        before = list(before)
         wanted = steps(before, after)
 
         def execute() -> None:
             number = self.store.begin("change", claims=sorted(claims)) if wanted else None
             try:
-                realize(self.hardware, wanted)
+                realize(self.hardware, wanted, before)
                 try:
                     self.store.finish(number, put, drop)
                 except Exception as error:

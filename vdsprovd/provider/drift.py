@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from vdsprovd.deviations import Deviation
-from vdsprovd.hardware import Credentials, Disk, Fact, Grant, HardwareError, Key, Listener, Unit
+from vdsprovd.hardware import Disk, Fact, Grant, HardwareError, Key, Listener, Unit, changes
 from vdsprovd.inventory import Inventory, Lun, Portal, SubSystem, Target
 from vdsprovd.look_again import looking
 from vdsprovd.provider import facts, nodes, recovery
@@ -55,8 +55,8 @@ class _Watcher:
     async def listen(self) -> None:
         """Take the hardware's hints."""
         try:
-            async with aclosing(self._context.hardware.changes()) as changes:
-                async for keys in changes:
+            async with aclosing(self._context.hardware.changes()) as hints:
+                async for keys in hints:
                     if keys is None:
                         self._everything.set()
                     else:
@@ -161,18 +161,7 @@ def _deviation(inventory: Inventory, wanted: Fact | None, there: Fact | None) ->
         return Deviation(fact, objects, f"{fact} is missing in the kernel", missing=True)
     if wanted is None:
         return Deviation(fact, objects, f"{fact} was added by somebody else", strange=True)
-    return Deviation(fact, objects, f"{fact} was changed by somebody else: {_changes(wanted, there)}")
-
-
-def _changes(wanted: Fact, there: Fact) -> str:
-    """Which settings differ; secrets are not told."""
-    fields = wanted.__struct_fields__[wanted.identity :]
-    pairs = ((field, getattr(wanted, field), getattr(there, field)) for field in fields)
-    return ", ".join(
-        f"other {field}" if isinstance(old, Credentials) else f"{field} is {new!r} instead of {old!r}"
-        for field, old, new in pairs
-        if old != new
-    )
+    return Deviation(fact, objects, f"{fact} was changed by somebody else: {changes(wanted, there)}")
 
 
 def _concerned(inventory: Inventory, fact: Fact) -> Iterable[str]:
