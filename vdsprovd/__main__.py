@@ -9,7 +9,7 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
@@ -95,9 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(configuration: Config, options: argparse.Namespace, inherited: socket.socket | None) -> int:
-    if not options.simulate:
-        _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
+    source = str(options.config or DEFAULT_CONFIG)
     if options.check:
+        if not options.simulate:
+            _check_pools(configuration, source)
         return 0
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -105,6 +106,8 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         loop.add_signal_handler(signal_number, stop.set)
     store = Store(None if options.simulate else Path(configuration.provider.state))
     try:
+        if not options.simulate:
+            _check_pools(configuration, source, store.pools_in_use())
         hardware = _hardware(configuration, simulate=options.simulate)
         listener = inherited
         if listener is None or options.socket:
@@ -166,19 +169,29 @@ async def serve(
         await context.close()
 
 
-def _check_pools(configuration: Config, source: str) -> None:
+def _check_pools(configuration: Config, source: str, in_use: Collection[tuple[str, str]] = ()) -> None:
+    """Raises `ConfigError` for a pool that is not there. One that has LUNs may be on its way: they are offline until it
+    comes, and the others are served."""
     for number, sub_system in enumerate(configuration.subsystem):
         for place, pool in enumerate(sub_system.pool):
-            key = f"{source}: subsystem[{number}].pool[{place}]"
-            if pool.kind == "files" and not Path(pool.path).is_dir():
-                raise ConfigError(f"{key}.path: there is no folder {pool.path}")
-            if pool.kind == "lvm":
-                try:
-                    LvmPool(pool.vg, pool.thin_pool or None).space()
-                except (Mismatch, Unsupported) as error:
-                    raise ConfigError(f"{key}.thin-pool: {error}") from error
-                except HardwareError as error:
-                    raise ConfigError(f"{key}.vg: {error}") from error
+            try:
+                _check_pool(pool, f"{source}: subsystem[{number}].pool[{place}]")
+            except ConfigError as error:
+                if (sub_system.name, pool.name) not in in_use:
+                    raise
+                log.error("%s; its LUNs are offline until it is there", error)
+
+
+def _check_pool(pool: PoolConfig, key: str) -> None:
+    if pool.kind == "files" and not Path(pool.path).is_dir():
+        raise ConfigError(f"{key}.path: there is no folder {pool.path}")
+    if pool.kind == "lvm":
+        try:
+            LvmPool(pool.vg, pool.thin_pool or None).space()
+        except (Mismatch, Unsupported) as error:
+            raise ConfigError(f"{key}.thin-pool: {error}") from error
+        except HardwareError as error:
+            raise ConfigError(f"{key}.vg: {error}") from error
 
 
 def _simulated(pool: PoolConfig) -> Pool:

@@ -337,6 +337,16 @@ class Store:
                     "INSERT OR REPLACE INTO import_target VALUES (?, ?, ?)", (computer, sub_system_id, iscsi_name)
                 )
 
+    def pools_in_use(self) -> set[tuple[str, str]]:
+        """The pools that have LUNs, by the names of their subsystem and their own."""
+        with self._lock:
+            rows = self._rows(
+                "SELECT DISTINCT sub_system.name, storage_pool.name FROM lun"
+                " JOIN storage_pool ON storage_pool.id = lun.pool_id"
+                " JOIN sub_system ON sub_system.id = storage_pool.sub_system_id"
+            )
+        return {(sub_system, pool) for sub_system, pool in rows}
+
     def load(self) -> Stored:
         """Everything. Configured settings (IQN prefix, whether CHAP is required) are not in the store; they stay empty
         in the entities."""

@@ -53,7 +53,14 @@ def measure(entry: StoragePool, pool: Pool) -> StoragePool:
         space = pool.space()
     except HardwareError as error:
         return msgspec.structs.replace(entry, total=0, free=0, provisioned=0, fault=str(error))
-    return msgspec.structs.replace(entry, total=space.total, free=space.free, provisioned=space.provisioned, fault="")
+    return msgspec.structs.replace(
+        entry,
+        total=space.total,
+        free=space.free,
+        provisioned=space.provisioned,
+        types=tuple(pool.types),  # of a pool that was not there at the start they were not known
+        fault="",
+    )
 
 
 class Context:

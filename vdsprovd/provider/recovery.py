@@ -32,6 +32,7 @@ from vdsprovd.hardware import (
     Step,
     Unit,
     VolumeFailed,
+    attempt,
     steps,
 )
 from vdsprovd.hresult import VdsError
@@ -170,6 +171,7 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
     if inventory.get(StoragePool, pool_id) is None:
         raise HardwareError(f"the pool of LUN {lun_id} is not in the configuration")
     pool, lun = _pool(hardware, inventory, pool_id), inventory.get(Lun, lun_id)
+    pool.space()  # while the pool is not there, nothing of it is settled
     match step.kind:
         case "create_lun":
             _forget_disk(hardware, lun_id, int(step.detail["number"]))
@@ -310,14 +312,14 @@ def _settle_spare(store: Store, hardware: Hardware, inventory: Inventory, step: 
 
 
 def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
-    for fact in hardware.read():
+    for fact in hardware.read(needed=()):
         if isinstance(fact, Disk) and fact.lun == lun and fact.number == number:
             hardware.take(Step(fact, None))
 
 
 def _forget_lun(hardware: Hardware, lun: Lun) -> None:
     """Take out of the kernel what is there of a LUN, whatever a crash left of it."""
-    there = {fact.key: fact for fact in hardware.read()}
+    there = {fact.key: fact for fact in hardware.read(needed=())}
     units = [fact for fact in there.values() if isinstance(fact, Unit) and fact.lun == lun.id]
     places = {(unit.target, unit.tag, unit.index) for unit in units}
     grants = [
@@ -348,7 +350,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     """
     inventory, hardware = context.cache.inventory, context.hardware
     context.local = _initiators(hardware.local_initiators())
-    observed = hardware.read()
+    observed = hardware.read(needed=inventory.target_by_name)
     disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
     numbers = [
         *(disk.number for disk in disks.values()),
@@ -371,10 +373,8 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     problems: list[str] = []
     broken: dict[str, str] = {}
     dead: set[Key] = set()
-    for step in work:
-        try:
-            hardware.take(step)
-        except HardwareError as error:
+    for step, error in attempt(hardware, work):
+        if error:
             fact = step.after or step.before
             assert fact
             dead.add(fact.key)
@@ -479,7 +479,7 @@ async def reenumerate(context: Context) -> None:
     """IVdsHwProvider::Reenumerate. A scan that breaks off leaves the cache corrupt."""
     async with context.operations.holds.claim(context.provider_id):
         try:
-            await context.work(context.hardware.read)
+            await context.work(context.hardware.read, needed=context.cache.inventory.target_by_name)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
