@@ -131,6 +131,11 @@ class Context:
         """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""
         return self.operations.holds.wait([f"contents of {id}" for id in target_ids])
 
+    def settings_of(self, sub_system_id: str) -> str:
+        """What to hold, shared, while a target is added to a subsystem: what it has of the subsystem's settings must not
+        change meanwhile."""
+        return f"settings of {sub_system_id}"
+
     @asynccontextmanager
     async def changing(self, lun_id: str, transition: TransitionState) -> AsyncIterator[None]:
         """Show the LUN in this transition state while its volume is being changed."""
