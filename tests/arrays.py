@@ -711,7 +711,8 @@ class LioArray(Array):
                 continue
             try:
                 self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except VarlinkError:
+            except (VarlinkError, OSError):
+                # It is starting, or it was not it: a program that a killed one was about to run listens on for a moment.
                 self.connection.close()
                 time.sleep(0.01)
             else:

@@ -48,7 +48,7 @@ class Service:
             self.end()
             raise
         self.connection = Connection(self.path)
-        (found,) = self.connection.call("org.vdsprov.HwProvider.QuerySubSystems", {})["subSystems"]  # type: ignore[misc]  # JSON
+        (found,) = self.connection.call("org.vdsprov.HwProvider.QuerySubSystems", {})["subSystems"]
         self.sub_system: str = found["id"]
 
     def next(self, assignment: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ class Service:
         while True:
             lines = self.told.recv(4096).decode().splitlines()
             if assignment in lines:
-                return dict(line.split("=", 1) for line in lines)  # type: ignore[misc]  # two of them
+                return dict(line.split("=", 1) for line in lines)
 
     def reload(self, old: str, new: str) -> str:
         """Change the file and reload it; gives the status that is told then."""

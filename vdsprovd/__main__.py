@@ -66,8 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else "%(asctime)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
-    # systemd ends a daemon that gives no sign of life with SIGABRT; then the log says where it was.
-    faulthandler.enable()
     inherited = None
     try:
         inherited = _inherited()
@@ -129,6 +127,8 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         _check_pools(configuration, _source(options))
     if options.check:
         return 0
+    # systemd ends a daemon that gives no sign of life with SIGABRT; then standard error has where its threads were.
+    faulthandler.enable(2)
     stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), _source(options))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
@@ -203,11 +203,11 @@ async def serve(
 def _leave_what_hangs() -> None:
     """End the process, if worker threads do not end: Python would wait for them, and so for a disk that hangs."""
     threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 3
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     if left := sum(thread.is_alive() and not thread.daemon for thread in threads):
-        log.warning("%d threads hang; leaving them", left)
+        log.warning("%d threads are still at work; leaving them", left)
         os._exit(0)
 
 

@@ -46,6 +46,9 @@ WORKERS = 8
 LONG_WORKERS = 32
 """Threads for what may take hours: zeroing, synchronizing, moving. More of that waits; nothing else waits for it."""
 
+DRAIN = 20.0
+"""Seconds that a stop waits for what is under way; systemd gives it 30 (TimeoutStopSec=)."""
+
 
 def measure(entry: StoragePool, pool: Pool) -> StoragePool:
     """The storage pool with its capacity as it is now; a pool that cannot be read has a fault. Blocks."""
@@ -263,6 +266,6 @@ class Context:
 
     async def close(self) -> None:
         """Let what is under way end, within bounds, and free the threads."""
-        await self.operations.drain(timeout=20)
+        await self.operations.drain(DRAIN)
         for workers in (self._workers, self._long_workers):
             workers.shutdown(wait=False, cancel_futures=True)
