@@ -58,7 +58,10 @@ SIMULATED_CONFIG = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon; gives the exit status: 0 after an orderly stop, 78 for a configuration that cannot be used, 69
     when the store or the kernel's target cannot be used."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.teardown and options.simulate:
+        parser.error("--teardown is about the kernel, and --simulate is not")
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(levelname)s %(message)s"

@@ -2,7 +2,8 @@
 
 Each follows a call that the daemon answered to itself, by the way of every client: frames, gate, dispatcher. They do not
 wait for the kernel. A disk that hangs makes commands hang whoever runs the daemon: to kill it for that, again and again,
-would take the queries and the other commands away, and help nobody. What hangs is for the commands themselves to tell.
+would take the queries and the other commands away, and help nobody. What hangs is for the commands themselves to tell. (That
+worker threads die and the process does not, cannot be.)
 """
 
 import asyncio

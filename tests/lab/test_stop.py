@@ -26,18 +26,18 @@ def test_a_stop_leaves_a_lun_that_takes_long(lio: LioArray) -> None:
     lio.stop()
     lio.before_main = be_impatient
     lio.start()
-    for drive in lio.group.drives:
-        drive.slow(500)
-    begun = lio.call("SubSystem.CreateLun", id=lio.sub_systems()["array2"], type="simple", sizeInBytes=24 * MIB)
-    time.sleep(2)
+    (drive, *_) = lio.group.drives
+    drive.slow(200)
+    wanted = {"type": "simple", "sizeInBytes": 28 * MIB, "driveIds": [lio.drives()["drive0"]]}
+    begun = lio.call("SubSystem.CreateLun", id=lio.sub_systems()["array2"], **wanted)
+    time.sleep(1)
     assert lio.call("Async.QueryStatus", id=begun["async"])["percentCompleted"] < 100
     start = time.monotonic()
     assert lio.end(signal.SIGTERM) == 0
     assert 2 <= time.monotonic() - start < 12
     log = lio.log.read_text()
     assert "1 operations are still under way" in log
-    for drive in lio.group.drives:
-        drive.mend()
+    drive.mend()
     lio.start()
     assert lio.call("SubSystem.QueryLuns", id=lio.sub_systems()["array2"])["luns"] == []
     assert lio.group.names() == set()

@@ -259,6 +259,7 @@ def main() -> None:
         "restarts": run("systemctl", "show", "-P", "NRestarts", "vdsprovd.service"),
         "exports kept": exported() == before,
         "journal": journal("vdsprovd.service"),
+        "clients": [told_why() for _ in range(6)],
     }
     CONFIGURATION.write_text(good)
     run("systemctl", "reset-failed", "vdsprovd.service", "vdsprovd.socket")
@@ -266,6 +267,12 @@ def main() -> None:
 
     tear_down(disk)
     leave()
+
+
+def told_why() -> bool:
+    """Whether a client is told why the daemon cannot start."""
+    command = ["varlinkctl", "call", SOCKET, "org.vdsprov.HwProvider.QuerySubSystems", "{}"]
+    return "nonsense" in subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stderr
 
 
 def make_pools() -> None:

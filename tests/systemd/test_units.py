@@ -141,12 +141,13 @@ def test_a_killed_daemon_comes_back(seen: dict[str, Any]) -> None:
 
 
 def test_a_bad_configuration_is_told_once(seen: dict[str, Any]) -> None:
-    """Status 78, a line that names the key, no restart, and the exports stay."""
+    """Status 78, a line that names the key, no restart, and the exports stay. Clients are told, however many come."""
     found = seen["bad configuration"]
     assert found["restart"] != 0
     assert (found["main status"], found["restarts"]) == ("78", "0")
     assert "nonsense" in found["journal"]
     assert found["exports kept"]
+    assert found["clients"] == [True] * 6
 
 
 def test_a_hung_daemon_is_restarted(seen: dict[str, Any]) -> None:

@@ -81,6 +81,8 @@ class Context:
         """The highest number of a LUN that is or was seen."""
         self._workers = ThreadPoolExecutor(WORKERS, "vdsprovd")
         self._long_workers = ThreadPoolExecutor(LONG_WORKERS, "vdsprovd-long")
+        # For asyncio.to_thread, so that no thread is left when these have ended.
+        asyncio.get_running_loop().set_default_executor(self._workers)
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread."""

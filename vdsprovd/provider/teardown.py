@@ -49,7 +49,7 @@ class Teardown:
 
     def _take(self, step: Step) -> bool:
         """Take a step; gives whether an object went with it."""
-        self.doing = f"remove {step.before}"
+        self.doing = f"{'end' if step.after else 'remove'} {step.before}"
         try:
             self._hardware.take(step)
         except HardwareError as error:
