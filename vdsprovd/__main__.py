@@ -120,7 +120,7 @@ class Reload(NamedTuple):
 
     asked: asyncio.Event
     load: Callable[[], Config]
-    """Reads and checks it, by itself. Blocks. Raises `ConfigError`."""
+    """Reads and checks it, by itself. Raises `ConfigError`."""
     source: str
     """Names it in errors."""
 
@@ -215,26 +215,26 @@ def _leave_what_hangs() -> None:
 
 
 async def _until(stop: asyncio.Event, reload: Reload | None, act: Callable[[Reload], Awaitable[None]]) -> None:
-    """Wait for the order to stop, and reload meanwhile when that is asked for."""
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        while reload and not stopped.done():
-            asked = asyncio.create_task(reload.asked.wait())
-            await asyncio.wait((stopped, asked), return_when=asyncio.FIRST_COMPLETED)
-            asked.cancel()
-            if not stopped.done():
-                reload.asked.clear()
-                await act(reload)
-        await stopped
-    finally:
-        stopped.cancel()
+    """Wait for the order to stop, and reload meanwhile whenever that is asked for."""
+
+    async def follow(reload: Reload) -> None:
+        while True:
+            await reload.asked.wait()
+            reload.asked.clear()
+            await act(reload)
+
+    tasks = [asyncio.create_task(work) for work in (stop.wait(), *([follow(reload)] if reload else []))]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*done)  # a reload only ends by a bug
 
 
 async def _reload(context: Context, gate: Gate, reload: Reload, status: str) -> None:
     """Take in what may change while the daemon serves; a configuration that cannot be used changes nothing."""
     notify.reloading()
     try:
-        wanted = await context.work(reload.load)
+        wanted = reload.load()
         reconfigure.check(context.config, wanted, reload.source)
     except ConfigError as error:
         log.error("the configuration stays as it was: %s", error)
@@ -242,7 +242,8 @@ async def _reload(context: Context, gate: Gate, reload: Reload, status: str) -> 
         return
     gate.groups = group_roles(wanted.roles)
     try:
-        await reconfigure.apply(context, wanted)
+        # A stop meanwhile lets it end, within bounds.
+        await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted)))
     except VdsError as error:
         log.error("the configuration is in force, and the host is not all that it says: %s", error.message)
         status = f"{status}; the configuration is in force, and the host is not all that it says: {error.message}"

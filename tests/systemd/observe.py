@@ -30,6 +30,8 @@ IQN = "iqn.2026-11.org.example:units"
 OPEN = "iqn.2026-11.org.example:open"
 OTHER = "iqn.2026-11.org.example:other"
 SECRET = "units0123456"
+MUTUAL = "mutual0123456"
+CREDENTIALS = ("userid", "password", "userid_mutual", "password_mutual")
 DISKS = """
 [Unit]
 Description=The disks of pools
@@ -160,6 +162,7 @@ def main() -> None:
     initiator = Path("/etc/iscsi/initiatorname.iscsi").read_text().split("=")[1].strip()
     call("Lun.SetMask", id=lun, unmaskingList=initiator)
     call("IscsiTarget.SetSharedSecret", id=target, targetSharedSecret=SECRET)
+    call("IscsiTarget.RememberInitiatorSharedSecret", id=target, initiatorName=initiator, initiatorSharedSecret=MUTUAL)
 
     volume = finished("HwProviderStoragePools.CreateLunInStoragePool", **in_pool("vg0"), unmaskingList=initiator)
     call("LunIscsi.AssociateTargets", id=volume, targetIds=[target])
@@ -434,7 +437,7 @@ def settings(exports: list[str]) -> Iterator[Path]:
     yield from CONFIGFS.glob("core/*_*/*-*-*-*-*/udev_path")
     for name in exports:
         folder = TARGETS / name
-        for file in ("enable", "attrib/authentication", "auth/userid", "auth/password"):
+        for file in ("enable", "attrib/authentication", *(f"auth/{name}" for name in CREDENTIALS)):
             if (folder / file).is_file():
                 yield folder / file
 
