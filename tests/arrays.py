@@ -25,7 +25,7 @@ import msgspec
 from tests import conformance
 from tests.lab.volume_group import TestDrive, VolumeGroup, volume_group
 from tests.programs import MIB, run
-from vdsprovd.__main__ import main, serve
+from vdsprovd.__main__ import Reload, main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
     Access,
@@ -130,6 +130,10 @@ class Array(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Stop it in an orderly way. The host's target stays as it is."""
+
+    @abstractmethod
+    def reload(self) -> None:
+        """Have it begin to take in the configuration as it is now."""
 
     def restart(self) -> None:
         """Stop and start it."""
@@ -434,6 +438,7 @@ class SimulatedArray(Array):
         self.context: Context
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
+        self._reload: Reload
         self._thread: threading.Thread
         self._ready: threading.Event
         self._failures: list[BaseException]
@@ -453,11 +458,14 @@ class SimulatedArray(Array):
 
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            self._reload = Reload(asyncio.Event(), lambda: check(self.configuration, "test"), "test")
             store = Store(self.folder / "state")
             try:
                 listener = activation.bind(self.socket, 0o660, -1)
                 configuration = check(self.configuration, "test")
-                await serve(configuration, store, self.hardware, listener, self._stop, on_ready=on_ready)
+                await serve(
+                    configuration, store, self.hardware, listener, self._stop, reload=self._reload, on_ready=on_ready
+                )
             finally:
                 store.close()
 
@@ -483,6 +491,9 @@ class SimulatedArray(Array):
         self.connection.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
+
+    def reload(self) -> None:
+        self._loop.call_soon_threadsafe(self._reload.asked.set)
 
     def lose_kernel(self) -> None:
         disks = self.hardware.disks
@@ -679,9 +690,13 @@ class LioArray(Array):
         self.before_main: Callable[[], object] = lambda: None
         """Called in the daemon's process before it is the daemon: for tests that put something into it."""
 
-    def launch(self) -> None:
+    def _configure(self) -> Path:
         file = self.folder / "vdsprovd.toml"
         file.write_text(_toml(self.configuration))
+        return file
+
+    def launch(self) -> None:
+        file = self._configure()
         # A fork of this process, which has loaded all modules, is ready five times sooner than a new interpreter.
         self.pid = os.fork()
         if self.pid == 0:
@@ -711,7 +726,8 @@ class LioArray(Array):
                 continue
             try:
                 self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except VarlinkError:
+            except (VarlinkError, OSError):
+                # It is starting, or it was not it: a program that a killed one was about to run listens on for a moment.
                 self.connection.close()
                 time.sleep(0.01)
             else:
@@ -725,6 +741,10 @@ class LioArray(Array):
 
     def stop(self) -> None:
         assert self.end(signal.SIGTERM) == 0
+
+    def reload(self) -> None:
+        self._configure()
+        os.kill(self.pid, signal.SIGHUP)
 
     def kill(self) -> None:
         """kill -9."""

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import grp
 import logging
 import os
@@ -9,21 +10,24 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable, Collection, Sequence
+import threading
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-from vdsprovd import __version__, addresses, config, notify
+from vdsprovd import __version__, addresses, config, notify, watchdog
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import LvmPool
 from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
+from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import drift, interfaces, recovery, scans, volumes
+from vdsprovd.provider import drift, interfaces, reconfigure, recovery, scans, teardown, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
 from vdsprovd.store import Store, StoreError
@@ -54,7 +58,10 @@ SIMULATED_CONFIG = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon; gives the exit status: 0 after an orderly stop, 78 for a configuration that cannot be used, 69
     when the store or the kernel's target cannot be used."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.teardown and options.simulate:
+        parser.error("--teardown is about the kernel, and --simulate is not")
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(levelname)s %(message)s"
@@ -65,10 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inherited = None
     try:
         inherited = _inherited()
-        if options.simulate and options.config is None:
-            configuration = config.check(SIMULATED_CONFIG, "--simulate")
-        else:
-            configuration = config.load(options.config or DEFAULT_CONFIG)
+        configuration = _configuration(options)
+        if options.teardown:
+            return _tear_down(configuration)
         return asyncio.run(_run(configuration, options, inherited))
     except (ConfigError, recovery.StartError) as error:
         failure, status = str(error), EX_CONFIG
@@ -89,19 +95,47 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--simulate", action="store_true", help="serve the same API from memory, with no privileges")
     parser.add_argument("--socket", metavar="PATH", help="listen here instead of where the configuration says")
     parser.add_argument("--check", action="store_true", help="only check the configuration")
+    parser.add_argument(
+        "--teardown",
+        action="store_true",
+        help="take all exports out of the kernel, which ends their sessions, while no daemon runs; the next start makes them again",
+    )
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.add_argument("--version", action="version", version=f"vdsprovd {__version__}")
     return parser
 
 
+def _configuration(options: argparse.Namespace) -> Config:
+    if options.simulate and options.config is None:
+        return config.check(SIMULATED_CONFIG, "--simulate")
+    return config.load(options.config or DEFAULT_CONFIG)
+
+
+def _source(options: argparse.Namespace) -> str:
+    return str(options.config or DEFAULT_CONFIG)
+
+
+class Reload(NamedTuple):
+    """How a changed configuration comes in while the daemon serves."""
+
+    asked: asyncio.Event
+    load: Callable[[], Config]
+    """Reads and checks it, by itself. Raises `ConfigError`."""
+    source: str
+    """Names it in errors."""
+
+
 async def _run(configuration: Config, options: argparse.Namespace, inherited: socket.socket | None) -> int:
-    source = str(options.config or DEFAULT_CONFIG)
+    source = _source(options)
     if options.check:
         if not options.simulate:
             _check_pools(configuration, source)
         return 0
-    stop = asyncio.Event()
+    # systemd ends a daemon that gives no sign of life with SIGABRT; then standard error has where its threads were.
+    faulthandler.enable(2)
+    stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     store = Store(None if options.simulate else Path(configuration.provider.state))
@@ -112,7 +146,8 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         listener = inherited
         if listener is None or options.socket:
             listener = _listener(configuration, options.socket, simulate=options.simulate)
-        await serve(configuration, store, hardware, listener, stop, patient=listener is inherited)
+        await serve(configuration, store, hardware, listener, stop, patient=listener is inherited, reload=reload)
+        _leave_what_hangs()
     finally:
         store.close()
     return 0
@@ -126,6 +161,7 @@ async def serve(
     stop: asyncio.Event,
     *,
     patient: bool = False,
+    reload: Reload | None = None,
     on_ready: Callable[[Context], None] | None = None,
 ) -> None:
     """Serve the API on the socket until `stop` is set. Raises `StartError`, `HardwareError`.
@@ -152,21 +188,101 @@ async def serve(
         ):
             watches.enter_context(addresses.watch(readdress))
             await recovery.start(context, stored)
-            async with drift.watch(context), recovery.healing(context):
+            async with drift.watch(context), recovery.healing(context), watchdog.feeding(service):
                 gate.ready = True
                 if patient:
                     await service.serve(listener)
-                notify.ready(f"serving {listener.getsockname()}")
+                status = f"serving {listener.getsockname()}"
+                notify.ready(status)
                 log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
                 if on_ready:
                     on_ready(context)
-                await stop.wait()
+                await _until(stop, reload, lambda found: _reload(context, gate, found, status))
         log.info("stopping; exports go on without us")
         notify.stopping()
     finally:
         watches.close()
         await service.close()
         await context.close()
+
+
+def _leave_what_hangs() -> None:
+    """End the process, if worker threads do not end: Python would wait for them, and so for a disk that hangs."""
+    threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    deadline = time.monotonic() + 3
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if left := sum(thread.is_alive() and not thread.daemon for thread in threads):
+        log.warning("%d threads are still at work; leaving them", left)
+        os._exit(0)
+
+
+async def _until(stop: asyncio.Event, reload: Reload | None, act: Callable[[Reload], Awaitable[None]]) -> None:
+    """Wait for the order to stop, and reload meanwhile whenever that is asked for."""
+
+    async def follow(reload: Reload) -> None:
+        while True:
+            await reload.asked.wait()
+            reload.asked.clear()
+            await act(reload)
+
+    tasks = [asyncio.create_task(work) for work in (stop.wait(), *([follow(reload)] if reload else []))]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*done)  # a reload only ends by a bug
+
+
+async def _reload(context: Context, gate: Gate, reload: Reload, status: str) -> None:
+    """Take in what may change while the daemon serves; a configuration that cannot be used changes nothing."""
+    notify.reloading()
+    try:
+        wanted = reload.load()
+        reconfigure.check(context.config, wanted, reload.source)
+    except ConfigError as error:
+        log.error("the configuration stays as it was: %s", error)
+        notify.ready(f"{status}; the configuration stays as it was: {error}")
+        return
+    gate.groups = group_roles(wanted.roles)
+    try:
+        # A stop meanwhile lets it end, within bounds.
+        await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted)))
+    except VdsError as error:
+        log.error("the configuration is in force, and the host is not all that it says: %s", error.message)
+        status = f"{status}; the configuration is in force, and the host is not all that it says: {error.message}"
+    else:
+        log.info("reloaded %s", reload.source)
+    notify.ready(status)
+
+
+TEARDOWN_TIMEOUT = 60.0
+"""Seconds until a teardown no longer waits for the kernel."""
+
+
+def _tear_down(configuration: Config) -> int:
+    """Take everything of ours out of the kernel; gives the exit status. Raises `StoreError` while a daemon runs."""
+    from vdsprovd.hardware.lio import Lio  # noqa: PLC0415  # as below
+
+    state = Path(configuration.provider.state)
+    if not (state / "vdsprovd.sqlite").exists():
+        print(f"there is no store in {state}, so nothing in the kernel is ours")
+        return 0
+    store = Store(state)
+    try:
+        work = teardown.Teardown(store.load(), Lio({}))
+        # What the kernel never finishes nobody can break off; so it is a thread that is waited for.
+        thread = threading.Thread(target=work.run, daemon=True)
+        thread.start()
+        thread.join(TEARDOWN_TIMEOUT)
+        if thread.is_alive():
+            print(
+                f"vdsprovd: the kernel does not {work.doing}; try again later, what is done stays done", file=sys.stderr
+            )
+            sys.stderr.flush()
+            os._exit(EX_UNAVAILABLE)
+    finally:
+        store.close()
+    return EX_UNAVAILABLE if work.problems else 0
 
 
 def _check_pools(configuration: Config, source: str, in_use: Collection[tuple[str, str]] = ()) -> None:

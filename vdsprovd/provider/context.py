@@ -46,6 +46,9 @@ WORKERS = 8
 LONG_WORKERS = 32
 """Threads for what may take hours: zeroing, synchronizing, moving. More of that waits; nothing else waits for it."""
 
+DRAIN = 20.0
+"""Seconds that a stop waits for what is under way; systemd gives it 30 (TimeoutStopSec=)."""
+
 
 def measure(entry: StoragePool, pool: Pool) -> StoragePool:
     """The storage pool with its capacity as it is now; a pool that cannot be read has a fault. Blocks."""
@@ -85,6 +88,8 @@ class Context:
         """The highest number of a LUN that is or was seen."""
         self._workers = ThreadPoolExecutor(WORKERS, "vdsprovd")
         self._long_workers = ThreadPoolExecutor(LONG_WORKERS, "vdsprovd-long")
+        # For asyncio.to_thread, so that no thread is left when these have ended.
+        asyncio.get_running_loop().set_default_executor(self._workers)
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread."""
@@ -137,6 +142,11 @@ class Context:
     def reshaping(self, target_ids: Iterable[str]) -> AbstractAsyncContextManager[None]:
         """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""
         return self.operations.holds.wait([f"contents of {id}" for id in target_ids])
+
+    def settings_of(self, sub_system_id: str) -> str:
+        """What to hold, shared, while a target is added to a subsystem: what it has of the subsystem's settings must not
+        change meanwhile."""
+        return f"settings of {sub_system_id}"
 
     @asynccontextmanager
     async def changing(self, lun_id: str, transition: TransitionState) -> AsyncIterator[None]:
@@ -266,6 +276,6 @@ class Context:
 
     async def close(self) -> None:
         """Let what is under way end, within bounds, and free the threads."""
-        await self.operations.drain(timeout=20)
+        await self.operations.drain(DRAIN)
         for workers in (self._workers, self._long_workers):
             workers.shutdown(wait=False, cancel_futures=True)

@@ -100,7 +100,7 @@ def suspects(context: Context) -> set[Key]:
             continue
         present = {fact.key: fact for fact in there}
         found.update(key for key, fact in shall.items() if present.get(key) != fact)
-        found.update(fact.key for fact in recovery.ours(context, there) if fact.key not in shall)
+        found.update(fact.key for fact in recovery.ours(context.cache, there) if fact.key not in shall)
     return found
 
 
@@ -136,7 +136,7 @@ def _read(context: Context, wanted: Mapping[Key, Fact | None]) -> dict[Key, Fact
     there = {fact.key: fact for fact in context.hardware.look(list(wanted))}
     known = context.cache.inventory.target_by_name
     strange = {str(key[1]) for key in there if wanted[key] is None and key[1] in known}
-    ours = {fact.key for target in strange for fact in recovery.ours(context, context.hardware.read(target))}
+    ours = {fact.key for target in strange for fact in recovery.ours(context.cache, context.hardware.read(target))}
     return {key: fact for key, fact in there.items() if wanted[key] or key in ours}
 
 

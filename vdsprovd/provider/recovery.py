@@ -15,6 +15,7 @@ from typing import cast
 
 import msgspec
 
+from vdsprovd.cache import Cache
 from vdsprovd.config import Config
 from vdsprovd.hardware import (
     Acl,
@@ -369,7 +370,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*put, *luns)
-    work = steps(ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
+    work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
     dead: set[Key] = set()
@@ -395,9 +396,9 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     return Found([*put, *luns, *plexes], drop, problems)
 
 
-def ours(context: Context, observed: Iterable[Fact], claims: Collection[str] = ()) -> list[Fact]:
+def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -> list[Fact]:
     """The facts that are the provider's to change: its disks, and all in its targets but others' logical units."""
-    inventory = context.cache.inventory
+    inventory = cache.inventory
     observed = list(observed)
     foreign_units = {
         (fact.target, fact.tag, fact.index)
@@ -413,7 +414,7 @@ def ours(context: Context, observed: Iterable[Fact], claims: Collection[str] = (
     for fact in observed:
         match fact:
             case Disk(lun=lun):
-                mine = inventory.get(Lun, lun) is not None or lun in claims or context.cache.was_deleted(lun)
+                mine = inventory.get(Lun, lun) is not None or lun in claims or cache.was_deleted(lun)
                 if not mine:
                     log.warning("leaving the disk of LUN %s alone: the store does not know it", lun)
             case Unit(target=target, tag=tag, index=index) if (target, tag, index) in foreign_units:
@@ -452,10 +453,15 @@ def _initiators(found: Iterable[str]) -> list[str]:
 # The calls.
 
 
+def claimed(stored: Stored) -> set[str]:
+    """The ids and iSCSI names of what was being made when a crash cut it off: ours, although it is in no row."""
+    claims = {str(name) for step in stored.pending for name in step.detail.get("claims", ())}
+    return claims | {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
+
+
 async def start(context: Context, stored: Stored) -> None:
     """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
-    claims = {name for step in stored.pending for name in step.detail.get("claims", ())}
-    claims |= {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
+    claims = claimed(stored)
     async with context.operations.holds.claim(context.provider_id):
         inventory = await context.work(
             settle_pending, context.store, context.hardware, context.cache.inventory, stored.pending
@@ -513,9 +519,6 @@ HEAL_AGAIN = 60.0
 async def healing(context: Context) -> AsyncIterator[None]:
     """Recover a corrupt cache without waiting for a client, where the configuration says so, as long as the context
     lasts."""
-    if not context.config.provider.self_heal:
-        yield
-        return
     async with looking(lambda: _heal(context), "recover the cache") as corrupt:
         context.cache.on_corruption = corrupt
         if context.cache.corruption:
@@ -525,7 +528,7 @@ async def healing(context: Context) -> AsyncIterator[None]:
 
 async def _heal(context: Context) -> None:
     """What a client would do, in the prescribed order."""
-    while context.cache.corruption:
+    while context.cache.corruption and context.config.provider.self_heal:
         try:
             await reenumerate(context)
             await refresh(context)
