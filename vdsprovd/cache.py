@@ -93,6 +93,12 @@ class Cache:
         ids = {id for key, deviation in looked.items() for id in self.deviations.note(key, deviation)}
         self.apply(entity for id in ids if (entity := self.inventory.objects.get(id)))
 
+    def silence(self, texts: Mapping[str, str]) -> None:
+        """The kernel does not answer what was asked about these objects, for people, or did, "": change what they show."""
+        for id, text in texts.items():
+            self.deviations.silence(id, text)
+        self.apply(entity for id in texts if (entity := self.inventory.objects.get(id)))
+
     def agree(self) -> list[Entity]:
         """Nothing deviates any more; gives the objects that did, to be applied with what else was found."""
         return [entity for id in self.deviations.clear() if (entity := self.inventory.objects.get(id))]

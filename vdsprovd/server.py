@@ -2,7 +2,7 @@
 
 import grp
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from vdsprovd import __version__, varlink
 from vdsprovd.config import RolesConfig
@@ -26,6 +26,8 @@ class Gate:
         self.ready = False
         self.failure = ""
         """Why the provider cannot start, once that is known."""
+        self.waits_for: Callable[[], str] = str
+        """What a start waits for that has no answer, for people."""
 
     def role(self, peer: Peer) -> Role | None:
         """What the peer may do, None for nothing."""
@@ -55,9 +57,9 @@ class Gate:
         if self.failure:
             raise wire_error(VdsError(Hresult.VDS_E_INITIALIZED_FAILED, f"vdsprovd cannot start: {self.failure}"))
         if not self.ready:
-            raise wire_error(
-                VdsError(Hresult.VDS_E_INITIALIZE_NOT_CALLED, "the provider is still starting; try again shortly")
-            )
+            waits_for = self.waits_for()
+            text = f"the provider is still starting: {waits_for}" if waits_for else "the provider is still starting"
+            raise wire_error(VdsError(Hresult.VDS_E_INITIALIZE_NOT_CALLED, f"{text}; try again shortly"))
 
 
 def group_roles(roles: RolesConfig) -> dict[int, Role]:

@@ -131,7 +131,7 @@ class Lun(Interface):
         """
         _check_there(lun)
         with self.context.operations.holds.hold(shared=[lun.id]):
-            work = self.context.work(self.context.hardware.identity, facts.disk(self.inventory, lun))
+            work = self.context.look(self.context.hardware.identity, facts.disk(self.inventory, lun))
             found = await self.context.guarded(work, lun.id)
         return LunInformationReply(
             LunInformation(
@@ -196,7 +196,7 @@ class Lun(Interface):
 
     async def _room(self, lun: inventory.Lun, nodes: tuple[str, ...]) -> int:
         try:
-            return await self.context.work(self.context.pool(lun.pool_id).growth, lun.id, nodes)
+            return await self.context.look(self.context.pool(lun.pool_id).growth, lun.id, nodes)
         except Unsupported as error:
             raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, str(error), lun.id) from error
         except HardwareError as error:

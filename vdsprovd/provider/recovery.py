@@ -49,6 +49,7 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.look_again import looking
+from vdsprovd.operations import Work, begin
 from vdsprovd.provider import creation, facts, mirroring, names, scans, surroundings
 from vdsprovd.provider.context import Context
 from vdsprovd.store import PendingStep, Store, Stored
@@ -454,6 +455,7 @@ def _initiators(found: Iterable[str]) -> list[str]:
 
 async def start(context: Context, stored: Stored) -> None:
     """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
+    begin(Work("the start"))
     claims = {name for step in stored.pending for name in step.detail.get("claims", ())}
     claims |= {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
     async with context.operations.holds.claim(context.provider_id):
@@ -479,7 +481,7 @@ async def reenumerate(context: Context) -> None:
     """IVdsHwProvider::Reenumerate. A scan that breaks off leaves the cache corrupt."""
     async with context.operations.holds.claim(context.provider_id):
         try:
-            await context.work(context.hardware.read)
+            await context.look(context.hardware.read)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error

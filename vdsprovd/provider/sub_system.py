@@ -439,7 +439,7 @@ class SubSystemIscsi(Interface):
         async def work(operation: Operation) -> str:
             async with self.context.reshaping([name]):
                 self._check_unused(name)
-                if await self.context.work(self.context.hardware.has_target, name):
+                if await self.context.look(self.context.hardware.has_target, name):
                     raise VdsError(
                         Hresult.VDS_E_NAME_NOT_UNIQUE, f"somebody else made a target {name} on this host", sub_system.id
                     )

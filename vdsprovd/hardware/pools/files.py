@@ -60,7 +60,7 @@ class FilesPool:
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)
         path = self.path(lun)
-        with door(f"create {path}"):
+        with door(f"create {path}", lun):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 self._grow(descriptor, 0, size, progress)
@@ -107,7 +107,7 @@ class FilesPool:
                 wipe_ends(descriptor, os.fstat(descriptor).st_size, MIB)
         except Mismatch:
             return
-        with door(f"delete {self.path(lun)}"):
+        with door(f"delete {self.path(lun)}", lun):
             Path(self.path(lun)).unlink(missing_ok=True)
             _sync_folder(self.folder)
 
@@ -145,7 +145,7 @@ class FilesPool:
 
     @contextmanager
     def _open(self, lun: str, what: str, flags: int) -> Iterator[int]:
-        with door(what):
+        with door(what, lun):
             descriptor = os.open(self.path(lun), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):

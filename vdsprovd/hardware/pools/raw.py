@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from vdsprovd.asking import asking
 from vdsprovd.hardware import Mismatch, NoSpace, Progress, Refused, Unsupported, VolumeFailed
 
 MIB = 1 << 20
@@ -16,10 +17,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def door(what: str) -> Iterator[None]:
-    """Translate OSErrors; `what` completes "cannot ..."."""
+def door(what: str, lun: str = "") -> Iterator[None]:
+    """Translate OSErrors; `what` completes "cannot ..."; `lun` is the LUN that it is about, if it is about one."""
     try:
-        yield
+        with asking(what, lun):
+            yield
     except OSError as error:
         text = f"cannot {what}: {error.strerror or error}"
         if error.errno in _FULL:

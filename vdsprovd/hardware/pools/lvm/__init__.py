@@ -717,7 +717,7 @@ class LvmPool:
     @contextmanager
     def _device(self, name: str, flags: int, what: str) -> Iterator[tuple[int, int]]:
         """The volume's device, open, and its size."""
-        with door(what):
+        with door(what, name):
             descriptor = os.open(f"/dev/{self.vg}/{name}", flags | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 yield descriptor, os.lseek(descriptor, 0, os.SEEK_END)
