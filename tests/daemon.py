@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ class SimulatedProcess(SimulatedArray):
                 os._exit(0)
 
     async def _main(self) -> None:
+        # Fewer than a thousand, which is what most systems start a process with.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.add_signal_handler(signal.SIGUSR1, lambda: setattr(self.hardware, "delay", self.delay))

@@ -2,6 +2,7 @@
 
 import grp
 import logging
+import resource
 from collections.abc import Callable, Iterable, Mapping
 
 from vdsprovd import __version__, varlink
@@ -13,6 +14,10 @@ from vdsprovd.varlink.server import Service
 
 log = logging.getLogger(__name__)
 
+_CONNECTIONS = 4096
+"""How many clients may be connected."""
+_OWN_DESCRIPTORS = 512
+"""What is kept for the store, the kernel, the pools and the programs."""
 URL = "https://github.com/vdsprovd/vdsprovd"
 
 
@@ -74,6 +79,17 @@ def group_roles(roles: RolesConfig) -> dict[int, Role]:
     return found
 
 
+def _room_for_connections() -> int:
+    """How many clients may be connected: at most the descriptors that the process may have, but for some of its own. Most
+    systems let a process have a thousand or so, until it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OWN_DESCRIPTORS
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return max(1, min(_CONNECTIONS, limit - _OWN_DESCRIPTORS))
+
+
 def make_service(interfaces: Iterable[varlink.Interface], gate: Gate) -> Service:
     """The Varlink service for the interfaces, behind the gate."""
     return Service(
@@ -85,6 +101,7 @@ def make_service(interfaces: Iterable[varlink.Interface], gate: Gate) -> Service
         authorize=gate.authorize,
         invalid_parameter=_invalid_parameter,
         unexpected=_unexpected,
+        max_connections=_room_for_connections(),
     )
 
 

@@ -294,4 +294,4 @@ class Context:
 
     async def close(self) -> None:
         """Let what is under way end, within bounds. Threads that the kernel does not answer end with the process."""
-        await self.operations.drain(timeout=20)
+        await self.operations.drain(timeout=15)
