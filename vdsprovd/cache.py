@@ -14,7 +14,7 @@ import msgspec
 
 from vdsprovd.deviations import Deviation, Deviations
 from vdsprovd.hardware import Key
-from vdsprovd.inventory import Entity, Inventory, differences
+from vdsprovd.inventory import Entity, Inventory, Lun, differences
 from vdsprovd.model import Notification
 from vdsprovd.store import REMEMBERED
 
@@ -87,6 +87,11 @@ class Cache:
             self.sequence += 1
             for sink in self._sinks:
                 sink.put(self.sequence, group)
+
+    def hide(self, lun: Lun) -> None:
+        """The kernel has nothing of the LUN any more, for it is being deleted. That is told once it is gone."""
+        hidden = msgspec.structs.replace(lun, mask=(), exported=False)
+        self.inventory = self.inventory.put(self.deviations.shown(hidden, self.inventory))
 
     def deviate(self, looked: Mapping[Key, Deviation | None]) -> None:
         """A look found how these kernel objects deviate, None for not at all: change what objects show of it."""

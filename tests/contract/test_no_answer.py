@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.arrays import INITIATOR, Failed, Reply, SimulatedArray
-from vdsprovd.hardware import Step
+from tests.arrays import INITIATOR, OTHER_INITIATOR, Failed, Reply, SimulatedArray
+from vdsprovd.hardware import Step, VolumeFailed
 from vdsprovd.provider import context
 from vdsprovd.varlink import VarlinkError
 
@@ -154,6 +154,36 @@ def test_what_waits_for_it_is_told(simulated: SimulatedArray) -> None:
     simulated.call("Lun.SetMask", id=neighbour, unmaskingList="")
     simulated.call("HwProvider.Reenumerate")
     simulated.call("HwProvider.Refresh")
+
+
+def test_a_deletion_leaves_the_targets_first(simulated: SimulatedArray) -> None:
+    """While the bytes of a LUN that is deleted are not wiped yet, its target is free, and has it no more; if they cannot
+    be, it is where it was."""
+    target, _ = simulated.make_reachable_target()
+    going, neighbour = simulated.make_lun(mask=INITIATOR), simulated.make_lun()
+    for lun in (going, neighbour):
+        simulated.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    before, pool, wipe = simulated.kernel(), simulated.pool, threading.Event()
+
+    def delete(lun: str) -> None:
+        assert wipe.wait(60)
+        raise VolumeFailed("the test says so")
+
+    pool.delete, deleted = delete, pool.delete  # type: ignore[method-assign]  # for the test
+    try:
+        caller = Caller(simulated, "Lun.Delete", id=going)
+        until_shown(simulated, going)
+        simulated.call("Lun.SetMask", id=neighbour, unmaskingList=OTHER_INITIATOR)
+        simulated.call("Lun.SetMask", id=neighbour, unmaskingList=INITIATOR)
+        simulated.call("Lun.SetMask", id=neighbour, unmaskingList="")
+        assert len(simulated.kernel()) < len(before)
+    finally:
+        pool.delete = deleted  # type: ignore[method-assign]  # as above
+        wipe.set()
+    assert caller.end() == "org.vdsprov.ObjectStatusFailed"
+    assert simulated.kernel() == before
+    assert properties(simulated, going)["unmaskingList"] == INITIATOR
+    simulated.call("Lun.Delete", id=going)
 
 
 def test_a_stop_does_not_wait_for_it(simulated: SimulatedArray) -> None:

@@ -130,7 +130,8 @@ def test_a_disk_that_hangs(impatient: LioArray) -> None:
     target, _ = array.make_reachable_target()
     grows, other = array.make_lun(mask=INITIATOR), array.make_lun(mask=INITIATOR)
     array.call("LunIscsi.AssociateTargets", id=grows, targetIds=[target])
-    go = [array.make_lun() for _ in range(context.WORKERS + 2)]
+    go = [array.make_lun(mask=INITIATOR) for _ in range(context.WORKERS + 2)]
+    array.call("LunIscsi.AssociateTargets", id=go[0], targetIds=[target])
     usual = latency(array, grows)
     with array.hanging():
         callers = [Caller(array, "Lun.Delete", id=lun) for lun in go]
@@ -142,7 +143,7 @@ def test_a_disk_that_hangs(impatient: LioArray) -> None:
         assert "the kernel has not answered for" in message(array, "Lun.SetMask", id=grows, unmaskingList="")
         assert f"wipe LUN {go[0]}: the kernel has not answered for" in message(array, "Lun.Delete", id=go[0])
         message(array, "HwProvider.Refresh")
-        # Neither the kernel's target nor the store needs that disk.
+        # Neither the kernel's target nor the store needs that disk; the LUN that goes has left its target.
         array.call("LunIscsi.AssociateTargets", id=other, targetIds=[target])
         array.call("Lun.SetMask", id=other, unmaskingList="")
         array.call("LunNaming.SetFriendlyName", id=other, friendlyName="other")
