@@ -108,11 +108,6 @@ class Cache:
         """Nothing deviates any more; gives the objects that did, to be applied with what else was found."""
         return [entity for id in self.deviations.clear() if (entity := self.inventory.objects.get(id))]
 
-    def settle(self, inventory: Inventory) -> None:
-        """Take the inventory that the settling of what a crash cut off gave; nobody listens yet."""
-        self._remember(id for id in self.inventory.objects if id not in inventory.objects)
-        self.inventory = inventory
-
     def _remember(self, deleted: Iterable[str]) -> None:
         for id in deleted:
             self._deleted[id] = None

@@ -142,6 +142,10 @@ def test_what_waits_for_it_is_told(simulated: SimulatedArray) -> None:
         simulated.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
     with silent_about(simulated, hanging):
         caller = Caller(simulated, "Lun.SetStatus", id=hanging, status="offline")
+        deadline = time.monotonic() + 20
+        while not simulated.context.operations.holds.busy(hanging):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
         early = [
             Caller(simulated, "Lun.SetMask", id=neighbour, unmaskingList=""),
             Caller(simulated, "HwProvider.Reenumerate"),
@@ -154,6 +158,45 @@ def test_what_waits_for_it_is_told(simulated: SimulatedArray) -> None:
     simulated.call("Lun.SetMask", id=neighbour, unmaskingList="")
     simulated.call("HwProvider.Reenumerate")
     simulated.call("HwProvider.Refresh")
+
+
+def test_what_a_crash_cut_off_hangs(simulated: SimulatedArray) -> None:
+    """A start does not wait for what a crash cut off, when that gets no answer: it is settled when there is one, and its LUN
+    shows that until then."""
+    going, other = served(simulated), served(simulated)
+    pool_id = next(
+        entry["id"]
+        for entry in simulated.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
+        if entry["name"] == "files0"
+    )
+    simulated.context.store.begin("delete_lun", lun=going, pool=pool_id, number=1)
+    pool, wipe = simulated.pool, threading.Event()
+
+    def delete(lun: str) -> None:
+        assert wipe.wait(60)
+        deleted(lun)
+
+    pool.delete, deleted = delete, pool.delete  # type: ignore[method-assign]  # for the test
+    try:
+        simulated.restart()
+        assert "has not answered since" in properties(simulated, going)["deviation"]
+        assert "settle step" in message(simulated, "Lun.Delete", id=going)
+        simulated.call("Lun.SetMask", id=other, unmaskingList="")
+        simulated.call("HwProvider.Reenumerate")
+        simulated.call("HwProvider.Refresh")
+    finally:
+        pool.delete = deleted  # type: ignore[method-assign]  # as above
+        wipe.set()
+    deadline = time.monotonic() + 20
+    while simulated.error("Lun.SetMask", id=going, unmaskingList="") != "VDS_E_OBJECT_DELETED":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert simulated.context.store.load().pending == ()
+    assert simulated.pool.sizes.keys() == {other}
+    kernel = simulated.kernel()
+    simulated.call("HwProvider.Reenumerate")
+    simulated.call("HwProvider.Refresh")
+    assert simulated.kernel() == kernel
 
 
 def test_a_deletion_leaves_the_targets_first(simulated: SimulatedArray) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.arrays import INITIATOR, MIB, Failed, LioArray, Reply, run
 from tests.conftest import running
 from tests.lab.test_initiators import SECRET, Login
+from vdsprovd.hardware.pools import raw
 from vdsprovd.provider import context
 from vdsprovd.varlink import VarlinkError
 
@@ -31,8 +32,10 @@ def impatient(tmp_path: Path, disk: Path) -> Iterator[LioArray]:
 
     def before_main() -> None:
         context.PATIENCE = context.LONG_PATIENCE = PATIENCE
+        raw.PATIENCE = PATIENCE / 2
 
     array = LioArray(tmp_path, disk / tmp_path.name)
+    array.configuration["provider"]["audit"] = 2
     array.before_main = before_main
     with running(array):
         yield array
@@ -173,7 +176,8 @@ def state(pid: int) -> str:
 
 def test_a_stop_and_a_start_while_it_hangs(impatient: LioArray) -> None:
     """SIGTERM ends the daemon while the kernel does not answer one of its threads, but for that thread, which nobody can
-    end; the next daemon tells its clients what it waits for, and is ready, with nothing lost, when the disk answers."""
+    end; the next one is ready all the same, and shows which LUNs have no answer. When the disk answers, what was cut off is
+    completed, and nothing is lost."""
     array = impatient
     lun, other = array.make_lun(), array.make_lun()
     with array.hanging():
@@ -188,18 +192,25 @@ def test_a_stop_and_a_start_while_it_hangs(impatient: LioArray) -> None:
         assert {state(int(thread)) for thread in os.listdir(f"/proc/{former}/task")} <= {"Z", "D"}
         assert caller.end() != ""
         array.launch()
-
-        def said() -> str:
-            with array.connect_early() as early, pytest.raises(VarlinkError) as caught:
-                early.call("org.vdsprov.Provider.GetProperties", {})
-            assert caught.value.name == "org.vdsprov.InitializeNotCalled"
-            return str(caught.value)
-
-        until(lambda: "the kernel has not answered for" in said(), "it does not say what it waits for")
+        array.ready()
+        assert "has not answered since" in properties(array, lun)["deviation"]
+        assert "settle step" in message(array, "Lun.Delete", id=lun)
+        assert properties(array, other)["status"] == "failed"
+        array.make_group(array.make_target())
+        array.call("SubSystem.QueryLuns", id=array.sub_system)
     os.waitpid(former, 0)
-    array.ready()
-    assert [entry["id"] for entry in array.call("SubSystem.QueryLuns", id=array.sub_system)["luns"]] == [other]
+    until(lambda: gone(array, lun), "what was cut off is not completed")
+    until(lambda: properties(array, other)["health"] == "healthy", "the other LUN does not come back")
     all_agree(array)
+
+
+def gone(array: LioArray, lun: str) -> bool:
+    """Whether the LUN was deleted."""
+    try:
+        properties(array, lun)
+    except Failed as failed:
+        return failed.symbol == "VDS_E_OBJECT_DELETED"
+    return False
 
 
 def test_a_drive_that_hangs(impatient: LioArray) -> None:

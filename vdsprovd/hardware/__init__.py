@@ -348,6 +348,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     legs: tuple[Leg, ...] = ()
     stripe_size: int = 0
     columns: int = 1
+    answers: bool = True
+    """False while nobody can tell how the volume is, because its disk does not answer."""
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -182,7 +182,12 @@ async def _judge(
     _complain(context, [entity for entities in judged.values() for entity in entities if isinstance(entity, Lun)])
     return (
         [entity for entities in judged.values() for entity in entities],
-        {id for id in states if busy(id) and context.cache.inventory.get(Lun, id)},
+        # One that does not answer now may soon.
+        {
+            id
+            for id, state in states.items()
+            if (busy(id) or not state.answers) and context.cache.inventory.get(Lun, id)
+        },
     )
 
 

@@ -20,7 +20,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.raw import MIB, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_through, wipe_ends
 from vdsprovd.model import LunType
 
 CHUNK = 64 * MIB
@@ -39,6 +39,7 @@ class FilesPool:
 
     def __init__(self, folder: Path, *, sparse: bool = False) -> None:
         self.folder = folder
+        self._asking = Asking()
         self.sparse = sparse
 
     def space(self) -> Space:
@@ -112,6 +113,9 @@ class FilesPool:
             _sync_folder(self.folder)
 
     def probe(self, lun: str) -> VolumeState:
+        return self._asking.ask(lun, lambda: self._probe(lun))
+
+    def _probe(self, lun: str) -> VolumeState:
         try:
             with self._open(lun, f"read LUN {lun}", os.O_RDONLY) as descriptor:
                 size = os.fstat(descriptor).st_size
