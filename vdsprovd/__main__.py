@@ -30,12 +30,14 @@ from vdsprovd.look_again import looking
 from vdsprovd.provider import drift, interfaces, reconfigure, recovery, scans, teardown, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
-from vdsprovd.store import Store, StoreError
+from vdsprovd.store import Store, Stored, StoreError
 from vdsprovd.varlink import activation
 
 log = logging.getLogger("vdsprovd")
 
 DEFAULT_CONFIG = Path("/etc/vdsprovd/vdsprovd.toml")
+_CLOSING = 5.0
+"""Seconds that the store's disk has for the store to be closed."""
 SIMULATED_SPACE = 100 << 30
 SIMULATED_DRIVES = 4
 EX_UNAVAILABLE = 69
@@ -147,10 +149,19 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         if listener is None or options.socket:
             listener = _listener(configuration, options.socket, simulate=options.simulate)
         await serve(configuration, store, hardware, listener, stop, patient=listener is inherited, reload=reload)
-        _leave_what_hangs()
     finally:
-        store.close()
+        _close(store)
+    _leave_what_hangs()
     return 0
+
+
+def _close(store: Store) -> None:
+    """Close the store; it is closed by the kernel when its disk does not answer."""
+    closing = threading.Thread(target=store.close, daemon=True)
+    closing.start()
+    closing.join(_CLOSING)
+    if closing.is_alive():
+        log.warning("the store's disk does not answer; what was not written yet is lost")
 
 
 async def serve(
@@ -176,6 +187,7 @@ async def serve(
     cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
     context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
     gate = Gate(os.geteuid(), group_roles(configuration.roles))
+    gate.waits_for = lambda: context.silence
     service = make_service(interfaces.describe(context), gate)
     watches = ExitStack()
     try:
@@ -187,7 +199,9 @@ async def serve(
             volumes.watch(context),
         ):
             watches.enter_context(addresses.watch(readdress))
-            await recovery.start(context, stored)
+            if not await _started(context, stored, stop):
+                log.info("stopping before the start was over: %s", context.silence)
+                return
             async with drift.watch(context), recovery.healing(context), watchdog.feeding(service):
                 gate.ready = True
                 if patient:
@@ -204,6 +218,21 @@ async def serve(
         watches.close()
         await service.close()
         await context.close()
+
+
+async def _started(context: Context, stored: Stored, stop: asyncio.Event) -> bool:
+    """Rebuild what the store says; False when the daemon is to stop before that is done. A disk that hangs takes its time."""
+    starting, stopping = asyncio.create_task(recovery.start(context, stored)), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            return False
+        await starting
+        return True
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
 
 
 def _leave_what_hangs() -> None:

@@ -19,6 +19,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from vdsprovd.asking import asking
 from vdsprovd.model import (
     ForeignObject,
     Health,
@@ -310,7 +311,10 @@ def attempt(hardware: "Hardware", wanted: Iterable[Step]) -> "Iterator[tuple[Ste
     with ThreadPoolExecutor(SIDE_BY_SIDE, "vdsprovd-restore") as workers:
         for _, group in groupby(wanted, lambda step: (step.after is None, type(step.after or step.before))):
             batch = list(group)
-            yield from zip(batch, workers.map(outcome, batch), strict=True)
+            for step, future in zip(batch, [workers.submit(outcome, step) for step in batch], strict=True):
+                with asking(f"{'add or change' if step.after else 'remove'} {step.after or step.before}"):
+                    error = future.result()
+                yield step, error
 
 
 def undo(hardware: "Hardware", taken: Sequence[Step], error: Exception) -> None:
@@ -416,6 +420,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     legs: tuple[Leg, ...] = ()
     stripe_size: int = 0
     columns: int = 1
+    answers: bool = True
+    """False while nobody can tell how the volume is, because its disk does not answer."""
 
 
 class Member(msgspec.Struct, frozen=True):

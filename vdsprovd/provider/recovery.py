@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -51,6 +51,7 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.look_again import looking
+from vdsprovd.operations import Work, begin
 from vdsprovd.provider import creation, facts, mirroring, names, scans, surroundings
 from vdsprovd.provider.context import Context
 from vdsprovd.store import PendingStep, Store, Stored
@@ -368,6 +369,11 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         _placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks)
         for lun in inventory.all(Lun)
     ]
+    # What is being settled stays as it is.
+    luns = [
+        msgspec.structs.replace(lun, exported=lun.id in disks) if context.operations.holds.busy(lun.id) else lun
+        for lun in luns
+    ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*put, *luns)
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
@@ -461,18 +467,57 @@ def claimed(stored: Stored) -> set[str]:
 
 async def start(context: Context, stored: Stored) -> None:
     """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
+    begin(Work("the start"))
     claims = claimed(stored)
     async with context.operations.holds.claim(context.provider_id):
-        inventory = await context.work(
-            settle_pending, context.store, context.hardware, context.cache.inventory, stored.pending
-        )
-        context.cache.settle(inventory)
+        for step in stored.pending:
+            await _settled(context, step)
         found = await context.work(look, context, claims)
         changes = [step.number for step in stored.pending if step.kind == "change"]
         await context.work(_write, context, found, changes)
-        context.cache.apply(found.put, [entry.id for entry in found.drop])
+        context.cache.apply(_current(context, found.put), [entry.id for entry in found.drop])
         if found.problems:
             context.cache.corrupt(found.problems[0])
+
+
+def _current(context: Context, found: Iterable[Entity]) -> Iterator[Entity]:
+    """What a look found, but for what has been settled since it began."""
+    for entity in found:
+        known = context.cache.inventory.objects.get(entity.id)
+        if isinstance(entity, Lun | Plex) and context.cache.was_deleted(entity.id):
+            continue
+        if isinstance(entity, Lun) and isinstance(known, Lun):
+            yield msgspec.structs.replace(entity, size=known.size)
+        else:
+            yield entity
+
+
+async def _settled(context: Context, step: PendingStep) -> None:
+    """Settle a step that a crash cut off. When the kernel does not answer, that goes on by itself, with the LUNs held that it
+    is about, and nobody waits for it."""
+    work = Work(f"settle step {step.number} ({step.kind}), which a crash had cut off")
+
+    async def settle() -> None:
+        begin(work)
+        ids = {str(step.detail[name]) for name in ("lun", "source") if name in step.detail}
+        with context.operations.holds.hold(ids):
+            before = context.cache.inventory
+            after = await context.work(settle_pending, context.store, context.hardware, before, [step])
+            put = [entity for id, entity in after.objects.items() if before.objects.get(id) is not entity]
+            # It was hidden below, and could not be deleted.
+            hidden = (
+                lun for id in ids if (lun := after.get(Lun, id)) and not context.cache.inventory.known(Lun, id).mask
+            )
+            put += [msgspec.structs.replace(lun, exported=False) for lun in hidden if lun.mask]
+            context.cache.apply(put, [id for id in before.objects if id not in after.objects])
+
+    settling = context.operations.spawn(settle(), work)
+    while not settling.done() and not work.silences:
+        await asyncio.wait((settling,), timeout=0.1)
+    if settling.done():
+        settling.result()
+    elif step.kind == "delete_lun" and (lun := context.cache.inventory.get(Lun, str(step.detail["lun"]))):
+        context.cache.hide(lun)
 
 
 def _write(context: Context, found: Found, finished: Sequence[int] = ()) -> None:
@@ -485,7 +530,7 @@ async def reenumerate(context: Context) -> None:
     """IVdsHwProvider::Reenumerate. A scan that breaks off leaves the cache corrupt."""
     async with context.operations.holds.claim(context.provider_id):
         try:
-            await context.work(context.hardware.read, needed=context.cache.inventory.target_by_name)
+            await context.look(context.hardware.read, needed=context.cache.inventory.target_by_name)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
@@ -504,7 +549,7 @@ async def refresh(context: Context) -> None:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
         settled = [] if found.problems else context.cache.agree()
-        context.cache.apply([*settled, *found.put], [entry.id for entry in found.drop])
+        context.cache.apply([*settled, *_current(context, found.put)], [entry.id for entry in found.drop])
         if found.problems:
             context.cache.corrupt("; ".join(found.problems))
             raise context.corrupt()

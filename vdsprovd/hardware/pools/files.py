@@ -20,7 +20,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.raw import MIB, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_through, wipe_ends
 from vdsprovd.model import LunType
 
 CHUNK = 64 * MIB
@@ -41,6 +41,7 @@ class FilesPool:
 
     def __init__(self, folder: Path, *, sparse: bool = False) -> None:
         self.folder = folder
+        self._asking = Asking()
         self.sparse = sparse
 
     def space(self) -> Space:
@@ -62,7 +63,7 @@ class FilesPool:
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)
         path = self.path(lun)
-        with door(f"create {path}"):
+        with door(f"create {path}", lun):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 self._grow(descriptor, 0, size, progress)
@@ -111,11 +112,14 @@ class FilesPool:
                 wipe_ends(descriptor, os.fstat(descriptor).st_size, MIB)
         except Mismatch:
             return
-        with door(f"delete {self.path(lun)}"):
+        with door(f"delete {self.path(lun)}", lun):
             Path(self.path(lun)).unlink(missing_ok=True)
             _sync_folder(self.folder)
 
     def probe(self, lun: str) -> VolumeState:
+        return self._asking.ask(lun, lambda: self._probe(lun))
+
+    def _probe(self, lun: str) -> VolumeState:
         try:
             with self._open(lun, f"read LUN {lun}", os.O_RDONLY) as descriptor:
                 size = os.fstat(descriptor).st_size
@@ -153,7 +157,7 @@ class FilesPool:
 
     @contextmanager
     def _open(self, lun: str, what: str, flags: int) -> Iterator[int]:
-        with door(what):
+        with door(what, lun):
             descriptor = os.open(self.path(lun), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -50,7 +50,7 @@ from vdsprovd.hardware.pools.lvm.report import (
     Volume,
     look,
 )
-from vdsprovd.hardware.pools.raw import MIB, alike, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, alike, door, read_through, wipe_ends
 from vdsprovd.model import Health, LunType
 
 CHUNK = 64 * MIB
@@ -79,6 +79,7 @@ class LvmPool:
         self.thin_pool = thin_pool
         self.sparse = thin_pool is not None
         self._overwrite = overwrite
+        self._asking = Asking()
         self._lock = _locks.setdefault(vg, threading.RLock())
         self._settled = False
 
@@ -308,7 +309,8 @@ class LvmPool:
                         wipe_ends(descriptor, size, MIB)
             except HardwareError:
                 # Bytes on a drive that is gone cannot be wiped, and the LUN shall go all the same.
-                if self._state(found, volume).condition is Condition.GOOD:
+                state = self._state(found, volume)
+                if state.condition is Condition.GOOD or not state.answers:
                     raise
             self._lvremove(what, volume.name)
             if _missing(found):
@@ -371,7 +373,7 @@ class LvmPool:
 
     def _state(self, found: Group, volume: Volume, trouble: str = "", *, read: bool = True) -> VolumeState:
         bad = _broken(volume)
-        reason, health = "", Health.HEALTHY
+        reason, health, answers = "", Health.HEALTHY, True
         if not volume.active:
             reason = f"the logical volume {self.vg}/{volume.name} is not active{trouble and ': ' + trouble}"
         elif volume.suspended:
@@ -379,12 +381,8 @@ class LvmPool:
         elif bad and not volume.raid:
             reason = f"a drive under the logical volume {self.vg}/{volume.name} is missing"
         elif read:
-            try:
-                with self._device(volume.name, os.O_RDONLY, f"read LUN {volume.name}") as (descriptor, size):
-                    for offset in (0, size - 4096):
-                        read_through(descriptor, offset)
-            except HardwareError as error:
-                reason = str(error)
+            found_out = self._asking.ask(volume.name, lambda: self._read(volume))
+            reason, answers = found_out.reason, found_out.answers
         if volume.raid and (bad or volume.syncing or volume.health):
             health = Health.REBUILDING if volume.syncing and not bad else Health.DEGRADED
         if volume.thin_pool:
@@ -405,7 +403,18 @@ class LvmPool:
             tuple(legs),
             volume.stripe_size,
             volume.columns,
+            answers,
         )
+
+    def _read(self, volume: Volume) -> VolumeState:
+        """Whether the volume's ends can be read; nothing else of its state is told."""
+        try:
+            with self._device(volume.name, os.O_RDONLY, f"read LUN {volume.name}") as (descriptor, size):
+                for offset in (0, size - 4096):
+                    read_through(descriptor, offset)
+        except HardwareError as error:
+            return VolumeState(Condition.FAILED, str(error))
+        return VolumeState(Condition.GOOD)
 
     def _leg(self, volume: Volume, images: Sequence[Image]) -> Leg:
         extents = [
@@ -745,7 +754,7 @@ class LvmPool:
     @contextmanager
     def _device(self, name: str, flags: int, what: str) -> Iterator[tuple[int, int]]:
         """The volume's device, open, and its size."""
-        with door(what):
+        with door(what, name):
             descriptor = os.open(f"/dev/{self.vg}/{name}", flags | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 yield descriptor, os.lseek(descriptor, 0, os.SEEK_END)

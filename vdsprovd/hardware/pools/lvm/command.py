@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from vdsprovd.asking import asking
 from vdsprovd.hardware import HardwareError, Mismatch, NoSpace, Refused, VolumeFailed
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Running:
         # of its own: Ctrl-C on a terminal is for the daemon. LVM, cut off half way, would leave devices suspended. That
         # is also why nothing here has a time limit.
         self._outcome: Outcome | None = None
+        self._name = arguments[:2]
         self._said = [os.memfd_create("output"), os.memfd_create("complaint")]
         try:
             self.process = subprocess.Popen(
@@ -81,7 +83,8 @@ class Running:
 
     def finish(self) -> Outcome:
         """Wait for its end."""
-        status = self.process.wait()
+        with asking(f"run {' '.join(self._name)}"):
+            status = self.process.wait()
         if self._outcome is None:
             said = [os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in self._said]
             self._close()
