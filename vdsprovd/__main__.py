@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from vdsprovd import __version__, addresses, config, notify
+from vdsprovd.backups import StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
@@ -26,7 +27,7 @@ from vdsprovd.look_again import looking
 from vdsprovd.provider import drift, interfaces, recovery, scans, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
-from vdsprovd.store import Store, StoreError
+from vdsprovd.store import Store
 from vdsprovd.varlink import activation
 
 log = logging.getLogger("vdsprovd")
