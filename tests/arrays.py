@@ -16,7 +16,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ import msgspec
 from tests import conformance
 from tests.lab.volume_group import TestDrive, VolumeGroup, volume_group
 from tests.programs import MIB, run
+from vdsprovd import backups
 from vdsprovd.__main__ import main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
@@ -269,6 +270,20 @@ class Array(ABC):
         self.lose_portal(self.name_of(target))
         reply = self.call("IscsiPortalGroup.RemovePortal", id=group, portalId=self.portals_of(group)[0])
         assert self.result(reply)["hresult"] == Hresult.VDS_E_PROVIDER_CACHE_CORRUPT
+
+    @property
+    def store(self) -> Path:
+        """The file of the daemon's store."""
+        return Path(self.configuration["provider"]["state"]) / backups.NAME
+
+    def damage_store(self) -> None:
+        """Change a letter of a text wherever it is in the store's file: only the checksum tells."""
+        with closing(sqlite3.connect(self.store, isolation_level=None)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # In another process: to close the file in this one would end SQLite's locks on it.
+        program = "import pathlib, sys; file = pathlib.Path(sys.argv[1]); text = file.read_bytes();"
+        program += "assert b'array0' in text; file.open('r+b').write(text.replace(b'array0', b'array9'))"
+        run(sys.executable, "-c", program, str(self.store))
 
     def portals_of(self, group: str) -> list[str]:
         """The ids of the portals in a group."""

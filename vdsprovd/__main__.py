@@ -24,7 +24,7 @@ from vdsprovd.hardware.pools.lvm import LvmPool
 from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import drift, interfaces, recovery, scans, volumes
+from vdsprovd.provider import drift, interfaces, recovery, safekeeping, scans, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
 from vdsprovd.store import Store
@@ -150,7 +150,7 @@ async def serve(
         ):
             watches.enter_context(addresses.watch(readdress))
             await recovery.start(context, stored)
-            async with drift.watch(context), recovery.healing(context):
+            async with drift.watch(context), recovery.healing(context), safekeeping.watch(context):
                 gate.ready = True
                 if patient:
                     await service.serve(listener)

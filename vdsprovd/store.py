@@ -283,6 +283,11 @@ class Store:
             if damage:
                 raise digests.Damaged(damage)
 
+    @property
+    def changes(self) -> int:
+        """A number that is another one after each change."""
+        return self._db.total_changes
+
     def renew(self, stored: Stored) -> Path | None:
         """Make the database anew with what is `stored` and the steps that are pending, in one step that a crash does not
         cut in two. Gives where the old one is kept, if there is one."""

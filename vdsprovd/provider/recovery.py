@@ -8,6 +8,7 @@ target of ours and is not in the store goes, so that nobody has access whom the 
 import asyncio
 import logging
 import socket
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -491,6 +492,8 @@ async def refresh(context: Context) -> None:
     async with context.operations.holds.claim(context.provider_id):
         if not context.cache.refreshable:
             raise context.corrupt()
+        if context.store.damage:
+            await _renew(context)
         try:
             found = await context.work(look, context)
             await context.work(_write, context, found)
@@ -503,6 +506,24 @@ async def refresh(context: Context) -> None:
             context.cache.corrupt("; ".join(found.problems))
             raise context.corrupt()
         context.cache.refreshed()
+
+
+async def _renew(context: Context) -> None:
+    """Make a store that is damaged anew, from what the daemon knows: that is all of it. Raises VDS_E_PROVIDER_CACHE_CORRUPT."""
+    cache = context.cache
+    known = Stored(
+        context.provider_id,
+        tuple(cache.inventory.objects.values()),
+        dict(cache.inventory.import_targets.items()),
+        tuple(cache.deleted),
+        (),
+    )
+    try:
+        kept = await context.work(context.store.renew, known)
+    except (sqlite3.Error, OSError) as error:
+        cache.corrupt(f"the store is damaged, and cannot be made anew: {error}")
+        raise context.corrupt() from error
+    log.warning("made the store anew from memory; the damaged one is %s", kept)
 
 
 HEAL_AGAIN = 60.0
