@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
-from vdsprovd import __version__, addresses, config, notify
+from vdsprovd import __version__, addresses, administration, config, notify
 from vdsprovd.backups import StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
@@ -26,8 +26,9 @@ from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
 from vdsprovd.provider import drift, interfaces, recovery, safekeeping, scans, volumes
 from vdsprovd.provider.context import Context
+from vdsprovd.provider.rescue import RescueError
 from vdsprovd.server import Gate, group_roles, make_service
-from vdsprovd.store import Store
+from vdsprovd.store import Store, held
 from vdsprovd.varlink import activation
 
 log = logging.getLogger("vdsprovd")
@@ -70,8 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             configuration = config.check(SIMULATED_CONFIG, "--simulate")
         else:
             configuration = config.load(options.config or DEFAULT_CONFIG)
+        folder = Path(configuration.provider.state)
+        if options.backup:
+            administration.back_up(folder, options.backup)
+            return 0
+        if options.rescue is not None:
+            return _rescue(configuration, options, folder)
         return asyncio.run(_run(configuration, options, inherited))
-    except (ConfigError, recovery.StartError) as error:
+    except (ConfigError, recovery.StartError, RescueError) as error:
         failure, status = str(error), EX_CONFIG
     except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
         failure, status = str(error), EX_UNAVAILABLE
@@ -90,6 +97,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--simulate", action="store_true", help="serve the same API from memory, with no privileges")
     parser.add_argument("--socket", metavar="PATH", help="listen here instead of where the configuration says")
     parser.add_argument("--check", action="store_true", help="only check the configuration")
+    parser.add_argument(
+        "--backup", type=Path, metavar="FILE", help="copy the store to a new file and check it, beside a running daemon"
+    )
+    parser.add_argument(
+        "--rescue",
+        nargs="?",
+        const="",
+        metavar="BACKUP",
+        help="say how a damaged store can be rebuilt from a backup (default: the newest good one), the kernel's target and "
+        "the pools, and ask whether to do it",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --rescue: rebuild it without a question")
+    parser.add_argument("--json", action="store_true", help="with --rescue: say it as JSON")
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.add_argument("--version", action="version", version=f"vdsprovd {__version__}")
     return parser
@@ -113,6 +133,20 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         await serve(configuration, store, hardware, listener, stop, patient=listener is inherited)
     finally:
         store.close()
+    return 0
+
+
+def _rescue(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+    with held(folder):
+        _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
+        administration.rebuild(
+            configuration,
+            _hardware(configuration, simulate=False, settle=False),
+            folder,
+            Path(options.rescue) if options.rescue else None,
+            yes=options.yes,
+            as_json=options.json,
+        )
     return 0
 
 
@@ -188,20 +222,22 @@ def _simulated(pool: PoolConfig) -> Pool:
     return SimulatedPool(SIMULATED_SPACE)
 
 
-def _pool(pool: PoolConfig) -> Pool:
+def _pool(pool: PoolConfig, *, settle: bool) -> Pool:
     if pool.kind == "lvm":
         found = LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
-        try:
-            found.settle()
-        except HardwareError as error:
-            log.warning("%s", error)
+        if settle:
+            try:
+                found.settle()
+            except HardwareError as error:
+                log.warning("%s", error)
         return found
     return FilesPool(Path(pool.path), sparse=pool.sparse)
 
 
-def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
+def _hardware(configuration: Config, *, simulate: bool, settle: bool = True) -> Hardware:
+    """The host; with `settle`, what a crash left under way in its pools is taken back first."""
     pools: dict[tuple[str, str], Pool] = {
-        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool)
+        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool, settle=settle)
         for sub_system in configuration.subsystem
         for pool in sub_system.pool
     }

@@ -43,7 +43,7 @@ def find(folder: Path) -> Path | None:
     if file.exists():
         os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
         return file
-    if _beside(file, _LOG).exists() or any(made(folder)):
+    if _beside(file, _LOG).exists() or (folder / FOLDER).exists():
         raise StoreError(advice(folder, "it is gone"))
     return None
 

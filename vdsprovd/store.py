@@ -213,7 +213,7 @@ class Store:
         """What proves that the database is damaged; nothing is written to it any more then, until it is made anew."""
         if folder is not None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._holder = hold(folder)
+            self._holder = _hold(folder)
         try:
             if folder is not None and backups.find(folder) is None:
                 with closing(Store(None)) as fresh:
@@ -226,6 +226,30 @@ class Store:
             if isinstance(error, sqlite3.OperationalError):
                 raise StoreError(f"cannot open the store in {folder}: {error}") from error
             raise StoreError(backups.advice(folder, str(error))) from error
+
+    @classmethod
+    def copied(cls, file: Path) -> "Store":
+        """A store in memory with what the file of another one holds, which must be good, of this version or an older one."""
+        store = cls(None)
+        store._db.close()
+        store._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        with closing(backups.reader(file)) as db:
+            db.backup(store._db)
+        store._prepare()
+        return store
+
+    def overlay(self, other: sqlite3.Connection, tables: Iterable[str]) -> None:
+        """Let these tables have the rows of another database. Rows that refer to others may refer to nothing then."""
+        self._db.execute("PRAGMA foreign_keys = OFF")
+        with self._transaction():
+            for table in tables:
+                names = [name for _, name, *_ in self._db.execute(f"PRAGMA table_info({table})")]
+                columns, marks = ", ".join(names), ", ".join("?" * len(names))
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608  # names of tables of ours
+                self._db.executemany(
+                    f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608
+                    other.execute(f"SELECT {columns} FROM {table}"),  # noqa: S608
+                )
 
     def _connect(self) -> None:
         file = str(self.folder / backups.NAME) if self.folder else ":memory:"
@@ -560,7 +584,19 @@ class Store:
             )
 
 
-def hold(folder: Path) -> int:
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the state folder as a daemon does. Raises `StoreError` with the pid of one that does."""
+    if not folder.is_dir():
+        raise StoreError(f"there is no folder {folder}")
+    holder = _hold(folder)
+    try:
+        yield
+    finally:
+        os.close(holder)
+
+
+def _hold(folder: Path) -> int:
     """Lock the state folder for this process; the descriptor holds it. Raises `StoreError` with the holder's pid."""
     descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:

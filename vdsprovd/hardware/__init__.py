@@ -348,6 +348,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     legs: tuple[Leg, ...] = ()
     stripe_size: int = 0
     columns: int = 1
+    type: LunType = LunType.UNKNOWN
+    """As far as it can be seen: of types that are laid out alike the first."""
 
 
 class Member(msgspec.Struct, frozen=True):

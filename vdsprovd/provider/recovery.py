@@ -348,7 +348,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     Raises `HardwareError` when the scan breaks off. One object that cannot be put right does not keep others from it.
     """
     inventory, hardware = context.cache.inventory, context.hardware
-    context.local = _initiators(hardware.local_initiators())
+    context.local = initiators(hardware.local_initiators())
     observed = hardware.read()
     disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
     numbers = [
@@ -439,7 +439,7 @@ def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
     return msgspec.structs.replace(lun, path=context.pool(lun.pool_id).path(lun.id))
 
 
-def _initiators(found: Iterable[str]) -> list[str]:
+def initiators(found: Iterable[str]) -> list[str]:
     """The names of this host's initiators in their normal form; what is no name is logged and left out."""
     normal = []
     for name in found:
