@@ -1,5 +1,6 @@
 """The store: what it keeps, how it is opened, and what it refuses."""
 
+import errno
 import os
 import random
 import sqlite3
@@ -366,3 +367,56 @@ def test_the_ages_of_backups_are_spread(tmp_path: Path) -> None:
 
 def _at(begin: datetime, number: int) -> str:
     return (begin + timedelta(minutes=10 * number)).strftime("%Y%m%dT%H%M%S")
+
+
+CUTS = int(os.environ.get("VDSPROVD_STORE_CUTS", "60"))
+"""How many power cuts are tried."""
+
+
+def test_what_was_written_outlives_a_power_cut(tmp_path: Path) -> None:
+    """Whatever of the log that was not waited for is on the disk, whole, in part or as junk: the store opens, is sound, has
+    all that was acknowledged, and of what was not, each step as a whole or not at all."""
+    folder, chance = tmp_path / "state", random.Random(2)
+    store = Store(folder)
+    store.finish(None, put=(SUB_SYSTEM, POOL))
+    file, log = folder / backups.NAME, folder / f"{backups.NAME}-wal"
+    acknowledged = [log.stat().st_size]
+    """How long the log is after each command."""
+    for number in range(20):
+        step = store.begin("create_lun", lun=f"l{number}")
+        store.finish(step, put=[Lun(f"l{number}", "s", "p", number, "/x", "", 4096, LunType.SIMPLE)])
+        acknowledged.append(log.stat().st_size)
+    database, whole = file.read_bytes(), log.read_bytes()
+    for number in range(CUTS):
+        end = chance.randint(acknowledged[0], len(whole))
+        rest = bytes(chance.randbytes(chance.randint(0, 9000))) if chance.random() < 0.5 else b""
+        state = tmp_path / f"cut{number}"
+        state.mkdir()
+        (state / backups.NAME).write_bytes(database)
+        (state / f"{backups.NAME}-wal").write_bytes(whole[:end] + rest)
+        after = Store(state)
+        after.check()
+        found = {entry.id for entry in after.load().entities if isinstance(entry, Lun)}
+        least = sum(size <= end for size in acknowledged) - 1
+        assert found == {f"l{number}" for number in range(len(found))}
+        assert least <= len(found) <= least + 1
+        assert len(after.load().pending) <= 1
+        after.close()
+    store.close()
+
+
+def test_backups_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup for which there is no room leaves those that there are, and nothing of itself."""
+    store = Store(tmp_path)
+    first = backups.make(tmp_path, 1)
+    assert first
+    store.finish(None, put=ALL)
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(backups, "sync", full)
+    with pytest.raises(OSError, match="No space left"):
+        backups.make(tmp_path, 1)
+    assert list((tmp_path / backups.FOLDER).iterdir()) == [first]
+    store.close()
