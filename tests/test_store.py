@@ -405,6 +405,39 @@ def test_what_was_written_outlives_a_power_cut(tmp_path: Path) -> None:
     store.close()
 
 
+def test_damage_within_the_log_is_noticed(tmp_path: Path) -> None:
+    """A bit that flips in the log of a daemon that was killed: the store is refused, and not a byte of it changed, or nothing
+    but the last step is lost, for that is what a power cut may do."""
+    folder, chance = tmp_path / "state", random.Random(3)
+    store = Store(folder)
+    store.finish(None, put=(SUB_SYSTEM, POOL))
+    for number in range(20):
+        store.finish(None, put=[Lun(f"l{number}", "s", "p", number, "/x", "", 4096, LunType.SIMPLE)])
+    log = folder / f"{backups.NAME}-wal"
+    database, whole = (folder / backups.NAME).read_bytes(), log.read_bytes()
+    store.close()
+    refused = 0
+    for number in range(FLIPS // 3):
+        pages = bytearray(whole)
+        pages[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        state = tmp_path / f"flip{number}"
+        state.mkdir()
+        files = {state / backups.NAME: database, state / log.name: bytes(pages)}
+        for file, content in files.items():
+            file.write_bytes(content)
+        try:
+            after = Store(state)
+        except StoreError as error:
+            refused += 1
+            assert "vdsprovd --rescue" in str(error)
+            assert all(file.read_bytes() == content for file, content in files.items())
+        else:
+            found = {entry.id for entry in after.load().entities if isinstance(entry, Lun)}
+            assert {f"l{number}" for number in range(19)} <= found
+            after.close()
+    assert refused > FLIPS // 4
+
+
 def test_backups_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backup for which there is no room leaves those that there are, and nothing of itself."""
     store = Store(tmp_path)

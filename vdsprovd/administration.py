@@ -14,7 +14,7 @@ from vdsprovd.backups import StoreError
 from vdsprovd.cli.tables import Column, print_table, size
 from vdsprovd.config import Config
 from vdsprovd.hardware import Hardware
-from vdsprovd.provider.rescue import Rescued, Row, rescue
+from vdsprovd.provider.rescue import Rescued, rescue
 from vdsprovd.salvage import Salvage, salvage
 from vdsprovd.store import Store
 
@@ -36,13 +36,15 @@ def back_up(folder: Path, file: Path) -> None:
 def rebuild(
     configuration: Config, hardware: Hardware, folder: Path, backup: Path | None, *, yes: bool, as_json: bool
 ) -> None:
-    """Say what the store can be rebuilt from, and do it if `yes`, or on a terminal if the answer is. The folder must be
-    held. Raises what `salvage` and `rescue` do, and sqlite3.Error when the new store cannot be written."""
+    """Say what the store can be rebuilt from, and do it if `yes`, or on a terminal if the answer is. A good store that has
+    every LUN is left alone, unless a backup is given. The folder must be held. Raises what `salvage` and `rescue` do, and sqlite3.Error when the new store cannot be written."""
     found = salvage(folder, backup)
     if not found.damage and not backup:
-        print(f"the store {folder / backups.NAME} is good: there is nothing to rescue")
-        return
+        found = salvage(folder, folder / backups.NAME)
     rescued = rescue(configuration, found.stored, hardware)
+    if not found.damage and not backup and all("store" in row.sources for row in rescued.rows if row.kind == "lun"):
+        print(f"the store {folder / backups.NAME} is good and has every LUN: there is nothing to rescue")
+        return
     if as_json:
         print(json.dumps(_report(folder, found, rescued), indent=2))
     else:
@@ -81,7 +83,7 @@ def _explain(folder: Path, found: Salvage, rescued: Rescued) -> None:
         print(f"The store {folder / backups.NAME} is damaged: {found.damage}.")
     for file, problem in found.passed_over.items():
         print(f"Passed over the backup {file}: {problem}.")
-    print(f"From the backup {found.backup}." if found.backup else "There is no good backup.")
+    print(f"From {found.backup}." if found.backup else "There is no good backup.")
     if found.tables:
         print(f"From the damaged store, whose checksums are right there: {', '.join(found.tables)}.")
     print("From the kernel's target and the pools:\n")
@@ -91,14 +93,10 @@ def _explain(folder: Path, found: Salvage, rescued: Rescued) -> None:
         Column("NAME", lambda row: row.name, cut=True),
         Column("SIZE", lambda row: size(row.size) if row.size else "", right=True),
         Column("FROM", lambda row: "+".join(row.sources)),
-        Column("NOTE", _note, cut=True),
+        Column("NOTE", lambda row: row.note, cut=True),
     ]
     print_table(columns, rescued.rows, whole=not sys.stdout.isatty())
     if rescued.unknown:
         print("\nWhat could not be known:")
         for text in rescued.unknown:
             print(f"  {text}")
-
-
-def _note(row: Row) -> str:
-    return row.note

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vdsprovd import digests
+from vdsprovd import digests, write_ahead
 
 NAME = "vdsprovd.sqlite"
 NEW = "vdsprovd.sqlite.new"
@@ -32,7 +32,7 @@ class StoreError(Exception):
 def find(folder: Path) -> Path | None:
     """The folder's database, None where there was none ever. Completes a change of it that a crash cut off.
 
-    Raises `StoreError` when it is gone and should be there.
+    Raises `StoreError` when it is gone and should be there, or its log is damaged.
     """
     file, new = folder / NAME, folder / NEW
     if new.exists():
@@ -42,6 +42,9 @@ def find(folder: Path) -> Path | None:
             place(new, folder)
     if file.exists():
         os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
+        # To open it would be to forget the log's rest.
+        if damage := write_ahead.damage(_beside(file, _LOG)):
+            raise StoreError(advice(folder, damage))
         return file
     if _beside(file, _LOG).exists() or (folder / FOLDER).exists():
         raise StoreError(advice(folder, "it is gone"))

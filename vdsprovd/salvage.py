@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from vdsprovd import backups, digests
+from vdsprovd import backups, digests, write_ahead
 from vdsprovd.store import Store, Stored
 
 
@@ -60,6 +60,9 @@ def _copied(folder: Path) -> Iterator[tuple[sqlite3.Connection | None, str]]:
             for end in ("", "-wal"):
                 with suppress(FileNotFoundError):
                     shutil.copyfile(f"{file}{end}", f"{copy}{end}")
+            if damage := write_ahead.damage(Path(f"{copy}-wal")):
+                yield None, damage  # what is before it may be older than a backup
+                return
             db = backups.reader(copy)
         except (OSError, sqlite3.Error) as error:
             yield None, str(error)

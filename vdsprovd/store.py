@@ -284,6 +284,8 @@ class Store:
                 digests.write(self._db)
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
         digests.keep(self._db)
+        # A log begins anew with each start: what a crash left behind its end would look like damage after another one.
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the database and let go of the folder."""
@@ -586,9 +588,8 @@ class Store:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold the state folder as a daemon does. Raises `StoreError` with the pid of one that does."""
-    if not folder.is_dir():
-        raise StoreError(f"there is no folder {folder}")
+    """Hold the state folder as a daemon does, and make it if it is gone. Raises `StoreError` with the pid of one that does."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     holder = _hold(folder)
     try:
         yield

@@ -3,6 +3,7 @@ nothing had happened. Initiators notice nothing: the kernel is never touched."""
 
 import os
 import random
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import closing, suppress
@@ -177,6 +178,23 @@ def test_a_backup_that_is_given(array: Array) -> None:
     assert array.rescue(backup)["backup"] == str(backup)
     array.start()
     assert array.call("Lun.GetProperties", id=lun)["properties"]["friendlyName"] == ""
+
+
+def test_a_store_that_was_begun_anew(array: Array) -> None:
+    """A daemon that found its folder empty has a good store without the LUNs that the host has: a rescue adds them."""
+    lun, (target, _) = array.make_lun(mask=INITIATOR), array.make_reachable_target()
+    array.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
+    truth = luns(array)
+    array.stop()
+    before = set(array.facts())
+    shutil.rmtree(array.store.parent)
+    array.start()
+    assert luns(array) == {}
+    array.stop()
+    assert array.rescue()["backup"] == str(array.store)
+    array.start()
+    assert luns(array) == truth
+    assert set(array.facts()) == before
 
 
 def test_random_histories(array: Array) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from tests.arrays import INITIATOR, MIB, SECRET, LioArray, run
 from tests.lab.test_initiators import Login, inquiry
+from tests.terminal import on_terminal
 from vdsprovd import backups
 from vdsprovd.inventory import Lun
 from vdsprovd.store import Store
@@ -85,6 +87,32 @@ def test_an_initiator_notices_nothing(lio: LioArray) -> None:
         assert lio.call("Lun.GetProperties", id=lun)["properties"]["unmaskingList"] == INITIATOR
     finally:
         session.end()
+
+
+def test_people_see_the_plan_and_are_asked(lio: LioArray) -> None:
+    """Nothing is changed before the answer is yes, or --yes is given; the table names each LUN, where it is from, and what is
+    to be known."""
+    lun = lio.make_lun(2 * MIB)
+    lio.stop()
+    for file in (lio.store, *backups.made(lio.store.parent)):
+        file.unlink()
+    done = lio.run_daemon("--rescue")
+    assert (done.returncode, "nothing was changed; add --yes" in done.stderr) == (0, True)
+    assert not lio.store.exists()
+    command = [sys.executable, "-m", "vdsprovd", "--config", str(lio.folder / "vdsprovd.toml"), "--rescue"]
+    for answer in ("n", "y"):
+        with on_terminal(command, Path.cwd(), os.environ) as terminal:
+            terminal.expect("is damaged: it is gone.")
+            terminal.expect("There is no good backup.")
+            row = terminal.expect("What could not be known:").splitlines()
+            (found,) = [line for line in row if lun in line]
+            assert all(text in found for text in ("2.0 MiB", "kernel+pool", "its name is not known")), found
+            terminal.expect("Rebuild the store from that? [y/N]")
+            terminal.type(f"{answer}\r")
+            assert terminal.end() == 0
+        assert lio.store.exists() == (answer == "y")
+    lio.start()
+    assert lio.call("Lun.GetProperties", id=lun)["properties"]["size"] == 2 * MIB
 
 
 TYPES = ("simple", "span", "stripe", "mirror", "raid5", "raid10")
