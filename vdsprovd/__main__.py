@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from vdsprovd import __version__, addresses, config, notify, watchdog
+from vdsprovd import __version__, addresses, administration, config, notify, watchdog
+from vdsprovd.backups import StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
@@ -27,10 +28,11 @@ from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, Sim
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import drift, interfaces, reconfigure, recovery, scans, teardown, volumes
+from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, teardown, volumes
 from vdsprovd.provider.context import Context
+from vdsprovd.provider.rescue import RescueError
 from vdsprovd.server import Gate, group_roles, make_service
-from vdsprovd.store import Store, Stored, StoreError
+from vdsprovd.store import Store, Stored, held
 from vdsprovd.varlink import activation
 
 log = logging.getLogger("vdsprovd")
@@ -75,10 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         inherited = _inherited()
         configuration = _configuration(options)
+        folder = Path(configuration.provider.state)
         if options.teardown:
             return _tear_down(configuration)
+        if options.backup:
+            administration.back_up(folder, options.backup)
+            return 0
+        if options.rescue is not None:
+            return _rescue(configuration, options, folder)
         return asyncio.run(_run(configuration, options, inherited))
-    except (ConfigError, recovery.StartError) as error:
+    except (ConfigError, recovery.StartError, RescueError) as error:
         failure, status = str(error), EX_CONFIG
     except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
         failure, status = str(error), EX_UNAVAILABLE
@@ -102,6 +110,19 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="take all exports out of the kernel, which ends their sessions, while no daemon runs; the next start makes them again",
     )
+    parser.add_argument(
+        "--backup", type=Path, metavar="FILE", help="copy the store to a new file and check it, beside a running daemon"
+    )
+    parser.add_argument(
+        "--rescue",
+        nargs="?",
+        const="",
+        metavar="BACKUP",
+        help="say how a damaged store can be rebuilt from a backup (default: the newest good one), the kernel's target and "
+        "the pools, and ask whether to do it",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --rescue: rebuild it without a question")
+    parser.add_argument("--json", action="store_true", help="with --rescue: say it as JSON")
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.add_argument("--version", action="version", version=f"vdsprovd {__version__}")
     return parser
@@ -164,6 +185,20 @@ def _close(store: Store) -> None:
         log.warning("the store's disk does not answer; what was not written yet is lost")
 
 
+def _rescue(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+    with held(folder):
+        _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
+        administration.rebuild(
+            configuration,
+            _hardware(configuration, simulate=False, settle=False),
+            folder,
+            Path(options.rescue) if options.rescue else None,
+            yes=options.yes,
+            as_json=options.json,
+        )
+    return 0
+
+
 async def serve(
     configuration: Config,
     store: Store,
@@ -202,7 +237,12 @@ async def serve(
             if not await _started(context, stored, stop):
                 log.info("stopping before the start was over: %s", context.silence)
                 return
-            async with drift.watch(context), recovery.healing(context), watchdog.feeding(service):
+            async with (
+                drift.watch(context),
+                recovery.healing(context),
+                safekeeping.watch(context),
+                watchdog.feeding(service),
+            ):
                 gate.ready = True
                 if patient:
                     await service.serve(listener)
@@ -345,20 +385,22 @@ def _simulated(pool: PoolConfig) -> Pool:
     return SimulatedPool(SIMULATED_SPACE)
 
 
-def _pool(pool: PoolConfig) -> Pool:
+def _pool(pool: PoolConfig, *, settle: bool) -> Pool:
     if pool.kind == "lvm":
         found = LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
-        try:
-            found.settle()
-        except HardwareError as error:
-            log.warning("%s", error)
+        if settle:
+            try:
+                found.settle()
+            except HardwareError as error:
+                log.warning("%s", error)
         return found
     return FilesPool(Path(pool.path), sparse=pool.sparse)
 
 
-def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
+def _hardware(configuration: Config, *, simulate: bool, settle: bool = True) -> Hardware:
+    """The host; with `settle`, what a crash left under way in its pools is taken back first."""
     pools: dict[tuple[str, str], Pool] = {
-        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool)
+        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool, settle=settle)
         for sub_system in configuration.subsystem
         for pool in sub_system.pool
     }

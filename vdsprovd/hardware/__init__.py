@@ -422,6 +422,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     columns: int = 1
     answers: bool = True
     """False while nobody can tell how the volume is, because its disk does not answer."""
+    type: LunType = LunType.UNKNOWN
+    """As far as it can be seen: of types that are laid out alike the first."""
 
 
 class Member(msgspec.Struct, frozen=True):

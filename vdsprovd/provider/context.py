@@ -10,6 +10,7 @@ import msgspec
 
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
+from vdsprovd.digests import is_damage
 from vdsprovd.hardware import (
     Cancelled,
     Condition,
@@ -250,6 +251,9 @@ class Context:
             await self.work(self.store.try_write)
         except sqlite3.Error as error:
             self._failure = f"the store cannot be used: {error}"
+            if is_damage(error):
+                self._failure = ""
+                self.translate(error)
         else:
             log.warning("the store can be written again")
             self._failure = ""
@@ -292,6 +296,9 @@ class Context:
                 return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, str(error), subject)
             case HardwareError():
                 return VdsError(Hresult.VDS_E_PROVIDER_FAILURE, str(error), subject)
+            case sqlite3.Error() if is_damage(error):
+                self.cache.corrupt(f"the store is damaged: {error}")
+                return self.corrupt()
             case sqlite3.Error():
                 self._failure = f"the store cannot be used: {error}"
                 log.error("%s", self._failure)

@@ -8,6 +8,7 @@ target of ours and is not in the store goes, so that nobody has access whom the 
 import asyncio
 import logging
 import socket
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -351,7 +352,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     Raises `HardwareError` when the scan breaks off. One object that cannot be put right does not keep others from it.
     """
     inventory, hardware = context.cache.inventory, context.hardware
-    context.local = _initiators(hardware.local_initiators())
+    context.local = initiators(hardware.local_initiators())
     observed = hardware.read(needed=inventory.target_by_name)
     disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
     numbers = [
@@ -445,7 +446,7 @@ def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
     return msgspec.structs.replace(lun, path=context.pool(lun.pool_id).path(lun.id))
 
 
-def _initiators(found: Iterable[str]) -> list[str]:
+def initiators(found: Iterable[str]) -> list[str]:
     """The names of this host's initiators in their normal form; what is no name is logged and left out."""
     normal = []
     for name in found:
@@ -542,6 +543,8 @@ async def refresh(context: Context) -> None:
     async with context.operations.holds.claim(context.provider_id):
         if not context.cache.refreshable:
             raise context.corrupt()
+        if context.store.damage:
+            await _renew(context)
         try:
             found = await context.work(look, context)
             await context.work(_write, context, found)
@@ -554,6 +557,24 @@ async def refresh(context: Context) -> None:
             context.cache.corrupt("; ".join(found.problems))
             raise context.corrupt()
         context.cache.refreshed()
+
+
+async def _renew(context: Context) -> None:
+    """Make a store that is damaged anew, from what the daemon knows: that is all of it. Raises VDS_E_PROVIDER_CACHE_CORRUPT."""
+    cache = context.cache
+    known = Stored(
+        context.provider_id,
+        tuple(cache.inventory.objects.values()),
+        dict(cache.inventory.import_targets.items()),
+        tuple(cache.deleted),
+        (),
+    )
+    try:
+        kept = await context.work(context.store.renew, known)
+    except (sqlite3.Error, OSError) as error:
+        cache.corrupt(f"the store is damaged, and cannot be made anew: {error}")
+        raise context.corrupt() from error
+    log.warning("made the store anew from memory; the damaged one is %s", kept)
 
 
 HEAL_AGAIN = 60.0

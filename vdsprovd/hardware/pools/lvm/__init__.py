@@ -404,6 +404,7 @@ class LvmPool:
             volume.stripe_size,
             volume.columns,
             answers,
+            _type(volume),
         )
 
     def _read(self, volume: Volume) -> VolumeState:
@@ -765,6 +766,16 @@ class LvmPool:
 def _name(lun: str) -> str:
     # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming another volume's name.
     return str(uuid.UUID(lun))
+
+
+def _type(volume: Volume) -> LunType:
+    if volume.thin_pool:
+        return LunType.SIMPLE
+    if SPAN_TAG in volume.tags:
+        return LunType.SPAN
+    # LVM's own name may say more, such as raid5_ls; raid10 begins as raid1 does.
+    alike = {shape.segment: type for type, shape in reversed([*plan.SHAPES.items()])}
+    return alike.get(volume.type) or alike.get(volume.type.partition("_")[0]) or LunType.UNKNOWN
 
 
 def _left_of(name: str) -> str:
