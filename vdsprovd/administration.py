@@ -42,7 +42,11 @@ def rebuild(
     if not found.damage and not backup:
         found = salvage(folder, folder / backups.NAME)
     rescued = rescue(configuration, found.stored, hardware)
-    if not found.damage and not backup and all("store" in row.sources for row in rescued.rows if row.kind == "lun"):
+    known = {
+        *(entity.id for entity in found.stored.entities),
+        *(step.detail.get("lun") for step in found.stored.pending),
+    }
+    if not found.damage and not backup and all(row.id in known for row in rescued.rows if row.kind == "lun"):
         print(f"the store {folder / backups.NAME} is good and has every LUN: there is nothing to rescue")
         return
     if as_json:
