@@ -16,6 +16,7 @@ from tests.arrays import INITIATOR, MIB, Failed, LioArray, Reply, run
 from tests.conftest import running
 from tests.lab.test_initiators import SECRET, Login
 from vdsprovd.hardware.pools import raw
+from vdsprovd.hardware.pools.lvm import report
 from vdsprovd.provider import context
 from vdsprovd.varlink import VarlinkError
 
@@ -32,7 +33,7 @@ def impatient(tmp_path: Path, disk: Path) -> Iterator[LioArray]:
 
     def before_main() -> None:
         context.PATIENCE = context.LONG_PATIENCE = PATIENCE
-        raw.PATIENCE = PATIENCE / 2
+        raw.PATIENCE = report.PATIENCE = PATIENCE / 2
 
     array = LioArray(tmp_path, disk / tmp_path.name)
     array.configuration["provider"]["audit"] = 2
@@ -214,25 +215,48 @@ def gone(array: LioArray, lun: str) -> bool:
 
 
 def test_a_drive_that_hangs(impatient: LioArray) -> None:
-    """While a drive of a volume group answers nothing, and LVM's programs hang with it, the LUNs of other pools are
-    created and deleted as ever, and the daemon stops in time. Afterwards the volume group's LUNs are changed again."""
+    """While a drive of a volume group answers nothing, and LVM's programs hang with it, the group's pool and LUNs show it, the
+    LUNs of other pools are created and deleted as ever, a Refresh comes to its end, and the daemon stops in time.
+    Afterwards the volume group's LUNs are as they were, and are changed again."""
     array = impatient
     array.add_drives()
     lun = array.make_volume("simple", drives=["drive0"])
     usual = latency(array, lun)
     with suspended(array.group.drives[0].name):
         caller = Caller(array, "Lun.Extend", id=lun, numberOfBytesToAdd=8 * MIB)
-        until(lambda: "has not answered for" in array.log.read_text(), "nobody says that LVM hangs")
+        array.call("Lun.Delete", id=array.make_lun())
+        until(lambda: "LVM does not answer" in str(shown(array, lun)), "the LUN does not show it")
         assert latency(array, lun) < SLOWER * usual
         array.call("Lun.Delete", id=array.make_lun())
+        assert caller.end() != ""
+        until(lambda: refreshed(array), "a Refresh hangs")
+        assert "LVM does not answer" in str(shown(array, lun))
         begin = time.monotonic()
         array.stop()
         assert time.monotonic() - begin < 25
-    caller.end()
     array.start()
     assert properties(array, lun)["health"] == "healthy"
     array.wait(array.call("Lun.Extend", id=lun, numberOfBytesToAdd=8 * MIB))
-    assert properties(array, lun)["size"] in (16 * MIB, 24 * MIB)  # the first Extend may have been done
+    assert properties(array, lun)["size"] == 16 * MIB
+
+
+def shown(array: LioArray, lun: str) -> str:
+    """What a command on a LUN that has failed says."""
+    try:
+        array.call("Lun.QueryActiveControllers", id=lun)
+    except Failed as failed:
+        return str(failed)
+    return ""
+
+
+def refreshed(array: LioArray) -> bool:
+    """Whether a Refresh was done; not while somebody works on something."""
+    try:
+        array.call("HwProvider.Refresh")
+    except Failed as failed:
+        assert failed.symbol == "VDS_E_ANOTHER_CALL_IN_PROGRESS"
+        return False
+    return True
 
 
 def test_an_initiator_whose_disk_hangs(impatient: LioArray) -> None:
