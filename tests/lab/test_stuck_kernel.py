@@ -175,6 +175,17 @@ def state(pid: int) -> str:
         return ""
 
 
+def ended_but_for_what_hangs(array: LioArray) -> int:
+    """Stop the daemon: all of it ends in time but for the threads that the kernel does not answer. Gives its process."""
+    array.connection.close()
+    os.kill(array.pid, signal.SIGTERM)
+    begin = time.monotonic()
+    until(lambda: state(array.pid) in ("Z", ""), "it does not end")
+    assert time.monotonic() - begin < 25
+    assert {state(int(thread)) for thread in os.listdir(f"/proc/{array.pid}/task")} <= {"Z", "D"}
+    return array.pid
+
+
 def test_a_stop_and_a_start_while_it_hangs(impatient: LioArray) -> None:
     """SIGTERM ends the daemon while the kernel does not answer one of its threads, but for that thread, which nobody can
     end; the next one is ready all the same, and shows which LUNs have no answer. When the disk answers, what was cut off is
@@ -184,13 +195,7 @@ def test_a_stop_and_a_start_while_it_hangs(impatient: LioArray) -> None:
     with array.hanging():
         caller = Caller(array, "Lun.Delete", id=lun)
         until_shown(array, lun)
-        former = array.pid
-        array.connection.close()
-        os.kill(former, signal.SIGTERM)
-        begin = time.monotonic()
-        until(lambda: state(former) in ("Z", ""), "it does not end")
-        assert time.monotonic() - begin < 25
-        assert {state(int(thread)) for thread in os.listdir(f"/proc/{former}/task")} <= {"Z", "D"}
+        former = ended_but_for_what_hangs(array)
         assert caller.end() != ""
         array.launch()
         array.ready()
@@ -212,6 +217,26 @@ def gone(array: LioArray, lun: str) -> bool:
     except Failed as failed:
         return failed.symbol == "VDS_E_OBJECT_DELETED"
     return False
+
+
+def test_a_store_whose_disk_hangs(impatient: LioArray) -> None:
+    """While the store's disk answers nothing, queries are as fast as ever, the objects that are to be changed show that, and
+    the daemon stops in time. Afterwards the changes are there, or are not."""
+    array = impatient
+    array.store_on_disk()
+    luns = [array.make_lun() for _ in range(2)]
+    usual = latency(array, luns[0])
+    with array.hanging():
+        callers = [Caller(array, "LunNaming.SetFriendlyName", id=lun, friendlyName="other") for lun in luns]
+        for lun in luns:
+            until_shown(array, lun)
+        assert latency(array, luns[0]) < SLOWER * usual
+        former = ended_but_for_what_hangs(array)
+        assert [caller.end() != "" for caller in callers] == [True, True]
+    os.waitpid(former, 0)
+    array.start()
+    assert {properties(array, lun)["friendlyName"] for lun in luns} <= {"", "other"}
+    all_agree(array)
 
 
 def test_a_drive_that_hangs(impatient: LioArray) -> None:
