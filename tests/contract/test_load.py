@@ -193,6 +193,7 @@ def percentile(took: list[float]) -> float:
     return statistics.quantiles(took, n=100)[-1]
 
 
+@pytest.mark.timeout(SECONDS + 120)
 def test_load(loaded: SimulatedProcess | LioArray) -> None:
     """64 clients that read and write the same objects: every call is answered, each object's history is linearizable, reads
     are as fast while writes are slow, and memory and descriptors do not grow. VDSPROVD_LOAD_SECONDS says for how long."""
