@@ -5,27 +5,31 @@ The contract suite runs on both. What the world does behind the daemon's back ha
 
 import asyncio
 import errno
+import io
 import json
 import logging
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import pytest
 
 from tests import conformance
 from tests.lab.volume_group import TestDrive, VolumeGroup, volume_group
 from tests.programs import MIB, run
-from vdsprovd.__main__ import main, serve
+from vdsprovd import administration, backups
+from vdsprovd.__main__ import Reload, main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
     Access,
@@ -49,7 +53,7 @@ from vdsprovd.hardware.simulator import SimulatedDrivePool, SimulatedPool, Simul
 from vdsprovd.hresult import Hresult
 from vdsprovd.model import Health
 from vdsprovd.provider.context import Context
-from vdsprovd.store import Store
+from vdsprovd.store import Store, held
 from vdsprovd.varlink import VarlinkError, activation
 from vdsprovd.varlink.client import Connection
 
@@ -130,6 +134,10 @@ class Array(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Stop it in an orderly way. The host's target stays as it is."""
+
+    @abstractmethod
+    def reload(self) -> None:
+        """Have it begin to take in the configuration as it is now."""
 
     def restart(self) -> None:
         """Stop and start it."""
@@ -269,6 +277,28 @@ class Array(ABC):
         self.lose_portal(self.name_of(target))
         reply = self.call("IscsiPortalGroup.RemovePortal", id=group, portalId=self.portals_of(group)[0])
         assert self.result(reply)["hresult"] == Hresult.VDS_E_PROVIDER_CACHE_CORRUPT
+
+    @property
+    def store(self) -> Path:
+        """The file of the daemon's store."""
+        return Path(self.configuration["provider"]["state"]) / backups.NAME
+
+    def damage_store(self) -> None:
+        """Change a letter of a text wherever it is in the store's file: only the checksum tells."""
+        with closing(sqlite3.connect(self.store, isolation_level=None)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # In another process: to close the file in this one would end SQLite's locks on it.
+        program = "import pathlib, sys; file = pathlib.Path(sys.argv[1]); text = file.read_bytes();"
+        program += "assert b'array0' in text; file.open('r+b').write(text.replace(b'array0', b'array9'))"
+        run(sys.executable, "-c", program, str(self.store))
+
+    @abstractmethod
+    def refuses(self) -> str:
+        """Start the daemon, which must refuse to; gives what it says."""
+
+    @abstractmethod
+    def rescue(self, backup: Path | None = None) -> dict[str, Any]:
+        """Rebuild the store of the daemon, which is stopped; gives the report, an empty one where there is nothing to do."""
 
     def portals_of(self, group: str) -> list[str]:
         """The ids of the portals in a group."""
@@ -434,6 +464,7 @@ class SimulatedArray(Array):
         self.context: Context
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
+        self._reload: Reload
         self._thread: threading.Thread
         self._ready: threading.Event
         self._failures: list[BaseException]
@@ -453,11 +484,14 @@ class SimulatedArray(Array):
 
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            self._reload = Reload(asyncio.Event(), lambda: check(self.configuration, "test"), "test")
             store = Store(self.folder / "state")
             try:
                 listener = activation.bind(self.socket, 0o660, -1)
                 configuration = check(self.configuration, "test")
-                await serve(configuration, store, self.hardware, listener, self._stop, on_ready=on_ready)
+                await serve(
+                    configuration, store, self.hardware, listener, self._stop, reload=self._reload, on_ready=on_ready
+                )
             finally:
                 store.close()
 
@@ -483,6 +517,21 @@ class SimulatedArray(Array):
         self.connection.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
+
+    def reload(self) -> None:
+        self._loop.call_soon_threadsafe(self._reload.asked.set)
+
+    def refuses(self) -> str:
+        with pytest.raises(backups.StoreError) as refusal:
+            Store(self.store.parent)
+        return str(refusal.value)
+
+    def rescue(self, backup: Path | None = None) -> dict[str, Any]:
+        said = io.StringIO()
+        with redirect_stdout(said), held(self.store.parent):
+            configuration = check(self.configuration, "test")
+            administration.rebuild(configuration, self.hardware, self.store.parent, backup, yes=True, as_json=True)
+        return _decoded(said.getvalue())
 
     def lose_kernel(self) -> None:
         disks = self.hardware.disks
@@ -679,9 +728,13 @@ class LioArray(Array):
         self.before_main: Callable[[], object] = lambda: None
         """Called in the daemon's process before it is the daemon: for tests that put something into it."""
 
-    def launch(self) -> None:
+    def _configure(self) -> Path:
         file = self.folder / "vdsprovd.toml"
         file.write_text(_toml(self.configuration))
+        return file
+
+    def launch(self) -> None:
+        file = self._configure()
         # A fork of this process, which has loaded all modules, is ready five times sooner than a new interpreter.
         self.pid = os.fork()
         if self.pid == 0:
@@ -711,7 +764,8 @@ class LioArray(Array):
                 continue
             try:
                 self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except VarlinkError:
+            except (VarlinkError, OSError):
+                # It is starting, or it was not it: a program that a killed one was about to run listens on for a moment.
                 self.connection.close()
                 time.sleep(0.01)
             else:
@@ -726,6 +780,10 @@ class LioArray(Array):
     def stop(self) -> None:
         assert self.end(signal.SIGTERM) == 0
 
+    def reload(self) -> None:
+        self._configure()
+        os.kill(self.pid, signal.SIGHUP)
+
     def kill(self) -> None:
         """kill -9."""
         self.end(signal.SIGKILL)
@@ -734,6 +792,27 @@ class LioArray(Array):
         """Wait for the end of a daemon that kills itself."""
         self.connection.close()
         assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL
+
+    def refuses(self) -> str:
+        done = self.run_daemon()
+        assert done.returncode == 69, done.stderr
+        return done.stderr
+
+    def rescue(self, backup: Path | None = None) -> dict[str, Any]:
+        done = self.run_daemon("--rescue", *([str(backup)] if backup else []), "--yes", "--json")
+        assert done.returncode == 0, done.stderr
+        return _decoded(done.stdout)
+
+    def run_daemon(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the daemon's program with the array's configuration to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "vdsprovd", "--config", str(self.folder / "vdsprovd.toml"), *options],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def lose_kernel(self) -> None:
         clear_kernel()
@@ -900,6 +979,10 @@ class LioArray(Array):
 
     def mend_volume(self, lun: str) -> None:
         reload_disk("linear")
+
+
+def _decoded(report: str) -> dict[str, Any]:
+    return dict(json.loads(report)) if report.startswith("{") else {}
 
 
 def _secrets(parameters: Reply) -> list[str]:

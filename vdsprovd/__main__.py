@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import grp
 import logging
 import os
@@ -10,24 +11,28 @@ import socket
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-from vdsprovd import __version__, addresses, config, notify
+from vdsprovd import __version__, addresses, administration, config, notify, watchdog
+from vdsprovd.backups import StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import LvmPool
 from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
+from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import drift, interfaces, recovery, scans, volumes
+from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, teardown, volumes
 from vdsprovd.provider.context import Context
+from vdsprovd.provider.rescue import RescueError
 from vdsprovd.server import Gate, group_roles, make_service
-from vdsprovd.store import Store, Stored, StoreError
+from vdsprovd.store import Store, Stored, held
 from vdsprovd.varlink import activation
 
 log = logging.getLogger("vdsprovd")
@@ -57,7 +62,10 @@ SIMULATED_CONFIG = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon; gives the exit status: 0 after an orderly stop, 78 for a configuration that cannot be used, 69
     when the store or the kernel's target cannot be used."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.teardown and options.simulate:
+        parser.error("--teardown is about the kernel, and --simulate is not")
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(levelname)s %(message)s"
@@ -68,12 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inherited = None
     try:
         inherited = _inherited()
-        if options.simulate and options.config is None:
-            configuration = config.check(SIMULATED_CONFIG, "--simulate")
-        else:
-            configuration = config.load(options.config or DEFAULT_CONFIG)
+        configuration = _configuration(options)
+        folder = Path(configuration.provider.state)
+        if options.teardown:
+            return _tear_down(configuration)
+        if options.backup:
+            administration.back_up(folder, options.backup)
+            return 0
+        if options.rescue is not None:
+            return _rescue(configuration, options, folder)
         return asyncio.run(_run(configuration, options, inherited))
-    except (ConfigError, recovery.StartError) as error:
+    except (ConfigError, recovery.StartError, RescueError) as error:
         failure, status = str(error), EX_CONFIG
     except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
         failure, status = str(error), EX_UNAVAILABLE
@@ -92,29 +105,74 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--simulate", action="store_true", help="serve the same API from memory, with no privileges")
     parser.add_argument("--socket", metavar="PATH", help="listen here instead of where the configuration says")
     parser.add_argument("--check", action="store_true", help="only check the configuration")
+    parser.add_argument(
+        "--teardown",
+        action="store_true",
+        help="take all exports out of the kernel, which ends their sessions, while no daemon runs; the next start makes them again",
+    )
+    parser.add_argument(
+        "--backup", type=Path, metavar="FILE", help="copy the store to a new file and check it, beside a running daemon"
+    )
+    parser.add_argument(
+        "--rescue",
+        nargs="?",
+        const="",
+        metavar="BACKUP",
+        help="say how a damaged store can be rebuilt from a backup (default: the newest good one), the kernel's target and "
+        "the pools, and ask whether to do it",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --rescue: rebuild it without a question")
+    parser.add_argument("--json", action="store_true", help="with --rescue: say it as JSON")
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.add_argument("--version", action="version", version=f"vdsprovd {__version__}")
     return parser
 
 
+def _configuration(options: argparse.Namespace) -> Config:
+    if options.simulate and options.config is None:
+        return config.check(SIMULATED_CONFIG, "--simulate")
+    return config.load(options.config or DEFAULT_CONFIG)
+
+
+def _source(options: argparse.Namespace) -> str:
+    return str(options.config or DEFAULT_CONFIG)
+
+
+class Reload(NamedTuple):
+    """How a changed configuration comes in while the daemon serves."""
+
+    asked: asyncio.Event
+    load: Callable[[], Config]
+    """Reads and checks it, by itself. Raises `ConfigError`."""
+    source: str
+    """Names it in errors."""
+
+
 async def _run(configuration: Config, options: argparse.Namespace, inherited: socket.socket | None) -> int:
-    if not options.simulate:
-        _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
+    source = _source(options)
     if options.check:
+        if not options.simulate:
+            _check_pools(configuration, source)
         return 0
-    stop = asyncio.Event()
+    # systemd ends a daemon that gives no sign of life with SIGABRT; then standard error has where its threads were.
+    faulthandler.enable(2)
+    stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     store = Store(None if options.simulate else Path(configuration.provider.state))
     try:
+        if not options.simulate:
+            _check_pools(configuration, source, store.pools_in_use())
         hardware = _hardware(configuration, simulate=options.simulate)
         listener = inherited
         if listener is None or options.socket:
             listener = _listener(configuration, options.socket, simulate=options.simulate)
-        await serve(configuration, store, hardware, listener, stop, patient=listener is inherited)
+        await serve(configuration, store, hardware, listener, stop, patient=listener is inherited, reload=reload)
     finally:
         _close(store)
+    _leave_what_hangs()
     return 0
 
 
@@ -127,6 +185,20 @@ def _close(store: Store) -> None:
         log.warning("the store's disk does not answer; what was not written yet is lost")
 
 
+def _rescue(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+    with held(folder):
+        _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
+        administration.rebuild(
+            configuration,
+            _hardware(configuration, simulate=False, settle=False),
+            folder,
+            Path(options.rescue) if options.rescue else None,
+            yes=options.yes,
+            as_json=options.json,
+        )
+    return 0
+
+
 async def serve(
     configuration: Config,
     store: Store,
@@ -135,6 +207,7 @@ async def serve(
     stop: asyncio.Event,
     *,
     patient: bool = False,
+    reload: Reload | None = None,
     on_ready: Callable[[Context], None] | None = None,
 ) -> None:
     """Serve the API on the socket until `stop` is set. Raises `StartError`, `HardwareError`.
@@ -164,15 +237,21 @@ async def serve(
             if not await _started(context, stored, stop):
                 log.info("stopping before the start was over: %s", context.silence)
                 return
-            async with drift.watch(context), recovery.healing(context):
+            async with (
+                drift.watch(context),
+                recovery.healing(context),
+                safekeeping.watch(context),
+                watchdog.feeding(service),
+            ):
                 gate.ready = True
                 if patient:
                     await service.serve(listener)
-                notify.ready(f"serving {listener.getsockname()}")
+                status = f"serving {listener.getsockname()}"
+                notify.ready(status)
                 log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
                 if on_ready:
                     on_ready(context)
-                await stop.wait()
+                await _until(stop, reload, lambda found: _reload(context, gate, found, status))
         log.info("stopping; exports go on without us")
         notify.stopping()
     finally:
@@ -196,19 +275,108 @@ async def _started(context: Context, stored: Stored, stop: asyncio.Event) -> boo
         await asyncio.gather(starting, stopping, return_exceptions=True)
 
 
-def _check_pools(configuration: Config, source: str) -> None:
+def _leave_what_hangs() -> None:
+    """End the process, if worker threads do not end: Python would wait for them, and so for a disk that hangs."""
+    threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    deadline = time.monotonic() + 3
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if left := sum(thread.is_alive() and not thread.daemon for thread in threads):
+        log.warning("%d threads are still at work; leaving them", left)
+        os._exit(0)
+
+
+async def _until(stop: asyncio.Event, reload: Reload | None, act: Callable[[Reload], Awaitable[None]]) -> None:
+    """Wait for the order to stop, and reload meanwhile whenever that is asked for."""
+
+    async def follow(reload: Reload) -> None:
+        while True:
+            await reload.asked.wait()
+            reload.asked.clear()
+            await act(reload)
+
+    tasks = [asyncio.create_task(work) for work in (stop.wait(), *([follow(reload)] if reload else []))]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*done)  # a reload only ends by a bug
+
+
+async def _reload(context: Context, gate: Gate, reload: Reload, status: str) -> None:
+    """Take in what may change while the daemon serves; a configuration that cannot be used changes nothing."""
+    notify.reloading()
+    try:
+        wanted = reload.load()
+        reconfigure.check(context.config, wanted, reload.source)
+    except ConfigError as error:
+        log.error("the configuration stays as it was: %s", error)
+        notify.ready(f"{status}; the configuration stays as it was: {error}")
+        return
+    gate.groups = group_roles(wanted.roles)
+    try:
+        # A stop meanwhile lets it end, within bounds.
+        await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted)))
+    except VdsError as error:
+        log.error("the configuration is in force, and the host is not all that it says: %s", error.message)
+        status = f"{status}; the configuration is in force, and the host is not all that it says: {error.message}"
+    else:
+        log.info("reloaded %s", reload.source)
+    notify.ready(status)
+
+
+TEARDOWN_TIMEOUT = 60.0
+"""Seconds until a teardown no longer waits for the kernel."""
+
+
+def _tear_down(configuration: Config) -> int:
+    """Take everything of ours out of the kernel; gives the exit status. Raises `StoreError` while a daemon runs."""
+    from vdsprovd.hardware.lio import Lio  # noqa: PLC0415  # as below
+
+    state = Path(configuration.provider.state)
+    if not (state / "vdsprovd.sqlite").exists():
+        print(f"there is no store in {state}, so nothing in the kernel is ours")
+        return 0
+    store = Store(state)
+    try:
+        work = teardown.Teardown(store.load(), Lio({}))
+        # What the kernel never finishes nobody can break off; so it is a thread that is waited for.
+        thread = threading.Thread(target=work.run, daemon=True)
+        thread.start()
+        thread.join(TEARDOWN_TIMEOUT)
+        if thread.is_alive():
+            print(
+                f"vdsprovd: the kernel does not {work.doing}; try again later, what is done stays done", file=sys.stderr
+            )
+            sys.stderr.flush()
+            os._exit(EX_UNAVAILABLE)
+    finally:
+        store.close()
+    return EX_UNAVAILABLE if work.problems else 0
+
+
+def _check_pools(configuration: Config, source: str, in_use: Collection[tuple[str, str]] = ()) -> None:
+    """Raises `ConfigError` for a pool that is not there. One that has LUNs may be on its way: they are offline until it
+    comes, and the others are served."""
     for number, sub_system in enumerate(configuration.subsystem):
         for place, pool in enumerate(sub_system.pool):
-            key = f"{source}: subsystem[{number}].pool[{place}]"
-            if pool.kind == "files" and not Path(pool.path).is_dir():
-                raise ConfigError(f"{key}.path: there is no folder {pool.path}")
-            if pool.kind == "lvm":
-                try:
-                    LvmPool(pool.vg, pool.thin_pool or None).space()
-                except (Mismatch, Unsupported) as error:
-                    raise ConfigError(f"{key}.thin-pool: {error}") from error
-                except HardwareError as error:
-                    raise ConfigError(f"{key}.vg: {error}") from error
+            try:
+                _check_pool(pool, f"{source}: subsystem[{number}].pool[{place}]")
+            except ConfigError as error:
+                if (sub_system.name, pool.name) not in in_use:
+                    raise
+                log.error("%s; its LUNs are offline until it is there", error)
+
+
+def _check_pool(pool: PoolConfig, key: str) -> None:
+    if pool.kind == "files" and not Path(pool.path).is_dir():
+        raise ConfigError(f"{key}.path: there is no folder {pool.path}")
+    if pool.kind == "lvm":
+        try:
+            LvmPool(pool.vg, pool.thin_pool or None).space()
+        except (Mismatch, Unsupported) as error:
+            raise ConfigError(f"{key}.thin-pool: {error}") from error
+        except HardwareError as error:
+            raise ConfigError(f"{key}.vg: {error}") from error
 
 
 def _simulated(pool: PoolConfig) -> Pool:
@@ -217,20 +385,22 @@ def _simulated(pool: PoolConfig) -> Pool:
     return SimulatedPool(SIMULATED_SPACE)
 
 
-def _pool(pool: PoolConfig) -> Pool:
+def _pool(pool: PoolConfig, *, settle: bool) -> Pool:
     if pool.kind == "lvm":
         found = LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
-        try:
-            found.settle()
-        except HardwareError as error:
-            log.warning("%s", error)
+        if settle:
+            try:
+                found.settle()
+            except HardwareError as error:
+                log.warning("%s", error)
         return found
     return FilesPool(Path(pool.path), sparse=pool.sparse)
 
 
-def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
+def _hardware(configuration: Config, *, simulate: bool, settle: bool = True) -> Hardware:
+    """The host; with `settle`, what a crash left under way in its pools is taken back first."""
     pools: dict[tuple[str, str], Pool] = {
-        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool)
+        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool, settle=settle)
         for sub_system in configuration.subsystem
         for pool in sub_system.pool
     }

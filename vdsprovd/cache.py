@@ -8,7 +8,7 @@ import asyncio
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
@@ -120,6 +120,11 @@ class Cache:
         key = (computer, sub_system_id)
         targets = targets.insert(key, iscsi_name) if iscsi_name is not None else targets.discard(key)
         self.inventory = msgspec.structs.replace(self.inventory, import_targets=targets)
+
+    @property
+    def deleted(self) -> Collection[str]:
+        """The ids of deleted objects that are remembered, the oldest first."""
+        return self._deleted.keys()
 
     def was_deleted(self, id: str) -> bool:
         """Whether an object of that id existed and was deleted."""

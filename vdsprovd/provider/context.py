@@ -10,6 +10,7 @@ import msgspec
 
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
+from vdsprovd.digests import is_damage
 from vdsprovd.hardware import (
     Cancelled,
     Condition,
@@ -49,6 +50,9 @@ PATIENCE = 10.0
 LONG_PATIENCE = 30.0
 """The same where much is written."""
 
+DRAIN = 15.0
+"""Seconds that a stop waits for what is under way; systemd gives it 30 (TimeoutStopSec=)."""
+
 
 def measure(entry: StoragePool, pool: Pool) -> StoragePool:
     """The storage pool with its capacity as it is now; a pool that cannot be read has a fault. Blocks."""
@@ -56,7 +60,14 @@ def measure(entry: StoragePool, pool: Pool) -> StoragePool:
         space = pool.space()
     except HardwareError as error:
         return msgspec.structs.replace(entry, total=0, free=0, provisioned=0, fault=str(error))
-    return msgspec.structs.replace(entry, total=space.total, free=space.free, provisioned=space.provisioned, fault="")
+    return msgspec.structs.replace(
+        entry,
+        total=space.total,
+        free=space.free,
+        provisioned=space.provisioned,
+        types=tuple(pool.types),  # of a pool that was not there at the start they were not known
+        fault="",
+    )
 
 
 def contents(target_id: str) -> str:
@@ -167,6 +178,11 @@ class Context:
         """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""
         return self.operations.holds.wait([contents(id) for id in target_ids])
 
+    def settings_of(self, sub_system_id: str) -> str:
+        """What to hold, shared, while a target is added to a subsystem: what it has of the subsystem's settings must not
+        change meanwhile."""
+        return f"settings of {sub_system_id}"
+
     @asynccontextmanager
     async def changing(self, lun_id: str, transition: TransitionState) -> AsyncIterator[None]:
         """Show the LUN in this transition state while its volume is being changed."""
@@ -196,12 +212,13 @@ class Context:
         those taken are undone and nothing changed. `claims` are the ids and iSCSI names that are the provider's own
         even if a crash keeps the outcome from being written. Raises `VdsError`.
         """
+        before = list(before)
         wanted = steps(before, after)
 
         def execute() -> None:
             number = self.store.begin("change", claims=sorted(claims)) if wanted else None
             try:
-                realize(self.hardware, wanted)
+                realize(self.hardware, wanted, before)
                 try:
                     self.store.finish(number, put, drop)
                 except Exception as error:
@@ -234,6 +251,9 @@ class Context:
             await self.work(self.store.try_write)
         except sqlite3.Error as error:
             self._failure = f"the store cannot be used: {error}"
+            if is_damage(error):
+                self._failure = ""
+                self.translate(error)
         else:
             log.warning("the store can be written again")
             self._failure = ""
@@ -276,6 +296,9 @@ class Context:
                 return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, str(error), subject)
             case HardwareError():
                 return VdsError(Hresult.VDS_E_PROVIDER_FAILURE, str(error), subject)
+            case sqlite3.Error() if is_damage(error):
+                self.cache.corrupt(f"the store is damaged: {error}")
+                return self.corrupt()
             case sqlite3.Error():
                 self._failure = f"the store cannot be used: {error}"
                 log.error("%s", self._failure)
@@ -294,4 +317,4 @@ class Context:
 
     async def close(self) -> None:
         """Let what is under way end, within bounds. Threads that the kernel does not answer end with the process."""
-        await self.operations.drain(timeout=15)
+        await self.operations.drain(DRAIN)

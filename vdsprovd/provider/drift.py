@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from vdsprovd.deviations import Deviation
-from vdsprovd.hardware import Credentials, Disk, Fact, Grant, HardwareError, Key, Listener, Unit
+from vdsprovd.hardware import Disk, Fact, Grant, HardwareError, Key, Listener, Unit, changes
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Inventory, Lun, Portal, SubSystem, Target
 from vdsprovd.look_again import looking
@@ -61,8 +61,8 @@ class _Watcher:
     async def listen(self) -> None:
         """Take the hardware's hints."""
         try:
-            async with aclosing(self._context.hardware.changes()) as changes:
-                async for keys in changes:
+            async with aclosing(self._context.hardware.changes()) as hints:
+                async for keys in hints:
                     if keys is None:
                         self._everything.set()
                     else:
@@ -128,7 +128,7 @@ def suspects(context: Context, stuck: Collection[str] = ()) -> set[Key]:
             continue
         present = {fact.key: fact for fact in there}
         found.update(key for key, fact in shall.items() if present.get(key) != fact)
-        found.update(fact.key for fact in recovery.ours(context, there) if fact.key not in shall)
+        found.update(fact.key for fact in recovery.ours(context.cache, there) if fact.key not in shall)
     return found
 
 
@@ -164,7 +164,7 @@ def _read(context: Context, wanted: Mapping[Key, Fact | None]) -> dict[Key, Fact
     there = {fact.key: fact for fact in context.hardware.look(list(wanted))}
     known = context.cache.inventory.target_by_name
     strange = {str(key[1]) for key in there if wanted[key] is None and key[1] in known}
-    ours = {fact.key for target in strange for fact in recovery.ours(context, context.hardware.read(target))}
+    ours = {fact.key for target in strange for fact in recovery.ours(context.cache, context.hardware.read(target))}
     return {key: fact for key, fact in there.items() if wanted[key] or key in ours}
 
 
@@ -189,18 +189,7 @@ def _deviation(inventory: Inventory, wanted: Fact | None, there: Fact | None) ->
         return Deviation(fact, objects, f"{fact} is missing in the kernel", missing=True)
     if wanted is None:
         return Deviation(fact, objects, f"{fact} was added by somebody else", strange=True)
-    return Deviation(fact, objects, f"{fact} was changed by somebody else: {_changes(wanted, there)}")
-
-
-def _changes(wanted: Fact, there: Fact) -> str:
-    """Which settings differ; secrets are not told."""
-    fields = wanted.__struct_fields__[wanted.identity :]
-    pairs = ((field, getattr(wanted, field), getattr(there, field)) for field in fields)
-    return ", ".join(
-        f"other {field}" if isinstance(old, Credentials) else f"{field} is {new!r} instead of {old!r}"
-        for field, old, new in pairs
-        if old != new
-    )
+    return Deviation(fact, objects, f"{fact} was changed by somebody else: {changes(wanted, there)}")
 
 
 def _concerned(inventory: Inventory, fact: Fact) -> Iterable[str]:

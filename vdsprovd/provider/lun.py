@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo
+from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo, verify
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Association, Controller, Drive, Entity, Inventory, Port, SubSystem, Target
 from vdsprovd.model import (
@@ -560,7 +560,9 @@ def _resize_volume(
     """Resize volume, disk and row, and give the LUN and its plexes as they are then; or leave all as they were. Bytes that
     were cut off do not come back: then the store's failure comes with the outcome. Runs in a worker thread."""
     pool, known = context.pool(lun.pool_id), context.cache.inventory
-    on_disk = steps([facts.disk(known, lun)], [facts.disk(known, resized)]) if lun.exported else []
+    there = [facts.disk(known, lun)] if lun.exported else []
+    on_disk = steps(there, [facts.disk(known, resized)]) if lun.exported else []
+    verify(context.hardware, there)
     grows = resized.size > lun.size
     if not grows:
         operation.commit()

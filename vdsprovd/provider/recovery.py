@@ -8,6 +8,7 @@ target of ours and is not in the store goes, so that nobody has access whom the 
 import asyncio
 import logging
 import socket
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +16,7 @@ from typing import cast
 
 import msgspec
 
+from vdsprovd.cache import Cache
 from vdsprovd.config import Config
 from vdsprovd.hardware import (
     Acl,
@@ -32,6 +34,7 @@ from vdsprovd.hardware import (
     Step,
     Unit,
     VolumeFailed,
+    attempt,
     steps,
 )
 from vdsprovd.hresult import VdsError
@@ -171,6 +174,7 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
     if inventory.get(StoragePool, pool_id) is None:
         raise HardwareError(f"the pool of LUN {lun_id} is not in the configuration")
     pool, lun = _pool(hardware, inventory, pool_id), inventory.get(Lun, lun_id)
+    pool.space()  # while the pool is not there, nothing of it is settled
     match step.kind:
         case "create_lun":
             _forget_disk(hardware, lun_id, int(step.detail["number"]))
@@ -311,14 +315,14 @@ def _settle_spare(store: Store, hardware: Hardware, inventory: Inventory, step: 
 
 
 def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
-    for fact in hardware.read():
+    for fact in hardware.read(needed=()):
         if isinstance(fact, Disk) and fact.lun == lun and fact.number == number:
             hardware.take(Step(fact, None))
 
 
 def _forget_lun(hardware: Hardware, lun: Lun) -> None:
     """Take out of the kernel what is there of a LUN, whatever a crash left of it."""
-    there = {fact.key: fact for fact in hardware.read()}
+    there = {fact.key: fact for fact in hardware.read(needed=())}
     units = [fact for fact in there.values() if isinstance(fact, Unit) and fact.lun == lun.id]
     places = {(unit.target, unit.tag, unit.index) for unit in units}
     grants = [
@@ -348,8 +352,8 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     Raises `HardwareError` when the scan breaks off. One object that cannot be put right does not keep others from it.
     """
     inventory, hardware = context.cache.inventory, context.hardware
-    context.local = _initiators(hardware.local_initiators())
-    observed = hardware.read()
+    context.local = initiators(hardware.local_initiators())
+    observed = hardware.read(needed=inventory.target_by_name)
     disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
     numbers = [
         *(disk.number for disk in disks.values()),
@@ -373,14 +377,12 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*put, *luns)
-    work = steps(ours(context, observed, claims), facts.of_everything(wanted_inventory, context.local))
+    work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
     dead: set[Key] = set()
-    for step in work:
-        try:
-            hardware.take(step)
-        except HardwareError as error:
+    for step, error in attempt(hardware, work):
+        if error:
             fact = step.after or step.before
             assert fact
             dead.add(fact.key)
@@ -401,9 +403,9 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     return Found([*put, *luns, *plexes], drop, problems)
 
 
-def ours(context: Context, observed: Iterable[Fact], claims: Collection[str] = ()) -> list[Fact]:
+def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -> list[Fact]:
     """The facts that are the provider's to change: its disks, and all in its targets but others' logical units."""
-    inventory = context.cache.inventory
+    inventory = cache.inventory
     observed = list(observed)
     foreign_units = {
         (fact.target, fact.tag, fact.index)
@@ -419,7 +421,7 @@ def ours(context: Context, observed: Iterable[Fact], claims: Collection[str] = (
     for fact in observed:
         match fact:
             case Disk(lun=lun):
-                mine = inventory.get(Lun, lun) is not None or lun in claims or context.cache.was_deleted(lun)
+                mine = inventory.get(Lun, lun) is not None or lun in claims or cache.was_deleted(lun)
                 if not mine:
                     log.warning("leaving the disk of LUN %s alone: the store does not know it", lun)
             case Unit(target=target, tag=tag, index=index) if (target, tag, index) in foreign_units:
@@ -444,7 +446,7 @@ def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
     return msgspec.structs.replace(lun, path=context.pool(lun.pool_id).path(lun.id))
 
 
-def _initiators(found: Iterable[str]) -> list[str]:
+def initiators(found: Iterable[str]) -> list[str]:
     """The names of this host's initiators in their normal form; what is no name is logged and left out."""
     normal = []
     for name in found:
@@ -458,11 +460,16 @@ def _initiators(found: Iterable[str]) -> list[str]:
 # The calls.
 
 
+def claimed(stored: Stored) -> set[str]:
+    """The ids and iSCSI names of what was being made when a crash cut it off: ours, although it is in no row."""
+    claims = {str(name) for step in stored.pending for name in step.detail.get("claims", ())}
+    return claims | {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
+
+
 async def start(context: Context, stored: Stored) -> None:
     """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
     begin(Work("the start"))
-    claims = {name for step in stored.pending for name in step.detail.get("claims", ())}
-    claims |= {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
+    claims = claimed(stored)
     async with context.operations.holds.claim(context.provider_id):
         for step in stored.pending:
             await _settled(context, step)
@@ -524,7 +531,7 @@ async def reenumerate(context: Context) -> None:
     """IVdsHwProvider::Reenumerate. A scan that breaks off leaves the cache corrupt."""
     async with context.operations.holds.claim(context.provider_id):
         try:
-            await context.look(context.hardware.read)
+            await context.look(context.hardware.read, needed=context.cache.inventory.target_by_name)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
@@ -536,6 +543,8 @@ async def refresh(context: Context) -> None:
     async with context.operations.holds.claim(context.provider_id):
         if not context.cache.refreshable:
             raise context.corrupt()
+        if context.store.damage:
+            await _renew(context)
         try:
             found = await context.work(look, context)
             await context.work(_write, context, found)
@@ -550,6 +559,24 @@ async def refresh(context: Context) -> None:
         context.cache.refreshed()
 
 
+async def _renew(context: Context) -> None:
+    """Make a store that is damaged anew, from what the daemon knows: that is all of it. Raises VDS_E_PROVIDER_CACHE_CORRUPT."""
+    cache = context.cache
+    known = Stored(
+        context.provider_id,
+        tuple(cache.inventory.objects.values()),
+        dict(cache.inventory.import_targets.items()),
+        tuple(cache.deleted),
+        (),
+    )
+    try:
+        kept = await context.work(context.store.renew, known)
+    except (sqlite3.Error, OSError) as error:
+        cache.corrupt(f"the store is damaged, and cannot be made anew: {error}")
+        raise context.corrupt() from error
+    log.warning("made the store anew from memory; the damaged one is %s", kept)
+
+
 HEAL_AGAIN = 60.0
 """Seconds until a recovery of our own that failed is tried again."""
 
@@ -558,9 +585,6 @@ HEAL_AGAIN = 60.0
 async def healing(context: Context) -> AsyncIterator[None]:
     """Recover a corrupt cache without waiting for a client, where the configuration says so, as long as the context
     lasts."""
-    if not context.config.provider.self_heal:
-        yield
-        return
     async with looking(lambda: _heal(context), "recover the cache") as corrupt:
         context.cache.on_corruption = corrupt
         if context.cache.corruption:
@@ -570,7 +594,7 @@ async def healing(context: Context) -> AsyncIterator[None]:
 
 async def _heal(context: Context) -> None:
     """What a client would do, in the prescribed order."""
-    while context.cache.corruption:
+    while context.cache.corruption and context.config.provider.self_heal:
         try:
             await reenumerate(context)
             await refresh(context)

@@ -434,17 +434,20 @@ class SubSystemIscsi(Interface):
             )
         friendly, _ = names.friendly_name(friendly_name)
         self._check_unused(name)
-        target = Target(str(uuid.uuid4()), sub_system.id, name, friendly, sub_system.require_chap)
+        id = str(uuid.uuid4())
 
         async def work(operation: Operation) -> str:
-            async with self.context.reshaping([name]):
+            settings = self.context.settings_of(sub_system.id)
+            async with self.context.reshaping([name]), self.context.operations.holds.wait(shared=[settings]):
+                require_chap = self.inventory.known(inventory.SubSystem, sub_system.id).require_chap
+                target = Target(id, sub_system.id, name, friendly, require_chap)
                 self._check_unused(name)
                 if await self.context.look(self.context.hardware.has_target, name):
                     raise VdsError(
                         Hresult.VDS_E_NAME_NOT_UNIQUE, f"somebody else made a target {name} on this host", sub_system.id
                     )
                 await self.context.change([], [TargetNode(name)], put=[target], claims=[name])
-            return target.id
+            return id
 
         return self.context.operations.start(
             AsyncOutputType.CREATE_TARGET,

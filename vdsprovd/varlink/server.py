@@ -107,6 +107,11 @@ class Service:
         server = await loop.create_unix_server(lambda: Connection(self), sock=sock, backlog=BACKLOG, **options)
         self._servers.append(server)
 
+    async def attach(self, sock: socket.socket) -> None:
+        """Serve the client at the other end of a connected Unix stream socket, which then belongs to the service."""
+        sock.setblocking(False)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: Connection(self), sock)
+
     async def close(self) -> None:
         """Stop accepting, cancel the running calls and close the connections; takes at most some seconds."""
         self._closing = True

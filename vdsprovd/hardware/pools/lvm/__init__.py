@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from vdsprovd.hardware import (
@@ -37,7 +38,18 @@ from vdsprovd.hardware import (
 from vdsprovd.hardware.pools.lvm import command, plan
 from vdsprovd.hardware.pools.lvm.command import lvm
 from vdsprovd.hardware.pools.lvm.plan import Area, Ends, Free, Plan
-from vdsprovd.hardware.pools.lvm.report import MOVE_TAG, NEW, SPAN_TAG, TAG, Drive, Group, Image, Volume, look
+from vdsprovd.hardware.pools.lvm.report import (
+    MOVE_TAG,
+    NEW,
+    OWNER_TAG,
+    SPAN_TAG,
+    TAG,
+    Drive,
+    Group,
+    Image,
+    Volume,
+    look,
+)
 from vdsprovd.hardware.pools.raw import MIB, Asking, alike, door, read_through, wipe_ends
 from vdsprovd.model import Health, LunType
 
@@ -57,10 +69,8 @@ _locks: dict[str, threading.RLock] = {}
 
 
 class LvmPool:
-    """The volume group `vg`, or the thin pool `thin_pool` in it. With `overwrite`, drives that are not empty are taken.
-
-    Raises `VolumeFailed` when there is no such group, `Mismatch` when it has no such thin pool.
-    """
+    """The volume group `vg`, or the thin pool `thin_pool` in it, whether it is there already or its drives are yet to come.
+    With `overwrite`, drives that are not empty are taken."""
 
     block = True
 
@@ -71,17 +81,24 @@ class LvmPool:
         self._overwrite = overwrite
         self._asking = Asking()
         self._lock = _locks.setdefault(vg, threading.RLock())
-        found = look(vg)
-        self.granule = found.extent
-        self.types: Collection[LunType] = (LunType.SIMPLE,)
-        if thin_pool is not None:
-            self._thin(found)
-        else:
-            raids = found.extent >= _RAID_EXTENT
-            self.types = tuple(type for type, shape in plan.SHAPES.items() if raids or not shape.own)
+        self._settled = False
 
     def __str__(self) -> str:
         return f"{self.vg}/{self.thin_pool}" if self.thin_pool else self.vg
+
+    @cached_property
+    def granule(self) -> int:
+        return look(self.vg).extent
+
+    @property
+    def types(self) -> Collection[LunType]:
+        if self.thin_pool is not None:
+            return (LunType.SIMPLE,)
+        try:
+            raids = self.granule >= _RAID_EXTENT
+        except HardwareError:
+            return ()
+        return tuple(type for type, shape in plan.SHAPES.items() if raids or not shape.own)
 
     def space(self) -> Space:
         found = look(self.vg)
@@ -125,7 +142,8 @@ class LvmPool:
             extents = -(-size // self.granule)
             if self.thin_pool is not None:
                 self._thin(found)
-                options = ("--addtag", TAG, "--name", name, "--virtualsize", f"{extents * self.granule}b")
+                tags = ("--addtag", TAG, "--addtag", OWNER_TAG + name)
+                options = (*tags, "--name", name, "--virtualsize", f"{extents * self.granule}b")
                 lvm(what, "lvcreate", "--yes", *options, "--thinpool", self.thin_pool, self.vg)
                 return
             chosen = plan.new(layout, extents, self._free(found, layout.drives))
@@ -139,7 +157,7 @@ class LvmPool:
 
     def _allocate(self, what: str, name: str, layout: Layout, chosen: Plan) -> None:
         shape = plan.SHAPES[layout.type]
-        options = ["--type", shape.segment, "--addtag", TAG]
+        options = ["--type", shape.segment, "--addtag", TAG, "--addtag", OWNER_TAG + name]
         if layout.type is LunType.SPAN:
             options += ["--addtag", SPAN_TAG]
         if shape.copies > 1:
@@ -329,7 +347,10 @@ class LvmPool:
                     trouble = str(error)
                 found = look(self.vg, anew=True)
         except HardwareError as error:
-            return dict.fromkeys(luns, VolumeState(Condition.FAILED, str(error)))
+            # A group that nobody sees is missing, and its volumes with it, but for those that still have their device.
+            there = {lun for lun in luns if Path(self.path(lun)).exists()}
+            missing, failed = (VolumeState(how, str(error)) for how in (Condition.MISSING, Condition.FAILED))
+            return {lun: failed if lun in there or not isinstance(error, VolumeFailed) else missing for lun in luns}
         states = {}
         for lun, name in names.items():
             volume = found.volumes.get(name)
@@ -338,6 +359,10 @@ class LvmPool:
             elif not volume.lun:
                 reason = f"the logical volume {self.vg}/{name} is somebody else's: it has no tag {TAG}"
                 states[lun] = VolumeState(Condition.MISSING, reason)
+            elif volume.owner not in ("", lun):
+                remedy = f"give the volumes their names back, or if it is right so, `lvchange --deltag {OWNER_TAG}{volume.owner}`"
+                reason = f"the logical volume {self.vg}/{name} has the bytes of LUN {volume.owner}: {remedy}"
+                states[lun] = VolumeState(Condition.FAILED, reason)
             else:
                 states[lun] = self._state(found, volume, trouble, read=read)
         return states
@@ -379,6 +404,7 @@ class LvmPool:
             volume.stripe_size,
             volume.columns,
             answers,
+            _type(volume),
         )
 
     def _read(self, volume: Volume) -> VolumeState:
@@ -415,6 +441,8 @@ class LvmPool:
 
     def rejoin(self) -> None:
         with self._lock:
+            if not self._settled:  # its drives were not there at the start
+                self.settle()
             # LVM takes a drive for missing, and what is on it for lost, until it is told otherwise, if something else was
             # changed in the group meanwhile. A RAID's image there stays out of sync, as the kernel knows.
             back = [drive for drive in look(self.vg).drives if drive.flagged and drive.node]
@@ -664,6 +692,7 @@ class LvmPool:
         command.wait_for_former()
         with self._lock:
             found = look(self.vg)
+            self._settled = True
             for drive in found.drives:
                 if MOVE_TAG in drive.tags and drive.node:
                     what = f"take back the move of what is on {drive.node}"
@@ -737,6 +766,16 @@ class LvmPool:
 def _name(lun: str) -> str:
     # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming another volume's name.
     return str(uuid.UUID(lun))
+
+
+def _type(volume: Volume) -> LunType:
+    if volume.thin_pool:
+        return LunType.SIMPLE
+    if SPAN_TAG in volume.tags:
+        return LunType.SPAN
+    # LVM's own name may say more, such as raid5_ls; raid10 begins as raid1 does.
+    alike = {shape.segment: type for type, shape in reversed([*plan.SHAPES.items()])}
+    return alike.get(volume.type) or alike.get(volume.type.partition("_")[0]) or LunType.UNKNOWN
 
 
 def _left_of(name: str) -> str:

@@ -14,6 +14,8 @@ from vdsprovd.hardware.pools.lvm.plan import Area, merged
 
 TAG = "vdsprovd"
 """On every logical volume that is ours; others are never touched."""
+OWNER_TAG = "vdsprovd-lun="
+"""Begins the tag that says which LUN's the bytes are, whatever the volume's name. A volume without one is believed."""
 SPAN_TAG = "vdsprovd-span"
 """On those that may go on on another drive: LVM has one type for SIMPLE and SPAN."""
 MOVE_TAG = "vdsprovd-move"
@@ -148,6 +150,11 @@ class Volume(msgspec.Struct, frozen=True):
     def lun(self) -> str:
         """The LUN's id if the volume is ours; of our temporary volumes too."""
         return _lun(self.name, self.tags)
+
+    @property
+    def owner(self) -> str:
+        """The id of the LUN whose bytes these are, "" where no tag says so."""
+        return next((tag.removeprefix(OWNER_TAG) for tag in self.tags if tag.startswith(OWNER_TAG)), "")
 
     @property
     def active(self) -> bool:
