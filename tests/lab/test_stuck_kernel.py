@@ -16,7 +16,7 @@ from tests.arrays import INITIATOR, MIB, Failed, LioArray, Reply, run
 from tests.conftest import running
 from tests.lab.test_initiators import SECRET, Login
 from vdsprovd.hardware.pools import raw
-from vdsprovd.hardware.pools.lvm import report
+from vdsprovd.hardware.pools.lvm import command, report
 from vdsprovd.provider import context
 from vdsprovd.varlink import VarlinkError
 
@@ -34,6 +34,7 @@ def impatient(tmp_path: Path, disk: Path) -> Iterator[LioArray]:
     def before_main() -> None:
         context.PATIENCE = context.LONG_PATIENCE = PATIENCE
         raw.PATIENCE = report.PATIENCE = PATIENCE / 2
+        command.PATIENCE = 2
 
     array = LioArray(tmp_path, disk / tmp_path.name)
     array.configuration["provider"]["audit"] = 2
@@ -241,7 +242,7 @@ def test_a_store_whose_disk_hangs(impatient: LioArray) -> None:
 
 def test_a_drive_that_hangs(impatient: LioArray) -> None:
     """While a drive of a volume group answers nothing, and LVM's programs hang with it, the group's pool and LUNs show it, the
-    LUNs of other pools are created and deleted as ever, a Refresh comes to its end, and the daemon stops in time.
+    LUNs of other pools are created and deleted as ever, a Refresh comes to its end, and the daemon stops and starts in time.
     Afterwards the volume group's LUNs are as they were, and are changed again."""
     array = impatient
     array.add_drives()
@@ -259,8 +260,10 @@ def test_a_drive_that_hangs(impatient: LioArray) -> None:
         begin = time.monotonic()
         array.stop()
         assert time.monotonic() - begin < 25
-    array.start()
-    assert properties(array, lun)["health"] == "healthy"
+        array.start()
+        array.call("Lun.Delete", id=array.make_lun())
+        assert properties(array, lun)["health"] in ("failed", "unknown")
+    until(lambda: properties(array, lun)["health"] == "healthy", "the LUN does not come back")
     array.wait(array.call("Lun.Extend", id=lun, numberOfBytesToAdd=8 * MIB))
     assert properties(array, lun)["size"] == 16 * MIB
 
