@@ -671,7 +671,7 @@ class LunProperties(Struct, frozen=True):
     """VDS_LUN_PROP; `unmaskingList` holds initiator names joined by ';', "*" for everybody, "" for nobody.
 
     `reason` and `deviation` are ours, for people, and "" as a rule: why the LUN cannot be used, and how the kernel differs
-    from what was set.
+    from what was set or what it does not answer.
     """
 
     id: str

@@ -11,7 +11,7 @@ import uuid
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from vdsprovd.asking import Question, answered
@@ -65,7 +65,9 @@ def begin(work: Work) -> None:
 
 def current() -> Work:
     """What the current task does."""
-    return _working.get() or Work("an operation")
+    if (work := _working.get()) is None:
+        _working.set(work := Work("an operation"))
+    return work
 
 
 class Holds:
@@ -283,7 +285,7 @@ class Operations:
     def __init__(self) -> None:
         self.holds = Holds()
         self._operations: OrderedDict[str, Operation] = OrderedDict()
-        self._tasks: dict[asyncio.Task[Any], Work | None] = {}
+        self._tasks: dict[asyncio.Task[Any], Work] = {}
 
     def start(
         self,
@@ -307,7 +309,7 @@ class Operations:
         hold.enter_context(self.holds.hold(exclusive, shared, work=doing))
         operation = Operation(type, subject, cancellable=cancellable)
         self._operations[operation.id] = operation
-        self.spawn(self._run(operation, work, hold, translate, doing), doing)
+        self.spawn(self._run(operation, work, hold, translate), doing)
         return operation
 
     async def _run(
@@ -316,9 +318,7 @@ class Operations:
         work: Callable[[Operation], Awaitable[str | None]],
         hold: ExitStack,
         translate: Callable[[Exception], VdsError],
-        doing: Work,
     ) -> None:
-        begin(doing)
         # The hold ends before the operation shows itself finished: who waited for it may go on at once.
         try:
             with hold:
@@ -336,7 +336,9 @@ class Operations:
     def spawn(self, work: Coroutine[Any, Any, T], doing: Work | None = None) -> asyncio.Task[T]:
         """Run the work to its end even when its caller goes away; `drain` waits for it, unless what it is `doing` gets no
         answer from the kernel."""
-        task = asyncio.get_running_loop().create_task(work)
+        doing, surroundings = doing or Work("an operation"), copy_context()
+        surroundings.run(begin, doing)
+        task = asyncio.get_running_loop().create_task(work, context=surroundings)
         self._tasks[task] = doing
         task.add_done_callback(self._ended)
         return task
@@ -351,7 +353,7 @@ class Operations:
         """Wait until nothing is under way, for so many seconds at most; not for what gets no answer from the kernel."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        while waiting := [task for task, doing in self._tasks.items() if doing is None or not doing.silences]:
+        while waiting := [task for task, doing in self._tasks.items() if not doing.silences]:
             if loop.time() >= deadline:
                 break
             await asyncio.wait(waiting, timeout=min(1, deadline - loop.time()))

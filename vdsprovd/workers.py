@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from vdsprovd.asking import Question, asked, asking
@@ -31,10 +32,20 @@ class Workers:
 
     def __init__(self, name: str, number: int, patience: float, heard: Callable[[Work], None]) -> None:
         self._name = name
+        self._number = number
         self._patience = patience
         self._heard = heard
         self._places = asyncio.Semaphore(number)
         self._silent: set[_Job] = set()
+        self._idle: list[_Thread] = []
+        self._closed = False
+
+    def close(self) -> None:
+        """Let the threads end when they have nothing to do."""
+        self._closed = True
+        for thread in self._idle:
+            thread.jobs.put(None)
+        self._idle.clear()
 
     async def run(self, function: Callable[[], T], work: Work, *, looks: bool = False) -> T:
         """What the function returns or raises. Raises `Refused` when too many threads have no answer; and when this one
@@ -42,14 +53,13 @@ class Workers:
         if len(self._silent) >= MOST_SILENT:
             raise Refused(f"{MOST_SILENT} operations have no answer from the kernel; see to the disks that hang first")
         await self._places.acquire()
-        job = _Job(function, work, looks=looks)
+        job = _Job(function, work, self._ended, looks=looks)
         try:
-            job.start(self._name, self._ended)
-        except BaseException as error:
+            job.thread = self._idle.pop() if self._idle else _Thread(self._name)
+        except RuntimeError as error:
             self._places.release()
-            if isinstance(error, RuntimeError):
-                raise Refused(f"cannot start a thread: {error}") from error
-            raise
+            raise Refused(f"cannot start a thread: {error}") from error
+        job.thread.jobs.put(job)
         job.timer = job.loop.call_later(self._patience, self._look, job)
         return cast(T, await job.result)
 
@@ -83,6 +93,10 @@ class Workers:
             self._answered(job)
         if not job.lent:
             self._places.release()
+        if self._closed or len(self._idle) >= self._number:
+            job.thread.jobs.put(None)
+        else:
+            self._idle.append(job.thread)
         if job.result.done():
             return  # nobody waits for it any more
         if error is not None:
@@ -92,9 +106,16 @@ class Workers:
 
 
 class _Job:
-    """One function in its thread."""
+    """One function, to be run in a thread."""
 
-    def __init__(self, function: Callable[[], Any], work: Work, *, looks: bool) -> None:
+    def __init__(
+        self,
+        function: Callable[[], Any],
+        work: Work,
+        ended: Callable[["_Job", Any, BaseException | None], None],
+        *,
+        looks: bool,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.result: asyncio.Future[Any] = self.loop.create_future()
         self.work = work
@@ -102,27 +123,40 @@ class _Job:
         self.lent = False
         """Whether its place has been given to another."""
         self.timer: asyncio.TimerHandle | None = None
+        self.thread: _Thread
         self._function = function
+        self._ended = ended
         self._began = time.monotonic()
-        self._thread: threading.Thread
 
     @property
     def question(self) -> Question:
         """What it asks the kernel for, as far as is known."""
-        return asked(self._thread.ident or 0) or Question(self.work.what, "", self._began)
+        return asked(self.thread.ident or 0) or Question(self.work.what, "", self._began)
 
-    def start(self, name: str, ended: Callable[["_Job", Any, BaseException | None], None]) -> None:
-        def perform() -> None:
-            result, error = None, None
+    def perform(self) -> None:
+        """Run the function, in its thread. Raises RuntimeError when nobody is there any more to take what comes of it."""
+        result, error = None, None
+        try:
+            with asking(self.work.what):
+                result = self._function()
+        except BaseException as raised:
+            error = raised
+        self.loop.call_soon_threadsafe(self._ended, self, result, error)
+
+
+class _Thread(threading.Thread):
+    """Does one job after the other, until it gets None instead of one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while job := self.jobs.get():
             try:
-                with asking(self.work.what):
-                    result = self._function()
-            except BaseException as raised:
-                error = raised
-            try:
-                self.loop.call_soon_threadsafe(ended, self, result, error)
+                job.perform()
             except RuntimeError:
-                log.warning("an answer came after the end: %s", self.work.what)
-
-        self._thread = threading.Thread(target=perform, name=name, daemon=True)
-        self._thread.start()
+                log.warning("an answer came after the end: %s", job.work.what)
+                return
+            job = None  # what it holds is not to be kept until the next comes

@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from tests.arrays import INITIATOR, OTHER_INITIATOR, Failed, Reply, SimulatedArray
+from vdsprovd import workers
 from vdsprovd.hardware import Step, VolumeFailed
 from vdsprovd.provider import context
 from vdsprovd.varlink import VarlinkError
@@ -269,3 +271,50 @@ def test_a_start_that_hangs(simulated: SimulatedArray) -> None:
         assert time.monotonic() - begin < 10
     simulated.start()
     assert properties(simulated, lun)["status"] == "online"
+
+
+def test_what_only_looks_is_left(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query that asks the host, and a watcher, wait for no answer that does not come; commands go on meanwhile, also
+    Reenumerate and Refresh, and what the watcher was to look at is looked at later."""
+    lun, answer = served(simulated), threading.Event()
+    target = simulated.associated(lun)[0]
+
+    def hangs(_what: object) -> Any:
+        assert answer.wait(60)
+        return {}
+
+    with monkeypatch.context() as hanging:
+        hanging.setattr(simulated.hardware, "sessions", hangs)
+        hanging.setattr(simulated.pool, "glance", hangs)
+        simulated.hardware.volumes_changed([lun])
+        assert simulated.error("IscsiTarget.GetConnectedInitiators", id=target) == "VDS_E_PROVIDER_FAILURE"
+        deadline = time.monotonic() + 20
+        while "look what became of" not in simulated.context.silence:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        simulated.call("Lun.SetMask", id=lun, unmaskingList="")
+        simulated.call("HwProvider.Reenumerate")
+        simulated.call("HwProvider.Refresh")
+    answer.set()
+    simulated.break_volume(lun)
+    simulated.hardware.volumes_changed([lun])
+    deadline = time.monotonic() + 20
+    while properties(simulated, lun)["status"] != "failed":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert simulated.context.silence == ""
+
+
+def test_no_more_than_so_many(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When very many operations hang, new ones are refused and do not wait without an end."""
+    monkeypatch.setattr(workers, "MOST_SILENT", 3)
+    luns = [served(simulated) for _ in range(3)]
+    other = simulated.make_lun()
+    with silent_about(simulated, *luns):
+        callers = [Caller(simulated, "Lun.SetStatus", id=lun, status="offline") for lun in luns]
+        for lun in luns:
+            until_shown(simulated, lun)
+        assert simulated.error("LunNaming.SetFriendlyName", id=other, friendlyName="x") == "VDS_E_PROVIDER_FAILURE"
+        assert properties(simulated, other)["friendlyName"] == ""
+    assert [caller.end() for caller in callers] == [""] * len(luns)
+    simulated.call("LunNaming.SetFriendlyName", id=other, friendlyName="x")

@@ -26,7 +26,7 @@ from vdsprovd.hardware import Leg
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Controller, Drive, Entity, Inventory, Lun, Plex, Port, SubSystem
 from vdsprovd.model import DriveStatus, Health, LunStatus, Struct
-from vdsprovd.operations import Operation, Work, begin
+from vdsprovd.operations import Operation, Work
 from vdsprovd.provider.context import Context
 from vdsprovd.varlink.call import Call
 
@@ -230,8 +230,7 @@ def _handler(
         except VdsError as error:
             raise wire_error(error) from error
 
-    async def perform(parameters: msgspec.Struct, work: Work) -> msgspec.Struct:
-        begin(work)
+    async def perform(parameters: msgspec.Struct) -> msgspec.Struct:
         args = arguments(parameters)
         if rules.role is Role.VIEWER or not kinds:
             return _reply(await function(*args))
@@ -246,10 +245,9 @@ def _handler(
             return _reply(await function(*arguments(parameters, held=rules.exclusive)))
 
     async def run(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
-        work = Work(name)
         try:
             # A client that goes away does not stop what it started: half a change would be the worst outcome.
-            return await asyncio.shield(context.operations.spawn(perform(parameters, work), work))
+            return await asyncio.shield(context.operations.spawn(perform(parameters), Work(name)))
         except VdsError as error:
             raise wire_error(error) from error
 

@@ -318,3 +318,5 @@ class Context:
     async def close(self) -> None:
         """Let what is under way end, within bounds. Threads that the kernel does not answer end with the process."""
         await self.operations.drain(DRAIN)
+        for workers in (self._workers, self._long_workers):
+            workers.close()

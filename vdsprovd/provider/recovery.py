@@ -499,7 +499,6 @@ async def _settled(context: Context, step: PendingStep) -> None:
     work = Work(f"settle step {step.number} ({step.kind}), which a crash had cut off")
 
     async def settle() -> None:
-        begin(work)
         ids = {str(step.detail[name]) for name in ("lun", "source") if name in step.detail}
         with context.operations.holds.hold(ids):
             before = context.cache.inventory

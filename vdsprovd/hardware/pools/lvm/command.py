@@ -81,10 +81,20 @@ class Running:
             self._close()
             raise Refused(f"cannot run {arguments[0]}: {error.strerror}; is the package lvm2 installed?") from error
 
-    def finish(self) -> Outcome:
-        """Wait for its end."""
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        if self.process.poll() is None:
+            return False
+        self.finish()
+        return True
+
+    def finish(self, patience: float | None = None) -> Outcome:
+        """Wait for its end. Raises `TimeoutError` when that does not come within so many seconds; it runs on then."""
         with asking(f"run {' '.join(self._name)}"):
-            status = self.process.wait()
+            try:
+                status = self.process.wait(patience)
+            except subprocess.TimeoutExpired as error:
+                raise TimeoutError(f"{self._name[0]} does not end") from error
         if self._outcome is None:
             said = [os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in self._said]
             self._close()
