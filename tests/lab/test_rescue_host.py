@@ -233,14 +233,19 @@ def writes(log: Path) -> Iterator[Write]:
 
 @contextmanager
 def after_a_boot(image: Path, mount: Path) -> Iterator[Path]:
-    """The file system of a disk whose power failed, repaired as a boot does it."""
+    """The file system of a disk whose power failed, repaired as a boot does it. The image must be a file of its own: a loop
+    device that udev keeps open would be taken again, with what it has cached of the file before."""
     run("e2fsck", "-p", str(image), check=False)
-    mount.mkdir(exist_ok=True)
-    run("mount", "-o", "loop", str(image), str(mount))
+    mount.mkdir()
+    loop = run("losetup", "--find", "--show", str(image)).strip()
     try:
-        yield mount
+        run("mount", loop, str(mount))
+        try:
+            yield mount
+        finally:
+            run("umount", str(mount))
     finally:
-        run("umount", str(mount))
+        run("losetup", "--detach", loop)
 
 
 def test_the_power_fails(lio: LioArray, tmp_path: Path) -> None:
@@ -273,7 +278,7 @@ def test_the_power_fails(lio: LioArray, tmp_path: Path) -> None:
         for place, write in enumerate(entries):
             if place in cuts:
                 image.flush()
-                check_after_a_cut(replayed, tmp_path, acknowledged)
+                check_after_a_cut(replayed, tmp_path / f"cut{place}", acknowledged)
             image.seek(write.offset)
             image.write(write.data)
             acknowledged = int(write.mark) if write.mark.isdecimal() else acknowledged
@@ -282,6 +287,7 @@ def test_the_power_fails(lio: LioArray, tmp_path: Path) -> None:
 
 def check_after_a_cut(image: Path, folder: Path, acknowledged: int) -> None:
     """The disk has the command of that number, and at most the next one."""
+    folder.mkdir()
     copy = folder / "copy"
     run("cp", "--sparse=always", str(image), str(copy))
     with after_a_boot(copy, folder / "boot") as boot:
@@ -290,3 +296,4 @@ def check_after_a_cut(image: Path, folder: Path, acknowledged: int) -> None:
             (lun,) = [entry for entry in store.load().entities if isinstance(entry, Lun)]
         assert acknowledged <= int(lun.name) <= acknowledged + 1
         assert not any(map(backups.check, backups.made(boot / "state")))
+    copy.unlink()
