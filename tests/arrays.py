@@ -5,26 +5,30 @@ The contract suite runs on both. What the world does behind the daemon's back ha
 
 import asyncio
 import errno
+import io
 import json
 import logging
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import pytest
 
 from tests import conformance
 from tests.lab.volume_group import TestDrive, VolumeGroup, volume_group
 from tests.programs import MIB, run
+from vdsprovd import administration, backups
 from vdsprovd.__main__ import Reload, main, serve
 from vdsprovd.config import check
 from vdsprovd.hardware import (
@@ -49,7 +53,7 @@ from vdsprovd.hardware.simulator import SimulatedDrivePool, SimulatedPool, Simul
 from vdsprovd.hresult import Hresult
 from vdsprovd.model import Health
 from vdsprovd.provider.context import Context
-from vdsprovd.store import Store
+from vdsprovd.store import Store, held
 from vdsprovd.varlink import VarlinkError, activation
 from vdsprovd.varlink.client import Connection
 
@@ -274,6 +278,28 @@ class Array(ABC):
         reply = self.call("IscsiPortalGroup.RemovePortal", id=group, portalId=self.portals_of(group)[0])
         assert self.result(reply)["hresult"] == Hresult.VDS_E_PROVIDER_CACHE_CORRUPT
 
+    @property
+    def store(self) -> Path:
+        """The file of the daemon's store."""
+        return Path(self.configuration["provider"]["state"]) / backups.NAME
+
+    def damage_store(self) -> None:
+        """Change a letter of a text wherever it is in the store's file: only the checksum tells."""
+        with closing(sqlite3.connect(self.store, isolation_level=None)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # In another process: to close the file in this one would end SQLite's locks on it.
+        program = "import pathlib, sys; file = pathlib.Path(sys.argv[1]); text = file.read_bytes();"
+        program += "assert b'array0' in text; file.open('r+b').write(text.replace(b'array0', b'array9'))"
+        run(sys.executable, "-c", program, str(self.store))
+
+    @abstractmethod
+    def refuses(self) -> str:
+        """Start the daemon, which must refuse to; gives what it says."""
+
+    @abstractmethod
+    def rescue(self, backup: Path | None = None) -> dict[str, Any]:
+        """Rebuild the store of the daemon, which is stopped; gives the report, an empty one where there is nothing to do."""
+
     def portals_of(self, group: str) -> list[str]:
         """The ids of the portals in a group."""
         return [entry["id"] for entry in self.call("IscsiPortalGroup.QueryAssociatedPortals", id=group)["portals"]]
@@ -494,6 +520,18 @@ class SimulatedArray(Array):
 
     def reload(self) -> None:
         self._loop.call_soon_threadsafe(self._reload.asked.set)
+
+    def refuses(self) -> str:
+        with pytest.raises(backups.StoreError) as refusal:
+            Store(self.store.parent)
+        return str(refusal.value)
+
+    def rescue(self, backup: Path | None = None) -> dict[str, Any]:
+        said = io.StringIO()
+        with redirect_stdout(said), held(self.store.parent):
+            configuration = check(self.configuration, "test")
+            administration.rebuild(configuration, self.hardware, self.store.parent, backup, yes=True, as_json=True)
+        return _decoded(said.getvalue())
 
     def lose_kernel(self) -> None:
         disks = self.hardware.disks
@@ -755,6 +793,27 @@ class LioArray(Array):
         self.connection.close()
         assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL
 
+    def refuses(self) -> str:
+        done = self.run_daemon()
+        assert done.returncode == 69, done.stderr
+        return done.stderr
+
+    def rescue(self, backup: Path | None = None) -> dict[str, Any]:
+        done = self.run_daemon("--rescue", *([str(backup)] if backup else []), "--yes", "--json")
+        assert done.returncode == 0, done.stderr
+        return _decoded(done.stdout)
+
+    def run_daemon(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the daemon's program with the array's configuration to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "vdsprovd", "--config", str(self.folder / "vdsprovd.toml"), *options],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     def lose_kernel(self) -> None:
         clear_kernel()
 
@@ -920,6 +979,10 @@ class LioArray(Array):
 
     def mend_volume(self, lun: str) -> None:
         reload_disk("linear")
+
+
+def _decoded(report: str) -> dict[str, Any]:
+    return dict(json.loads(report)) if report.startswith("{") else {}
 
 
 def _secrets(parameters: Reply) -> list[str]:

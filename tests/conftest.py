@@ -10,6 +10,7 @@ import pytest
 
 from tests import conformance
 from tests.arrays import Array, LioArray, SimulatedArray, breakable_disk, clear_kernel
+from tests.daemon import SimulatedProcess
 
 # Started in the background by a shell, the tests, and so the programs that they start, would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,6 +34,15 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def simulated(tmp_path: Path) -> Iterator[SimulatedArray]:
     """A daemon on the simulator, which a test can reach into."""
     array = SimulatedArray(tmp_path)
+    array.start()
+    yield array
+    array.stop()
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[SimulatedProcess]:
+    """A daemon on the simulator, in a process of its own."""
+    array = SimulatedProcess(tmp_path)
     array.start()
     yield array
     array.stop()

@@ -1,6 +1,7 @@
 """A pool of files: sizes, zeros, wiping, and what is left when something fails (nothing)."""
 
 import resource
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vdsprovd.hardware import Cancelled, Condition, HardwareError, Layout, Mismatch, NoSpace, Unsupported, VolumeFailed
+from vdsprovd.hardware.pools import files, raw
 from vdsprovd.hardware.pools.files import CHUNK, FilesPool
 from vdsprovd.hardware.pools.raw import MIB
 
@@ -160,3 +162,30 @@ def test_a_glance_sees_what_can_be_seen_from_outside(pool: FilesPool) -> None:
     assert pool.glance([LUN])[LUN].condition is Condition.MISSING
     path.mkdir()
     assert pool.glance([LUN])[LUN].condition is Condition.FAILED
+
+
+def test_volumes_that_do_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume whose read gets no answer has failed, until it is read; no more than a few threads wait for those of a pool,
+    whose other volumes are not asked meanwhile."""
+    monkeypatch.setattr(raw, "PATIENCE", 0.2)
+    pool, answer = FilesPool(tmp_path), threading.Event()
+    asked: list[threading.Thread] = []
+    luns = [str(uuid.uuid4()) for _ in range(20)]
+    for lun in luns:
+        pool.create(lun, MIB, Layout(), lambda _percent: None)
+
+    def hangs(_descriptor: int, _offset: int) -> None:
+        asked.append(threading.current_thread())
+        assert answer.wait(60)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "read_through", hangs)
+        for _ in range(2):
+            for lun, state in pool.survey(luns).items():
+                assert (state.condition, state.answers) == (Condition.FAILED, False)
+                assert lun in state.reason
+        assert len(asked) == 8
+        answer.set()
+        for thread in asked:
+            thread.join(20)
+    assert {state.condition for state in pool.survey(luns).values()} == {Condition.GOOD}

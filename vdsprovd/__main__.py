@@ -12,12 +12,13 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from vdsprovd import __version__, addresses, config, notify, watchdog
+from vdsprovd import __version__, addresses, administration, config, notify, watchdog
+from vdsprovd.backups import StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
@@ -27,15 +28,18 @@ from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, Sim
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import drift, interfaces, reconfigure, recovery, scans, teardown, volumes
+from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, teardown, volumes
 from vdsprovd.provider.context import Context
+from vdsprovd.provider.rescue import RescueError
 from vdsprovd.server import Gate, group_roles, make_service
-from vdsprovd.store import Store, StoreError
+from vdsprovd.store import Store, Stored, held
 from vdsprovd.varlink import activation
 
 log = logging.getLogger("vdsprovd")
 
 DEFAULT_CONFIG = Path("/etc/vdsprovd/vdsprovd.toml")
+_CLOSING = 5.0
+"""Seconds that the store's disk has for the store to be closed."""
 SIMULATED_SPACE = 100 << 30
 SIMULATED_DRIVES = 4
 EX_UNAVAILABLE = 69
@@ -73,10 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         inherited = _inherited()
         configuration = _configuration(options)
+        folder = Path(configuration.provider.state)
         if options.teardown:
             return _tear_down(configuration)
+        if options.backup:
+            administration.back_up(folder, options.backup)
+            return 0
+        if options.rescue is not None:
+            return _rescue(configuration, options, folder)
         return asyncio.run(_run(configuration, options, inherited))
-    except (ConfigError, recovery.StartError) as error:
+    except (ConfigError, recovery.StartError, RescueError) as error:
         failure, status = str(error), EX_CONFIG
     except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
         failure, status = str(error), EX_UNAVAILABLE
@@ -100,6 +110,19 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="take all exports out of the kernel, which ends their sessions, while no daemon runs; the next start makes them again",
     )
+    parser.add_argument(
+        "--backup", type=Path, metavar="FILE", help="copy the store to a new file and check it, beside a running daemon"
+    )
+    parser.add_argument(
+        "--rescue",
+        nargs="?",
+        const="",
+        metavar="BACKUP",
+        help="say how a damaged store can be rebuilt from a backup (default: the newest good one), the kernel's target and "
+        "the pools, and ask whether to do it",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --rescue: rebuild it without a question")
+    parser.add_argument("--json", action="store_true", help="with --rescue: say it as JSON")
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.add_argument("--version", action="version", version=f"vdsprovd {__version__}")
     return parser
@@ -126,27 +149,53 @@ class Reload(NamedTuple):
 
 
 async def _run(configuration: Config, options: argparse.Namespace, inherited: socket.socket | None) -> int:
-    if not options.simulate:
-        _check_pools(configuration, _source(options))
+    source = _source(options)
     if options.check:
+        if not options.simulate:
+            _check_pools(configuration, source)
         return 0
     # systemd ends a daemon that gives no sign of life with SIGABRT; then standard error has where its threads were.
     faulthandler.enable(2)
-    stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), _source(options))
+    stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     store = Store(None if options.simulate else Path(configuration.provider.state))
     try:
+        if not options.simulate:
+            _check_pools(configuration, source, store.pools_in_use())
         hardware = _hardware(configuration, simulate=options.simulate)
         listener = inherited
         if listener is None or options.socket:
             listener = _listener(configuration, options.socket, simulate=options.simulate)
         await serve(configuration, store, hardware, listener, stop, patient=listener is inherited, reload=reload)
-        _leave_what_hangs()
     finally:
-        store.close()
+        _close(store)
+    _leave_what_hangs()
+    return 0
+
+
+def _close(store: Store) -> None:
+    """Close the store; it is closed by the kernel when its disk does not answer."""
+    closing = threading.Thread(target=store.close, daemon=True)
+    closing.start()
+    closing.join(_CLOSING)
+    if closing.is_alive():
+        log.warning("the store's disk does not answer; what was not written yet is lost")
+
+
+def _rescue(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+    with held(folder):
+        _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
+        administration.rebuild(
+            configuration,
+            _hardware(configuration, simulate=False, settle=False),
+            folder,
+            Path(options.rescue) if options.rescue else None,
+            yes=options.yes,
+            as_json=options.json,
+        )
     return 0
 
 
@@ -173,6 +222,7 @@ async def serve(
     cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
     context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
     gate = Gate(os.geteuid(), group_roles(configuration.roles))
+    gate.waits_for = lambda: context.silence
     service = make_service(interfaces.describe(context), gate)
     watches = ExitStack()
     try:
@@ -184,8 +234,15 @@ async def serve(
             volumes.watch(context),
         ):
             watches.enter_context(addresses.watch(readdress))
-            await recovery.start(context, stored)
-            async with drift.watch(context), recovery.healing(context), watchdog.feeding(service):
+            if not await _started(context, stored, stop):
+                log.info("stopping before the start was over: %s", context.silence)
+                return
+            async with (
+                drift.watch(context),
+                recovery.healing(context),
+                safekeeping.watch(context),
+                watchdog.feeding(service),
+            ):
                 gate.ready = True
                 if patient:
                     await service.serve(listener)
@@ -201,6 +258,21 @@ async def serve(
         watches.close()
         await service.close()
         await context.close()
+
+
+async def _started(context: Context, stored: Stored, stop: asyncio.Event) -> bool:
+    """Rebuild what the store says; False when the daemon is to stop before that is done. A disk that hangs takes its time."""
+    starting, stopping = asyncio.create_task(recovery.start(context, stored)), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            return False
+        await starting
+        return True
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
 
 
 def _leave_what_hangs() -> None:
@@ -282,19 +354,29 @@ def _tear_down(configuration: Config) -> int:
     return EX_UNAVAILABLE if work.problems else 0
 
 
-def _check_pools(configuration: Config, source: str) -> None:
+def _check_pools(configuration: Config, source: str, in_use: Collection[tuple[str, str]] = ()) -> None:
+    """Raises `ConfigError` for a pool that is not there. One that has LUNs may be on its way: they are offline until it
+    comes, and the others are served."""
     for number, sub_system in enumerate(configuration.subsystem):
         for place, pool in enumerate(sub_system.pool):
-            key = f"{source}: subsystem[{number}].pool[{place}]"
-            if pool.kind == "files" and not Path(pool.path).is_dir():
-                raise ConfigError(f"{key}.path: there is no folder {pool.path}")
-            if pool.kind == "lvm":
-                try:
-                    LvmPool(pool.vg, pool.thin_pool or None).space()
-                except (Mismatch, Unsupported) as error:
-                    raise ConfigError(f"{key}.thin-pool: {error}") from error
-                except HardwareError as error:
-                    raise ConfigError(f"{key}.vg: {error}") from error
+            try:
+                _check_pool(pool, f"{source}: subsystem[{number}].pool[{place}]")
+            except ConfigError as error:
+                if (sub_system.name, pool.name) not in in_use:
+                    raise
+                log.error("%s; its LUNs are offline until it is there", error)
+
+
+def _check_pool(pool: PoolConfig, key: str) -> None:
+    if pool.kind == "files" and not Path(pool.path).is_dir():
+        raise ConfigError(f"{key}.path: there is no folder {pool.path}")
+    if pool.kind == "lvm":
+        try:
+            LvmPool(pool.vg, pool.thin_pool or None).space()
+        except (Mismatch, Unsupported) as error:
+            raise ConfigError(f"{key}.thin-pool: {error}") from error
+        except HardwareError as error:
+            raise ConfigError(f"{key}.vg: {error}") from error
 
 
 def _simulated(pool: PoolConfig) -> Pool:
@@ -303,20 +385,22 @@ def _simulated(pool: PoolConfig) -> Pool:
     return SimulatedPool(SIMULATED_SPACE)
 
 
-def _pool(pool: PoolConfig) -> Pool:
+def _pool(pool: PoolConfig, *, settle: bool) -> Pool:
     if pool.kind == "lvm":
         found = LvmPool(pool.vg, pool.thin_pool or None, overwrite=pool.overwrite)
-        try:
-            found.settle()
-        except HardwareError as error:
-            log.warning("%s", error)
+        if settle:
+            try:
+                found.settle()
+            except HardwareError as error:
+                log.warning("%s", error)
         return found
     return FilesPool(Path(pool.path), sparse=pool.sparse)
 
 
-def _hardware(configuration: Config, *, simulate: bool) -> Hardware:
+def _hardware(configuration: Config, *, simulate: bool, settle: bool = True) -> Hardware:
+    """The host; with `settle`, what a crash left under way in its pools is taken back first."""
     pools: dict[tuple[str, str], Pool] = {
-        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool)
+        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool, settle=settle)
         for sub_system in configuration.subsystem
         for pool in sub_system.pool
     }

@@ -8,13 +8,13 @@ import asyncio
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
 from vdsprovd.deviations import Deviation, Deviations
 from vdsprovd.hardware import Key
-from vdsprovd.inventory import Entity, Inventory, differences
+from vdsprovd.inventory import Entity, Inventory, Lun, differences
 from vdsprovd.model import Notification
 from vdsprovd.store import REMEMBERED
 
@@ -88,19 +88,25 @@ class Cache:
             for sink in self._sinks:
                 sink.put(self.sequence, group)
 
+    def hide(self, lun: Lun) -> None:
+        """The kernel has nothing of the LUN any more, for it is being deleted. That is told once it is gone."""
+        hidden = msgspec.structs.replace(lun, mask=(), exported=False)
+        self.inventory = self.inventory.put(self.deviations.shown(hidden, self.inventory))
+
     def deviate(self, looked: Mapping[Key, Deviation | None]) -> None:
         """A look found how these kernel objects deviate, None for not at all: change what objects show of it."""
         ids = {id for key, deviation in looked.items() for id in self.deviations.note(key, deviation)}
         self.apply(entity for id in ids if (entity := self.inventory.objects.get(id)))
 
+    def silence(self, texts: Mapping[str, str]) -> None:
+        """The kernel does not answer what was asked about these objects, for people, or did, "": change what they show."""
+        for id, text in texts.items():
+            self.deviations.silence(id, text)
+        self.apply(entity for id in texts if (entity := self.inventory.objects.get(id)))
+
     def agree(self) -> list[Entity]:
         """Nothing deviates any more; gives the objects that did, to be applied with what else was found."""
         return [entity for id in self.deviations.clear() if (entity := self.inventory.objects.get(id))]
-
-    def settle(self, inventory: Inventory) -> None:
-        """Take the inventory that the settling of what a crash cut off gave; nobody listens yet."""
-        self._remember(id for id in self.inventory.objects if id not in inventory.objects)
-        self.inventory = inventory
 
     def _remember(self, deleted: Iterable[str]) -> None:
         for id in deleted:
@@ -114,6 +120,11 @@ class Cache:
         key = (computer, sub_system_id)
         targets = targets.insert(key, iscsi_name) if iscsi_name is not None else targets.discard(key)
         self.inventory = msgspec.structs.replace(self.inventory, import_targets=targets)
+
+    @property
+    def deleted(self) -> Collection[str]:
+        """The ids of deleted objects that are remembered, the oldest first."""
+        return self._deleted.keys()
 
     def was_deleted(self, id: str) -> bool:
         """Whether an object of that id existed and was deleted."""

@@ -25,6 +25,7 @@ class ProviderConfig(_Table, frozen=True):
     state: str = "/var/lib/vdsprovd"
     group: str = "vdsprov"
     audit: Annotated[int, msgspec.Meta(ge=1)] = 300
+    backups: Annotated[int, msgspec.Meta(ge=0)] = 12
     self_heal: bool = False
 
 

@@ -33,6 +33,15 @@ class Deviations:
     def __init__(self) -> None:
         self._found: dict[Key, Deviation] = {}
         self._by_object: dict[str, dict[Key, Deviation]] = {}
+        self._silences: dict[str, str] = {}
+        """By object: what the kernel does not answer."""
+
+    def silence(self, id: str, text: str) -> None:
+        """The kernel does not answer what was asked about the object; or did, if there is no text."""
+        if text:
+            self._silences[id] = text
+        else:
+            self._silences.pop(id, None)
 
     def note(self, key: Key, deviation: Deviation | None) -> Iterable[str]:
         """Remember how that kernel object deviates, None for not at all; gives the ids of objects that show it otherwise
@@ -84,13 +93,14 @@ class Deviations:
     def shown(self, entity: Entity, inventory: Inventory) -> Entity:
         """The object as it shows its deviations."""
         found = self._by_object.get(entity.id, {})
+        text = "; ".join(filter(None, (self._silences.get(entity.id, ""), _text(found))))
         match entity:
             case Lun():
-                text, cut_off = _text(found), _is_cut_off(entity, inventory, found.values())
+                cut_off = _is_cut_off(entity, inventory, found.values())
                 if (entity.deviation, entity.cut_off) != (text, cut_off):
                     return msgspec.structs.replace(entity, deviation=text, cut_off=cut_off)
             case Target() | PortalGroup() | Portal():
-                if entity.deviation != (text := _text(found)):
+                if entity.deviation != text:
                     return msgspec.structs.replace(entity, deviation=text)
         return entity
 

@@ -356,6 +356,7 @@ class Lun(msgspec.Struct, frozen=True):
             health=self.health,
             transition_state=self.transition,
             rebuild_priority=self.hints.rebuild_priority or _NO_REBUILD_PRIORITY,
+            reason=self.reason,
             deviation=self.deviation,
         )
 

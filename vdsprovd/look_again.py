@@ -5,6 +5,8 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from vdsprovd.operations import Work, begin
+
 log = logging.getLogger(__name__)
 
 SETTLE = 0.2
@@ -22,6 +24,7 @@ async def looking(look: Callable[[], Awaitable[None]], what: str) -> AsyncIterat
             await changed.wait()
             await asyncio.sleep(SETTLE)
             changed.clear()
+            begin(Work(what))
             try:
                 await look()
             except Exception:

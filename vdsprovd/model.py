@@ -670,7 +670,8 @@ class StoragePoolProperties(Struct, frozen=True):
 class LunProperties(Struct, frozen=True):
     """VDS_LUN_PROP; `unmaskingList` holds initiator names joined by ';', "*" for everybody, "" for nobody.
 
-    `deviation` is ours: how the kernel differs from what was set, for people; "" as a rule.
+    `reason` and `deviation` are ours, for people, and "" as a rule: why the LUN cannot be used, and how the kernel differs
+    from what was set or what it does not answer.
     """
 
     id: str
@@ -684,7 +685,25 @@ class LunProperties(Struct, frozen=True):
     health: Health
     transition_state: TransitionState
     rebuild_priority: int
+    reason: str = ""
     deviation: str = ""
+
+
+class ForeignType(Enum):
+    """What an object of somebody else's is."""
+
+    STORAGE_OBJECT = "storage_object"
+    TARGET = "target"
+    LOGICAL_UNIT = "logical_unit"
+
+
+class ForeignObject(Struct, frozen=True):
+    """Something in the kernel's target that is not the provider's, and is left alone: `name` is its place in configfs, below
+    core/ or iscsi/, `detail` says for people what it leads to."""
+
+    type: ForeignType
+    name: str
+    detail: str
 
 
 class StorageIdentifier(Struct, frozen=True):

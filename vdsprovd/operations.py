@@ -6,12 +6,15 @@ Everything here belongs to the event loop's thread; the work itself runs in work
 import asyncio
 import logging
 import threading
+import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
+from vdsprovd.asking import Question, answered
 from vdsprovd.hardware import Cancelled
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.model import AsyncOutputType
@@ -24,13 +27,60 @@ REMEMBERED = 1_000
 """How many finished asynchronous operations can still be asked about."""
 
 
+class Work:
+    """A command that runs, or a look at the host, and what it asked the kernel for and got no answer to."""
+
+    def __init__(self, what: str) -> None:
+        """`what` is for people."""
+        self.what = what
+        self.exclusive: Counter[str] = Counter()
+        """What it holds exclusively."""
+        self.silences: dict[object, Question] = {}
+        """By thread: questions without an answer."""
+
+    @property
+    def silence(self) -> str:
+        """What has no answer, and for how long now; empty when all is well."""
+        for question in self.silences.values():
+            what = self.what if question.what == self.what else f"{self.what}: {question.what}"
+            return f"{what}: the kernel has not answered for {time.monotonic() - question.since:.0f} s"
+        return ""
+
+    @property
+    def silent_since(self) -> str:
+        """The same with the time of the question, which stays as it is."""
+        for question in self.silences.values():
+            asked = time.gmtime(time.time() - (time.monotonic() - question.since))
+            return f"{question.what}: the kernel has not answered since {time.strftime('%H:%M:%S UTC', asked)}"
+        return ""
+
+
+_working: ContextVar[Work | None] = ContextVar("working", default=None)
+
+
+def begin(work: Work) -> None:
+    """The current task does that from now on."""
+    _working.set(work)
+
+
+def current() -> Work:
+    """What the current task does."""
+    if (work := _working.get()) is None:
+        _working.set(work := Work("an operation"))
+    return work
+
+
 class Holds:
-    """Which objects are being worked on: by one exclusively, or by several that only need it to stay as it is."""
+    """Which objects are being worked on: by one exclusively, or by several that only need it to stay as it is.
+
+    Nobody waits for an object whose holder waits for the kernel and gets no answer: VDS_E_ANOTHER_CALL_IN_PROGRESS.
+    """
 
     def __init__(self) -> None:
         self._exclusive: set[str] = set()
         self._shared: Counter[str] = Counter()
         self._released: list[asyncio.Future[None]] = []
+        self._holders: dict[str, list[Work]] = {}
 
     def busy(self, id: str) -> bool:
         """Whether an exclusive operation runs on the object."""
@@ -40,6 +90,45 @@ class Holds:
     def held(self) -> Collection[str]:
         """The objects on which exclusive operations run."""
         return self._exclusive
+
+    def holder(self, id: str) -> Work | None:
+        """Who works on the object: one that has no answer from the kernel, if there is one."""
+        holders = self._holders.get(id, ())
+        return next((work for work in holders if work.silences), holders[0] if holders else None)
+
+    def stuck(self, id: str) -> bool:
+        """Whether one who works on the object has no answer from the kernel."""
+        holder = self.holder(id)
+        return holder is not None and bool(holder.silences)
+
+    def heard(self) -> None:
+        """Somebody has no answer from the kernel, or has one now: those who wait look again."""
+        self._wake()
+
+    @contextmanager
+    def _held_by(self, work: Work, exclusive: Collection[str], shared: Collection[str] = ()) -> Iterator[None]:
+        work.exclusive.update(exclusive)
+        for id in (*exclusive, *shared):
+            self._holders.setdefault(id, []).append(work)
+        try:
+            yield
+        finally:
+            work.exclusive.subtract(exclusive)
+            for id in (*exclusive, *shared):
+                self._holders[id].remove(work)
+                if not self._holders[id]:
+                    del self._holders[id]
+
+    def another_call(self, id: str) -> VdsError:
+        """The error for an object that is being worked on."""
+        holder = self.holder(id)
+        if holder is None:
+            text = f"another operation on {id} has not finished"
+        elif holder.silences:
+            text = f"an operation on {id} cannot go on: {holder.silence}"
+        else:
+            text = f"another operation on {id} has not finished: {holder.what}"
+        return VdsError(Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS, f"{text}; try again when it has", id)
 
     def needed(self, id: str) -> bool:
         """Whether operations run that need the object to stay as it is."""
@@ -53,15 +142,18 @@ class Holds:
         return next((id for id in shared if id in self._exclusive), None)
 
     @contextmanager
-    def hold(self, exclusive: Iterable[str] = (), shared: Iterable[str] = ()) -> Iterator[None]:
-        """Hold the objects, or raise VDS_E_ANOTHER_CALL_IN_PROGRESS at once."""
+    def hold(
+        self, exclusive: Iterable[str] = (), shared: Iterable[str] = (), *, work: Work | None = None
+    ) -> Iterator[None]:
+        """Hold the objects, for the current task's work as a rule, or raise VDS_E_ANOTHER_CALL_IN_PROGRESS at once."""
         exclusive, shared = set(exclusive), set(shared)
         if taken := self._free(exclusive, shared - exclusive):
-            raise another_call(taken)
+            raise self.another_call(taken)
         self._exclusive |= exclusive
         self._shared.update(shared)
         try:
-            yield
+            with self._held_by(work or current(), exclusive, shared):
+                yield
         finally:
             self._exclusive -= exclusive
             self._shared.subtract(shared)
@@ -74,7 +166,9 @@ class Holds:
     async def wait(self, exclusive: Iterable[str] = (), shared: Iterable[str] = ()) -> AsyncIterator[None]:
         """Hold the objects as soon as they are free; for methods that do not document the code for "busy"."""
         exclusive, shared = set(exclusive), set(shared)
-        while self._free(exclusive, shared - exclusive):
+        while taken := self._free(exclusive, shared - exclusive):
+            if self.stuck(taken):
+                raise self.another_call(taken)
             await self._release()
         with self.hold(exclusive, shared):
             yield
@@ -83,15 +177,19 @@ class Holds:
     async def claim(self, id: str) -> AsyncIterator[None]:
         """Hold the object exclusively: let nobody in from now on, and wait for those inside to leave.
 
-        Raises VDS_E_ANOTHER_CALL_IN_PROGRESS when somebody else has claimed it.
+        Raises VDS_E_ANOTHER_CALL_IN_PROGRESS when somebody else has claimed it, or when one of those inside has no answer
+        from the kernel.
         """
         if id in self._exclusive:
-            raise another_call(id)
+            raise self.another_call(id)
         self._exclusive.add(id)
         try:
             while self._shared[id]:
+                if self.stuck(id):
+                    raise self.another_call(id)
                 await self._release()
-            yield
+            with self._held_by(current(), [id]):
+                yield
         finally:
             self._exclusive.discard(id)
             self._wake()
@@ -106,13 +204,6 @@ class Holds:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def another_call(id: str) -> VdsError:
-    """The error for an object that is being worked on."""
-    return VdsError(
-        Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS, f"another operation on {id} has not finished; try again when it has", id
-    )
 
 
 class Operation:
@@ -138,6 +229,7 @@ class Operation:
         """Called by the worker thread as work proceeds. Raises `Cancelled` when the caller wants it to stop."""
         if self._cancel.is_set():
             raise Cancelled("the operation was cancelled")
+        answered()
         self._loop.call_soon_threadsafe(self._show, min(99, percent))
 
     def _show(self, percent: int) -> None:
@@ -193,7 +285,7 @@ class Operations:
     def __init__(self) -> None:
         self.holds = Holds()
         self._operations: OrderedDict[str, Operation] = OrderedDict()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], Work] = {}
 
     def start(
         self,
@@ -213,11 +305,11 @@ class Operations:
         Raises VDS_E_ANOTHER_CALL_IN_PROGRESS at once when one of them is held. `translate` turns what the work raises
         into the operation's result.
         """
-        hold = ExitStack()
-        hold.enter_context(self.holds.hold(exclusive, shared))
+        hold, doing = ExitStack(), Work(f"{type.value.replace('_', ' ')} of {subject}")
+        hold.enter_context(self.holds.hold(exclusive, shared, work=doing))
         operation = Operation(type, subject, cancellable=cancellable)
         self._operations[operation.id] = operation
-        self.spawn(self._run(operation, work, hold, translate))
+        self.spawn(self._run(operation, work, hold, translate), doing)
         return operation
 
     async def _run(
@@ -241,25 +333,32 @@ class Operations:
         for id in finished[:-REMEMBERED]:
             del self._operations[id]
 
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run the work to its end even when its caller goes away; `drain` waits for it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+    def spawn(self, work: Coroutine[Any, Any, T], doing: Work | None = None) -> asyncio.Task[T]:
+        """Run the work to its end even when its caller goes away; `drain` waits for it, unless what it is `doing` gets no
+        answer from the kernel."""
+        doing, surroundings = doing or Work("an operation"), copy_context()
+        surroundings.run(begin, doing)
+        task = asyncio.get_running_loop().create_task(work, context=surroundings)
+        self._tasks[task] = doing
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled():
             # Seen here, lest asyncio complains of an error that nobody asked for: its caller may have gone away.
             task.exception()
 
     async def drain(self, timeout: float) -> None:
-        """Wait until nothing is under way, for so many seconds at most."""
+        """Wait until nothing is under way, for so many seconds at most; not for what gets no answer from the kernel."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while waiting := [task for task, doing in self._tasks.items() if not doing.silences]:
+            if loop.time() >= deadline:
+                break
+            await asyncio.wait(waiting, timeout=min(1, deadline - loop.time()))
         if self._tasks:
-            _, left = await asyncio.wait(self._tasks, timeout=timeout)
-            if left:
-                log.warning("%d operations are still under way; the next start completes or undoes them", len(left))
+            log.warning("%d operations are still under way; the next start completes or undoes them", len(self._tasks))
 
     def find(self, id: str) -> Operation:
         """The operation of that id. Raises VDS_E_OBJECT_NOT_FOUND."""

@@ -2,7 +2,8 @@
 
 import grp
 import logging
-from collections.abc import Iterable, Mapping
+import resource
+from collections.abc import Callable, Iterable, Mapping
 
 from vdsprovd import __version__, varlink
 from vdsprovd.config import RolesConfig
@@ -13,6 +14,10 @@ from vdsprovd.varlink.server import Service
 
 log = logging.getLogger(__name__)
 
+_CONNECTIONS = 4096
+"""How many clients may be connected."""
+_OWN_DESCRIPTORS = 512
+"""What is kept for the store, the kernel, the pools and the programs."""
 URL = "https://github.com/vdsprovd/vdsprovd"
 
 
@@ -26,6 +31,8 @@ class Gate:
         self.ready = False
         self.failure = ""
         """Why the provider cannot start, once that is known."""
+        self.waits_for: Callable[[], str] = str
+        """What a start waits for that has no answer, for people."""
 
     def role(self, peer: Peer) -> Role | None:
         """What the peer may do, None for nothing."""
@@ -55,9 +62,9 @@ class Gate:
         if self.failure:
             raise wire_error(VdsError(Hresult.VDS_E_INITIALIZED_FAILED, f"vdsprovd cannot start: {self.failure}"))
         if not self.ready:
-            raise wire_error(
-                VdsError(Hresult.VDS_E_INITIALIZE_NOT_CALLED, "the provider is still starting; try again shortly")
-            )
+            waits_for = self.waits_for()
+            text = f"the provider is still starting: {waits_for}" if waits_for else "the provider is still starting"
+            raise wire_error(VdsError(Hresult.VDS_E_INITIALIZE_NOT_CALLED, f"{text}; try again shortly"))
 
 
 def group_roles(roles: RolesConfig) -> dict[int, Role]:
@@ -72,6 +79,17 @@ def group_roles(roles: RolesConfig) -> dict[int, Role]:
     return found
 
 
+def _room_for_connections() -> int:
+    """How many clients may be connected: at most the descriptors that the process may have, but for some of its own. Most
+    systems let a process have a thousand or so, until it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OWN_DESCRIPTORS
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return max(1, min(_CONNECTIONS, limit - _OWN_DESCRIPTORS))
+
+
 def make_service(interfaces: Iterable[varlink.Interface], gate: Gate) -> Service:
     """The Varlink service for the interfaces, behind the gate."""
     return Service(
@@ -83,6 +101,7 @@ def make_service(interfaces: Iterable[varlink.Interface], gate: Gate) -> Service
         authorize=gate.authorize,
         invalid_parameter=_invalid_parameter,
         unexpected=_unexpected,
+        max_connections=_room_for_connections(),
     )
 
 

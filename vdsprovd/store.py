@@ -14,13 +14,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from rpds import HashTrieMap
 
+from vdsprovd import backups, digests
+from vdsprovd.backups import StoreError
 from vdsprovd.hardware import Member, Secret
 from vdsprovd.inventory import (
     OBJECT_TYPES,
@@ -169,12 +171,14 @@ CREATE TABLE drive (
     """
 ALTER TABLE drive ADD COLUMN member TEXT NOT NULL DEFAULT '';
 """,
+    """
+CREATE TABLE digest (
+    name TEXT PRIMARY KEY,
+    sum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+""",
 )
 VERSION = 1 + len(_MIGRATIONS)
-
-
-class StoreError(Exception):
-    """The store cannot be opened or is damaged; the message names the file and says what to do."""
 
 
 class PendingStep(msgspec.Struct, frozen=True):
@@ -202,31 +206,74 @@ class Store:
         """Open or make the database. Raises `StoreError` when it is damaged, newer than this program, or in use."""
         self._lock = threading.RLock()
         self._owed: list[tuple[int, Sequence[Entity], Sequence[Entity]]] = []
+        self._pending: dict[int, PendingStep] = {}
         self._holder = -1
-        if folder is None:
-            self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        else:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._holder = _hold(folder / "lock")
-            path = folder / "vdsprovd.sqlite"
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self.folder = folder
+        self.damage = ""
+        """What proves that the database is damaged; nothing is written to it any more then, until it is made anew."""
+        if folder is not None:
+            _make_folder(folder)
+            self._holder = _hold(folder)
+        try:
+            if folder is not None and backups.find(folder) is None:
+                with closing(Store(None)) as fresh:
+                    fresh.put_into(folder)
+            self._connect()
+        except (sqlite3.DatabaseError, StoreError) as error:
+            self._let_go()
+            if folder is None or isinstance(error, StoreError):
+                raise
+            if isinstance(error, sqlite3.OperationalError):
+                raise StoreError(f"cannot open the store in {folder}: {error}") from error
+            raise StoreError(backups.advice(folder, str(error))) from error
+
+    @classmethod
+    def copied(cls, file: Path) -> "Store":
+        """A store in memory with what the file of another one holds, which must be good, of this version or an older one."""
+        store = cls(None)
+        store._db.close()
+        store._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        with closing(backups.reader(file)) as db:
+            db.backup(store._db)
+        store._prepare()
+        return store
+
+    def overlay(self, other: sqlite3.Connection, tables: Iterable[str]) -> None:
+        """Let these tables have the rows of another database. Rows that refer to others may refer to nothing then."""
+        self._db.execute("PRAGMA foreign_keys = OFF")
+        with self._transaction():
+            for table in tables:
+                names = [name for _, name, *_ in self._db.execute(f"PRAGMA table_info({table})")]
+                columns, marks = ", ".join(names), ", ".join("?" * len(names))
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608  # names of tables of ours
+                self._db.executemany(
+                    f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608
+                    other.execute(f"SELECT {columns} FROM {table}"),  # noqa: S608
+                )
+
+    def _connect(self) -> None:
+        file = str(self.folder / backups.NAME) if self.folder else ":memory:"
+        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         try:
             self._prepare()
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise StoreError(f"cannot open the store in {folder}: {error}; restore a backup of it") from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def _prepare(self) -> None:
+        digests.prepare(self._db)
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise StoreError(
+                f"cannot open the store in {self.folder}: it was written by a newer vdsprovd (schema {version}, known "
+                f"{VERSION}); install that one again"
+            )
+        if self.folder and (damage := digests.damage(self._db)):
+            raise digests.Damaged(damage)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
-        verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise sqlite3.DatabaseError(f"it was written by a newer vdsprovd (schema {version}, known {VERSION})")
+        self._db.execute("PRAGMA temp_store = MEMORY")
         if version < VERSION:
             with self._transaction():
                 for script in (_SCHEMA, *_MIGRATIONS)[version:]:
@@ -234,18 +281,92 @@ class Store:
                         self._db.execute(statement)
                 if version == 0:
                     self._db.execute("INSERT INTO provider (id) VALUES (?)", (str(uuid.uuid4()),))
+                digests.write(self._db)
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
+        digests.keep(self._db)
+        # A log begins anew with each start: what a crash left behind its end would look like damage after another one.
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the database and let go of the folder."""
         self._db.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._holder >= 0:
             os.close(self._holder)
             self._holder = -1
 
+    # Damage, and what is made good.
+
+    def check(self) -> None:
+        """Read all of the database from its file, as a start would. Raises `digests.Damaged`."""
+        if self.folder is None:
+            return
+        with self._seen():
+            with closing(backups.reader(self.folder / backups.NAME)) as db:
+                damage = digests.damage(db)
+            if damage:
+                raise digests.Damaged(damage)
+
+    @property
+    def changes(self) -> int:
+        """A number that is another one after each change."""
+        return self._db.total_changes
+
+    def renew(self, stored: Stored) -> Path | None:
+        """Make the database anew with what is `stored` and the steps that are pending, in one step that a crash does not
+        cut in two. Gives where the old one is kept, if there is one."""
+        with self._lock, closing(Store(None)) as fresh:
+            fresh.fill(msgspec.structs.replace(stored, pending=tuple(self._pending.values())))
+            if self.folder is None:
+                fresh._db.backup(self._db)
+                kept = None
+            else:
+                new = backups.write(fresh._db, self.folder / backups.NEW)
+                with suppress(sqlite3.Error):
+                    self._db.close()
+                kept = backups.place(new, self.folder)
+                self._connect()
+            self._owed.clear()
+            self.damage = ""
+        return kept
+
+    def put_into(self, folder: Path) -> Path | None:
+        """Make this the folder's database; gives where the one that was there is kept. The folder must be held."""
+        return backups.place(backups.write(self._db, folder / backups.NEW), folder)
+
+    def fill(self, stored: Stored) -> None:
+        """Put everything into a database in which nothing is."""
+        with self._transaction():
+            self._db.execute("PRAGMA defer_foreign_keys = ON")
+            self._db.execute("UPDATE provider SET id = ?", (stored.provider_id,))
+            self._write(None, stored.entities, ())
+            self._db.executemany(
+                "INSERT INTO import_target VALUES (?, ?, ?)",
+                [(computer, id, name) for (computer, id), name in stored.import_targets.items()],
+            )
+            self._db.executemany("INSERT INTO deleted (id, type) VALUES (?, '')", [(id,) for id in stored.deleted])
+            self._db.executemany(
+                "INSERT INTO step VALUES (?, ?, ?, ?)",
+                [(step.number, step.kind, json.dumps(step.detail), time.time()) for step in stored.pending],
+            )
+
+    @contextmanager
+    def _seen(self) -> Iterator[None]:
+        """Take note of what proves damage."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if digests.is_damage(error):
+                self.damage = self.damage or str(error)
+            raise
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
+        with self._lock, self._seen():
+            if self.damage:
+                raise digests.Damaged(self.damage)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for owed in self._owed:
@@ -271,12 +392,14 @@ class Store:
                 "INSERT INTO step (kind, detail, began) VALUES (?, ?, ?)", (kind, json.dumps(detail), time.time())
             )
         assert cursor.lastrowid is not None
+        self._pending[cursor.lastrowid] = PendingStep(cursor.lastrowid, kind, dict(detail))
         return cursor.lastrowid
 
     def finish(self, number: int | None, put: Iterable[Entity] = (), drop: Iterable[Entity] = ()) -> None:
         """Write the outcome of a step, and that it is over, in one transaction."""
         with self._transaction():
             self._write(number, put, drop)
+        self._pending.pop(number or 0, None)
 
     def owe(self, number: int, put: Sequence[Entity] = (), drop: Sequence[Entity] = ()) -> sqlite3.Error | None:
         """As `finish`, for what is so whether it can be written or not: a step that was undone, or that cannot be undone.
@@ -289,6 +412,7 @@ class Store:
                 raise
             except sqlite3.Error as error:
                 self._owed.append((number, put, drop))
+                self._pending.pop(number, None)
                 return error
         return None
 
@@ -298,6 +422,8 @@ class Store:
             self._db.execute(
                 "UPDATE step SET detail = json_patch(detail, ?) WHERE number = ?", (json.dumps(detail), number)
             )
+        if step := self._pending.get(number):
+            self._pending[number] = msgspec.structs.replace(step, detail=step.detail | detail)
 
     def _write(self, number: int | None, put: Iterable[Entity], drop: Iterable[Entity]) -> None:
         for entity in drop:
@@ -337,12 +463,22 @@ class Store:
                     "INSERT OR REPLACE INTO import_target VALUES (?, ?, ?)", (computer, sub_system_id, iscsi_name)
                 )
 
+    def pools_in_use(self) -> set[tuple[str, str]]:
+        """The pools that have LUNs, by the names of their subsystem and their own."""
+        with self._lock:
+            rows = self._rows(
+                "SELECT DISTINCT sub_system.name, storage_pool.name FROM lun"
+                " JOIN storage_pool ON storage_pool.id = lun.pool_id"
+                " JOIN sub_system ON sub_system.id = storage_pool.sub_system_id"
+            )
+        return {(sub_system, pool) for sub_system, pool in rows}
+
     def load(self) -> Stored:
         """Everything. Configured settings (IQN prefix, whether CHAP is required) are not in the store; they stay empty
         in the entities."""
         with self._lock:
             (provider_id,) = self._rows("SELECT id FROM provider")[0]
-            return Stored(
+            stored = Stored(
                 provider_id=provider_id,
                 entities=(
                     *self._sub_systems(),
@@ -391,6 +527,8 @@ class Store:
                     for number, kind, detail in self._rows("SELECT number, kind, detail FROM step ORDER BY number")
                 ),
             )
+            self._pending = {step.number: step for step in stored.pending}
+        return stored
 
     def _sub_systems(self) -> Iterator[SubSystem]:
         for id, name, friendly_name, online in self._rows("SELECT id, name, friendly_name, online FROM sub_system"):
@@ -458,15 +596,32 @@ class Store:
             )
 
 
-def _hold(path: Path) -> int:
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the state folder as a daemon does, and make it if it is gone. Raises `StoreError` with the pid of one that does."""
+    _make_folder(folder)
+    holder = _hold(folder)
+    try:
+        yield
+    finally:
+        os.close(holder)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        backups.sync(folder.parent)
+
+
+def _hold(folder: Path) -> int:
     """Lock the state folder for this process; the descriptor holds it. Raises `StoreError` with the holder's pid."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         holder = os.read(descriptor, 32).decode().strip() or "unknown"
         os.close(descriptor)
-        raise StoreError(f"cannot use {path.parent}: another vdsprovd (pid {holder}) uses it") from None
+        raise StoreError(f"cannot use {folder}: another vdsprovd (pid {holder}) uses it") from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor

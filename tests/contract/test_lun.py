@@ -33,6 +33,7 @@ def test_properties_of_a_new_lun(array: Array) -> None:
         "health": "healthy",
         "transitionState": "stable",
         "rebuildPriority": 0,
+        "reason": "",
         "deviation": "",
     }
     assert array.call("Lun.GetSubSystem", id=lun) == {"subSystem": array.sub_system}

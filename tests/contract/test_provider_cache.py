@@ -1,13 +1,15 @@
 """The provider cache: what proves it corrupt, what answers then, and how it is recovered."""
 
+import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
 
-from tests.arrays import INITIATOR, MIB, Array, Failed, SimulatedArray
+from tests.arrays import INITIATOR, MIB, Array, Failed, SimulatedArray, run
 from tests.conformance import Call, documenting, shows_each
 from vdsprovd.hardware import HardwareError, Listener
 from vdsprovd.hresult import Hresult
@@ -129,6 +131,59 @@ def test_a_corrupt_cache(array: Array) -> None:
     array.call("Provider.GetProperties")
     array.call("LunNumber.GetLunNumber", id=objects[Lun])
     array.call("Service.GetObject", objectId=objects[Lun], type="lun")
+
+
+@shows_each(CORRUPT)
+def test_a_damaged_store(array: Array) -> None:
+    """Damage to the store's file under the daemon, which only a checksum tells, is found by the audit and proves corruption;
+    Reenumerate and Refresh make the store anew, with everything, and the kernel stays as it is."""
+    array.configuration["provider"]["audit"] = 1
+    array.restart()
+    objects = one_of_each(array)
+    array.call("LunIscsi.AssociateTargets", id=objects[Lun], targetIds=[objects[Target]])
+    kernel = array.kernel()
+    array.damage_store()
+    deadline = time.monotonic() + 20
+    with pytest.raises(Failed, match=CORRUPT.name):
+        while time.monotonic() < deadline:
+            array.call("Lun.GetProperties", id=objects[Lun])
+            time.sleep(0.05)
+    others = [call for call in documenting(CORRUPT) if call.method != "HwProvider.Reenumerate"]
+    assert answers(array, others, objects) == all_alike(others, CORRUPT)
+    with array.unreadable():
+        assert array.error("HwProvider.Reenumerate") == CORRUPT.name
+    # Not a byte goes to a damaged store, whatever a method documents.
+    wanted: dict[str, object] = {"type": "simple", "sizeInBytes": MIB, "storagePoolId": objects[StoragePool]}
+    with pytest.raises(Failed, match=CORRUPT.name):
+        array.wait(array.call("HwProviderStoragePools.CreateLunInStoragePool", **wanted))
+    array.call("HwProvider.Reenumerate")
+    array.call("HwProvider.Refresh")
+    assert array.kernel() == kernel
+    assert len(list(array.store.parent.glob(f"{array.store.name}.damaged-*"))) == 1
+    later = array.make_lun()
+    array.restart()
+    assert array.associated(objects[Lun]) == [objects[Target]]
+    for getter, subject in GETTERS.items():
+        array.call(f"{getter}.GetProperties", id=objects[subject])
+    array.call("Lun.GetProperties", id=later)
+
+
+def test_a_command_meets_damage(simulated: SimulatedArray) -> None:
+    """A page of the store that a command cannot read is proof of corruption at once."""
+    lun = simulated.make_lun()
+    store = simulated.context.store
+    store._db.execute("PRAGMA shrink_memory")
+    with closing(sqlite3.connect(simulated.store, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    program = "import sys; file = open(sys.argv[1], 'r+b'); file.seek(4096); file.write(bytes(1 << 20))"
+    run(sys.executable, "-c", program, str(simulated.store))
+    assert simulated.error("LunNaming.SetFriendlyName", id=lun, friendlyName="x") == CORRUPT.name
+    assert simulated.error("Lun.GetProperties", id=lun) == CORRUPT.name
+    simulated.call("HwProvider.Reenumerate")
+    simulated.call("HwProvider.Refresh")
+    simulated.call("LunNaming.SetFriendlyName", id=lun, friendlyName="x")
+    simulated.restart()
+    assert simulated.call("Lun.GetProperties", id=lun)["properties"]["friendlyName"] == "x"
 
 
 CHANGES: dict[type[Any], tuple[str, dict[str, object]]] = {

@@ -77,8 +77,8 @@ class FaultPoints:
                 self._pass(f"run of {words}")
                 finish = running.finish
 
-                def finished() -> command.Outcome:
-                    outcome = finish()
+                def finished(patience: float | None = None) -> command.Outcome:
+                    outcome = finish(patience)
                     self._pass(f"end of {words}")
                     return outcome
 

@@ -264,6 +264,7 @@ class Commands(RuleBasedStateMachine):
         found.pop("deviation", None)
         assert health in self.model.healths(lun), f"{lun} is {health}"
         assert status == ("failed" if health == "failed" else "online")
+        assert bool(found.pop("reason")) == (status == "failed")
         assert found == self.model.lun_properties(lun)
         assert self.ask("Lun.GetProperties", id=id) == {"hresult": 0, "properties": listed}
         plexes = self.ask("Lun.QueryPlexes", id=id)

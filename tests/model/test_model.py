@@ -202,6 +202,7 @@ class Commands(RuleBasedStateMachine):
     def _forget_deviations(self, found: Any) -> None:
         """What somebody took away is noticed soon, the model cannot know when; what nobody touched never deviates."""
         if isinstance(found, dict):
+            assert not found.pop("reason", "")
             if found.pop("deviation", ""):
                 assert self.model.lost
                 if found.get("status") == "not_ready":

@@ -21,6 +21,7 @@ COMMANDS = {
     "portals": ("listing", "List the portals."),
     "targets": ("listing", "List the iSCSI targets."),
     "luns": ("listing", "List the LUNs."),
+    "foreign": ("listing", "List what others have in this host's target."),
     "import-target": ("import_target", "Show, set or clear a subsystem's import target."),
     "call": ("call", "Call any method of the API."),
     "events": ("events", "Follow what changes."),

@@ -1,4 +1,4 @@
-"""`vdsprovctl subsystems|pools|portals|targets|luns`: what there is, as a table or as JSON.
+"""`vdsprovctl subsystems|pools|portals|targets|luns|foreign`: what there is, as a table or as JSON.
 
 A list costs a few calls, and some for each target; never one for each LUN.
 """
@@ -195,6 +195,27 @@ def luns(socket: str, as_json: bool, long: bool) -> None:
         *_sub_system(sub_systems),
         empty="No LUNs. Create one:\n"
         + _create("SubSystem.CreateLun", sub_systems, ',\n     "type": "default", "sizeInBytes": 1073741824'),
+    )
+
+
+@click.command()
+@_options
+def foreign(socket: str, as_json: bool, long: bool) -> None:
+    """List what this host's target holds that is not the daemon's, and that it leaves alone: targetcli's, another daemon's."""
+    with errors.cannot("list what others have"), Client(socket) as client:
+        found = client.call("Service.QueryForeignObjects")["objects"]
+    if as_json:
+        print_json(found)
+        return
+    from vdsprovd.cli.tables import Column  # noqa: PLC0415
+
+    _table(
+        found,
+        long,
+        Column("TYPE", lambda entry: entry["type"].replace("_", " ")),
+        Column("NAME", lambda entry: entry["name"], cut=True),
+        Column("DETAIL", lambda entry: entry["detail"], cut=True),
+        empty="Nothing: all of it is the daemon's.",
     )
 
 

@@ -10,14 +10,28 @@ there or relying on what is not raises `Mismatch`, because it proves that the ca
 Adapters block; they are called from worker threads.
 """
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from enum import Enum
+from itertools import groupby
 from typing import ClassVar, Protocol
 
 import msgspec
 
-from vdsprovd.model import Health, LunType, MaintenanceOperation, PathStatus, StorageBusType, StorageIdentifier
+from vdsprovd.asking import asking
+from vdsprovd.model import (
+    ForeignObject,
+    Health,
+    LunType,
+    MaintenanceOperation,
+    PathStatus,
+    StorageBusType,
+    StorageIdentifier,
+)
+
+SIDE_BY_SIDE = 8
+"""How many steps `attempt` takes at the same time."""
 
 
 class Secret(str):
@@ -66,9 +80,10 @@ class Access(Enum):
 
 
 class Disk(Fact, frozen=True):
-    """A storage object: the LUN's bytes behind a SCSI disk whose unit serial number is the LUN's id.
+    """A storage object: the LUN's bytes behind a SCSI disk.
 
-    `size` is that of a file's disk in bytes; a block device's disk follows the device, and it is 0.
+    `size` is that of a file's disk in bytes; a block device's disk follows the device, and it is 0. `serial` is its unit
+    serial number, by which initiators know it again: the LUN's id, unless something else is given.
     """
 
     lun: str
@@ -77,9 +92,14 @@ class Disk(Fact, frozen=True):
     size: int
     block: bool = False
     access: Access = Access.ACTIVE
+    serial: str = ""
     rank: ClassVar[int] = 0
     identity: ClassVar[int] = 2
-    fixed: ClassVar[tuple[str, ...]] = ("path", "block")
+    fixed: ClassVar[tuple[str, ...]] = ("path", "block", "serial")
+
+    def __post_init__(self) -> None:
+        if not self.serial:
+            msgspec.structs.force_setattr(self, "serial", self.lun)
 
     def __str__(self) -> str:
         return f"the disk of LUN {self.lun} ({f'{self.size} bytes in ' if self.size else ''}{self.path})"
@@ -233,8 +253,40 @@ def _rank(fact: Fact) -> int:
     return fact.rank
 
 
-def realize(hardware: "Hardware", wanted: Sequence[Step]) -> None:
-    """Take the steps in order; when one fails, undo those taken, and raise what failed."""
+def verify(hardware: "Hardware", facts: Iterable[Fact]) -> None:
+    """See that the host is as these facts say, at their cost alone. Raises `Mismatch` for what is missing or another."""
+    expected = {fact.key: fact for fact in facts}
+    there = {fact.key: fact for fact in hardware.look(list(expected))} if expected else {}
+    for key, fact in expected.items():
+        if (found := there.get(key)) is None:
+            raise Mismatch(f"{fact} is not in the kernel")
+        if found != fact:
+            raise Mismatch(f"{fact} was changed by somebody else: {changes(fact, found)}")
+
+
+def changes(wanted: Fact, there: Fact) -> str:
+    """Which settings differ, for people; secrets are not told."""
+    fields = wanted.__struct_fields__[wanted.identity :]
+    pairs = ((field, getattr(wanted, field), getattr(there, field)) for field in fields)
+    return ", ".join(
+        f"other {field}" if isinstance(old, Credentials) else f"{field} is {new!r} instead of {old!r}"
+        for field, old, new in pairs
+        if old != new
+    )
+
+
+def rests_on(wanted: Sequence[Step], before: Iterable[Fact]) -> list[Fact]:
+    """What of the facts before must be so for the steps to do what they are for: what is changed or removed, and what is
+    there already of the objects that added ones need."""
+    there = {fact.key: fact for fact in before}
+    needed = {key for step in wanted if step.after for key in step.after.needs}
+    return [*(step.before for step in wanted if step.before), *(there[key] for key in needed if key in there)]
+
+
+def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact] = ()) -> None:
+    """Take the steps in order, if the host is as they and the facts before have it; when one fails, undo those taken, and
+    raise what failed."""
+    verify(hardware, rests_on(wanted, before))
     taken: list[Step] = []
     try:
         for step in wanted:
@@ -243,6 +295,26 @@ def realize(hardware: "Hardware", wanted: Sequence[Step]) -> None:
     except Exception as error:
         undo(hardware, taken, error)
         raise
+
+
+def attempt(hardware: "Hardware", wanted: Iterable[Step]) -> "Iterator[tuple[Step, HardwareError | None]]":
+    """Take the steps, each whatever became of the others, and give what became of it. Steps of one kind need nothing of
+    each other and are taken side by side: the kernel sleeps through a grace period of RCU for most of them."""
+
+    def outcome(step: Step) -> "HardwareError | None":
+        try:
+            hardware.take(step)
+        except HardwareError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE, "vdsprovd-restore") as workers:
+        for _, group in groupby(wanted, lambda step: (step.after is None, type(step.after or step.before))):
+            batch = list(group)
+            for step, future in zip(batch, [workers.submit(outcome, step) for step in batch], strict=True):
+                with asking(f"{'add or change' if step.after else 'remove'} {step.after or step.before}"):
+                    error = future.result()
+                yield step, error
 
 
 def undo(hardware: "Hardware", taken: Sequence[Step], error: Exception) -> None:
@@ -348,6 +420,10 @@ class VolumeState(msgspec.Struct, frozen=True):
     legs: tuple[Leg, ...] = ()
     stripe_size: int = 0
     columns: int = 1
+    answers: bool = True
+    """False while nobody can tell how the volume is, because its disk does not answer."""
+    type: LunType = LunType.UNKNOWN
+    """As far as it can be seen: of types that are laid out alike the first."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -385,14 +461,18 @@ def part(progress: Progress, start: int, end: int) -> Progress:
 class Pool(Protocol):
     """Where LUNs' bytes live. A volume is named by its LUN's id."""
 
-    granule: int
-    """Sizes are multiples of this many bytes."""
+    @property
+    def granule(self) -> int:
+        """Sizes are multiples of this many bytes. Raises `VolumeFailed` while the pool has not been there yet."""
+
     sparse: bool
     """Whether the pool promises more bytes than it holds."""
     block: bool
     """Whether a volume is a block device; else it is a file."""
-    types: Collection[LunType]
-    """The concrete types of LUNs that the pool can hold, the plainest first."""
+
+    @property
+    def types(self) -> Collection[LunType]:
+        """The concrete types of LUNs that the pool can hold, the plainest first; none while it has not been there yet."""
 
     def space(self) -> Space:
         """The pool's capacity. Raises `VolumeFailed` when the pool cannot be read."""
@@ -557,9 +637,14 @@ class Hardware(Protocol):
     pools: Mapping[tuple[str, str], Pool]
     """By (subsystem name, pool name), as configured."""
 
-    def read(self, target: str | None = None) -> Collection[Fact]:
-        """Every fact of the host, foreign ones included, or only the target of that name and what is in it. Raises
-        `HardwareError` when the scan breaks off."""
+    def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
+        """Every fact of the host, foreign ones included, or only the target of that name and what is in it. Of targets that
+        are not among those `needed` (None: all are) one that cannot be read is left out. Raises `HardwareError` when the
+        scan breaks off."""
+
+    def foreign(self, targets: Container[str], luns: Container[str]) -> Collection[ForeignObject]:
+        """What the host's target holds beside these targets and the disks of these LUNs. What cannot be read of it is told
+        in its place. Raises `HardwareError` when nothing can."""
 
     def look(self, keys: Collection[Key]) -> Collection[Fact]:
         """The facts of these keys, at a cost that depends on their number alone; what is not there is left out. Raises

@@ -7,7 +7,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import msgspec
@@ -43,7 +43,7 @@ from vdsprovd.hardware import (
     VolumeState,
     designators,
 )
-from vdsprovd.model import Health, LunType, MaintenanceOperation, PathStatus, StorageBusType
+from vdsprovd.model import ForeignObject, ForeignType, Health, LunType, MaintenanceOperation, PathStatus, StorageBusType
 
 SIMULATED_DRIVE = 1 << 30
 """Bytes of a drive that a pool takes."""
@@ -589,7 +589,15 @@ class Simulator:
         self._initiators = initiators
         self._lock = threading.Lock()
 
-    def read(self, target: str | None = None) -> Collection[Fact]:
+    def foreign(self, targets: Container[str], luns: Container[str]) -> Collection[ForeignObject]:
+        with self._lock:
+            return [
+                ForeignObject(ForeignType.TARGET, fact.target, "")
+                for fact in self.facts.values()
+                if isinstance(fact, TargetNode) and fact.target not in targets
+            ]
+
+    def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
         if self.scan_fault:
             raise self.scan_fault
         with self._lock:

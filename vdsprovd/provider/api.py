@@ -26,7 +26,7 @@ from vdsprovd.hardware import Leg
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Controller, Drive, Entity, Inventory, Lun, Plex, Port, SubSystem
 from vdsprovd.model import DriveStatus, Health, LunStatus, Struct
-from vdsprovd.operations import Operation, another_call
+from vdsprovd.operations import Operation, Work
 from vdsprovd.provider.context import Context
 from vdsprovd.varlink.call import Call
 
@@ -198,7 +198,9 @@ def _method(interface: Interface, function: Any) -> varlink.Method:
         name,
         parameters,
         reply,
-        _handler(interface.context, getattr(interface, function.__name__), rules, kinds),
+        _handler(
+            interface.context, f"{type(interface).__name__}.{name}", getattr(interface, function.__name__), rules, kinds
+        ),
         more=rules.more,
         doc=_doc(function),
         metadata=rules,
@@ -211,7 +213,9 @@ def kinds_of(hint: Any) -> tuple[type[Any], ...]:
     return alternatives if set(alternatives) <= set(get_args(Entity)) else ()
 
 
-def _handler(context: Context, function: Any, rules: Rules, kinds: tuple[type[Any], ...]) -> Callable[..., Any]:
+def _handler(
+    context: Context, name: str, function: Any, rules: Rules, kinds: tuple[type[Any], ...]
+) -> Callable[..., Any]:
     def arguments(parameters: msgspec.Struct, *, held: bool = False) -> Sequence[Any]:
         """The function's arguments: the object that the id names, and the other parameters as they came."""
         values = msgspec.structs.astuple(parameters)
@@ -243,7 +247,7 @@ def _handler(context: Context, function: Any, rules: Rules, kinds: tuple[type[An
     async def run(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
         try:
             # A client that goes away does not stop what it started: half a change would be the worst outcome.
-            return await asyncio.shield(context.operations.spawn(perform(parameters)))
+            return await asyncio.shield(context.operations.spawn(perform(parameters), Work(name)))
         except VdsError as error:
             raise wire_error(error) from error
 
@@ -288,7 +292,7 @@ def _check(context: Context, rules: Rules, kinds: tuple[type[Any], ...], id: str
         # A plex is worked on with its LUN.
         subject = entity.lun_id if isinstance(entity, Plex) else id or context.provider_id
         if context.operations.holds.busy(subject):
-            raise another_call(subject)
+            raise context.operations.holds.another_call(subject)
     return entity
 
 

@@ -1,10 +1,8 @@
 """What every VDS object works with: cache, store, hardware and operations, and the one way to change the host."""
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ParamSpec, TypeVar, cast
 
@@ -12,6 +10,7 @@ import msgspec
 
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
+from vdsprovd.digests import is_damage
 from vdsprovd.hardware import (
     Cancelled,
     Condition,
@@ -33,8 +32,9 @@ from vdsprovd.hardware import (
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Drive, Entity, Lun, StoragePool, SubSystem
 from vdsprovd.model import TransitionState
-from vdsprovd.operations import Operations
+from vdsprovd.operations import Operations, Work, current
 from vdsprovd.store import Store
+from vdsprovd.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,12 @@ WORKERS = 8
 """Threads for what blocks for a moment: the kernel, pools, the store."""
 LONG_WORKERS = 32
 """Threads for what may take hours: zeroing, synchronizing, moving. More of that waits; nothing else waits for it."""
+PATIENCE = 10.0
+"""Seconds until the kernel is taken not to answer; then the objects that are worked on show it."""
+LONG_PATIENCE = 30.0
+"""The same where much is written."""
 
-DRAIN = 20.0
+DRAIN = 15.0
 """Seconds that a stop waits for what is under way; systemd gives it 30 (TimeoutStopSec=)."""
 
 
@@ -56,7 +60,19 @@ def measure(entry: StoragePool, pool: Pool) -> StoragePool:
         space = pool.space()
     except HardwareError as error:
         return msgspec.structs.replace(entry, total=0, free=0, provisioned=0, fault=str(error))
-    return msgspec.structs.replace(entry, total=space.total, free=space.free, provisioned=space.provisioned, fault="")
+    return msgspec.structs.replace(
+        entry,
+        total=space.total,
+        free=space.free,
+        provisioned=space.provisioned,
+        types=tuple(pool.types),  # of a pool that was not there at the start they were not known
+        fault="",
+    )
+
+
+def contents(target_id: str) -> str:
+    """What is held while somebody changes what is in the target: LUNs share it, and its ACLs."""
+    return f"contents of {target_id}"
 
 
 class Context:
@@ -79,18 +95,44 @@ class Context:
         """The iSCSI names of this host's initiators."""
         self.last_lun_number = 0
         """The highest number of a LUN that is or was seen."""
-        self._workers = ThreadPoolExecutor(WORKERS, "vdsprovd")
-        self._long_workers = ThreadPoolExecutor(LONG_WORKERS, "vdsprovd-long")
-        # For asyncio.to_thread, so that no thread is left when these have ended.
-        asyncio.get_running_loop().set_default_executor(self._workers)
+        self._workers = Workers("vdsprovd", WORKERS, PATIENCE, self._heard)
+        self._long_workers = Workers("vdsprovd-long", LONG_WORKERS, LONG_PATIENCE, self._heard)
+        self._silent: dict[Work, tuple[str, ...]] = {}
+        """What has no answer from the kernel, and the objects that show it."""
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, lambda: function(*args, **kwargs))
+        return await self._workers.run(lambda: function(*args, **kwargs), current())
+
+    async def look(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for what only reads: it waits for no answer that does not come. Raises `Refused` then."""
+        return await self._workers.run(lambda: function(*args, **kwargs), current(), looks=True)
 
     async def long_work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what may block for as long as it takes to write every byte of a LUN."""
-        return await asyncio.get_running_loop().run_in_executor(self._long_workers, lambda: function(*args, **kwargs))
+        return await self._long_workers.run(lambda: function(*args, **kwargs), current())
+
+    def _heard(self, work: Work) -> None:
+        """The kernel does not answer, or did: the objects show it, and those who wait for them look again."""
+        shown = self._silent.pop(work, ())
+        if work.silences:
+            about = {id for id, held in work.exclusive.items() if held}
+            about |= {question.lun for question in work.silences.values() if question.lun}
+            self._silent[work] = tuple(about)
+        changed = {*shown, *self._silent.get(work, ())}
+        texts = {id: silent.silent_since for silent, about in self._silent.items() for id in about}
+        self.cache.silence({id: texts.get(id, "") for id in changed})
+        self.operations.holds.heard()
+
+    @property
+    def stuck(self) -> Collection[str]:
+        """The ids of the objects about which the kernel gives no answer."""
+        return {id for about in tuple(self._silent.values()) for id in about}
+
+    @property
+    def silence(self) -> str:
+        """What has no answer from the kernel, for people; empty when all is well."""
+        return "; ".join(work.silence for work in self._silent)
 
     def pool(self, id: str) -> Pool:
         """The storage pool of that id, where the bytes are."""
@@ -134,7 +176,7 @@ class Context:
 
     def reshaping(self, target_ids: Iterable[str]) -> AbstractAsyncContextManager[None]:
         """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""
-        return self.operations.holds.wait([f"contents of {id}" for id in target_ids])
+        return self.operations.holds.wait([contents(id) for id in target_ids])
 
     def settings_of(self, sub_system_id: str) -> str:
         """What to hold, shared, while a target is added to a subsystem: what it has of the subsystem's settings must not
@@ -170,12 +212,13 @@ class Context:
         those taken are undone and nothing changed. `claims` are the ids and iSCSI names that are the provider's own
         even if a crash keeps the outcome from being written. Raises `VdsError`.
         """
+        before = list(before)
         wanted = steps(before, after)
 
         def execute() -> None:
             number = self.store.begin("change", claims=sorted(claims)) if wanted else None
             try:
-                realize(self.hardware, wanted)
+                realize(self.hardware, wanted, before)
                 try:
                     self.store.finish(number, put, drop)
                 except Exception as error:
@@ -208,6 +251,9 @@ class Context:
             await self.work(self.store.try_write)
         except sqlite3.Error as error:
             self._failure = f"the store cannot be used: {error}"
+            if is_damage(error):
+                self._failure = ""
+                self.translate(error)
         else:
             log.warning("the store can be written again")
             self._failure = ""
@@ -250,6 +296,9 @@ class Context:
                 return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, str(error), subject)
             case HardwareError():
                 return VdsError(Hresult.VDS_E_PROVIDER_FAILURE, str(error), subject)
+            case sqlite3.Error() if is_damage(error):
+                self.cache.corrupt(f"the store is damaged: {error}")
+                return self.corrupt()
             case sqlite3.Error():
                 self._failure = f"the store cannot be used: {error}"
                 log.error("%s", self._failure)
@@ -267,7 +316,7 @@ class Context:
         )
 
     async def close(self) -> None:
-        """Let what is under way end, within bounds, and free the threads."""
+        """Let what is under way end, within bounds. Threads that the kernel does not answer end with the process."""
         await self.operations.drain(DRAIN)
         for workers in (self._workers, self._long_workers):
-            workers.shutdown(wait=False, cancel_futures=True)
+            workers.close()

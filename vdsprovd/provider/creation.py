@@ -201,7 +201,7 @@ async def _choose(context: Context, wish: Wish, pools: Sequence[StoragePool], si
     if len(holding) > 1:
         raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, "the drives are in several pools; a LUN is in one")
     usable = [pool for pool in pools if not holding or pool.id in holding]
-    choices, reasons, unsupported = await context.work(_look, context, wish, usable)
+    choices, reasons, unsupported = await context.look(_look, context, wish, usable)
     if not choices:
         if reasons or not pools:
             why = "; ".join(reasons) or "the subsystem has no pool"

@@ -14,13 +14,18 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from vdsprovd.deviations import Deviation
-from vdsprovd.hardware import Credentials, Disk, Fact, Grant, HardwareError, Key, Listener, Unit
+from vdsprovd.hardware import Disk, Fact, Grant, HardwareError, Key, Listener, Unit, changes
+from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Inventory, Lun, Portal, SubSystem, Target
 from vdsprovd.look_again import looking
+from vdsprovd.operations import Work, begin
 from vdsprovd.provider import facts, nodes, recovery
-from vdsprovd.provider.context import Context
+from vdsprovd.provider.context import Context, contents
 
 log = logging.getLogger(__name__)
+
+_LATER = 1.0
+"""Seconds until the next look at what somebody else keeps from being looked at."""
 
 
 @asynccontextmanager
@@ -46,6 +51,7 @@ class _Watcher:
         self._context = context
         self._touched: set[Key] = set()
         self._everything = asyncio.Event()
+        self._work = Work("look for what others changed")
 
     def _touch(self, keys: Collection[Key]) -> None:
         if keys:
@@ -55,8 +61,8 @@ class _Watcher:
     async def listen(self) -> None:
         """Take the hardware's hints."""
         try:
-            async with aclosing(self._context.hardware.changes()) as changes:
-                async for keys in changes:
+            async with aclosing(self._context.hardware.changes()) as hints:
+                async for keys in hints:
                     if keys is None:
                         self._everything.set()
                     else:
@@ -66,33 +72,55 @@ class _Watcher:
 
     async def audit(self) -> None:
         """Compare everything at intervals, and when hints were lost."""
+        begin(self._work)
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._everything.wait(), self._context.config.provider.audit)
             self._everything.clear()
+            if self._work.silences:
+                continue
             try:
-                self._touch(await self._context.work(suspects, self._context))
+                self._touch(await self._context.look(suspects, self._context, _stuck_targets(self._context)))
                 self._touch(self._context.cache.deviations.keys())
             except Exception:
                 log.exception("the audit broke off")
 
     async def look(self) -> None:
         """Look at what was touched."""
+        begin(self._work)
         touched, self._touched = self._touched, set()
+        stuck = _stuck_targets(self._context)
+        later = {key for key in touched if self._work.silences or str(key[1]) in stuck or key[1] in self._context.stuck}
         try:
-            self._touch(await look(self._context, touched))
+            self._touch(await look(self._context, touched - later))
         except HardwareError as error:
             log.warning("cannot look for what others changed: %s", error)
+        except VdsError as error:  # somebody who has no answer from the kernel holds what is looked at
+            log.warning("cannot look for what others changed: %s", error.message)
+            later = touched
+        if later:
+            asyncio.get_running_loop().call_later(_LATER, self._touch, later)
 
 
-def suspects(context: Context) -> set[Key]:
-    """The keys of what seems to differ. Runs in a worker thread, and sees commands at half-time."""
-    inventory, hardware = context.cache.inventory, context.hardware
+def _stuck_targets(context: Context) -> set[str]:
+    """The IQNs of the targets in which somebody changes something and has no answer from the kernel: to read them would
+    wait for that, too."""
+    holds, known = context.operations.holds, context.cache.inventory.target_by_name
+    return {name for name, id in known.items() if holds.stuck(contents(id))}
+
+
+def suspects(context: Context, stuck: Collection[str] = ()) -> set[Key]:
+    """The keys of what seems to differ, but for what is in `stuck` targets. Runs in a worker thread, and sees commands at
+    half-time."""
+    inventory, hardware, hanging = context.cache.inventory, context.hardware, context.stuck
     wanted: dict[str, dict[Key, Fact]] = defaultdict(dict)
     for fact in facts.of_everything(inventory, context.local):
-        wanted[getattr(fact, "target", "")][fact.key] = fact
+        if fact.key[1] not in hanging:
+            wanted[getattr(fact, "target", "")][fact.key] = fact
     found: set[Key] = set()
     for target, shall in wanted.items():
+        if target in stuck:
+            continue
         try:
             there = hardware.read(target) if target else hardware.look(list(shall))
         except HardwareError:  # it changed while it was read
@@ -121,7 +149,7 @@ async def look(context: Context, touched: Iterable[Key]) -> Collection[Key]:
         inventory = context.cache.inventory
         busy = {key for key in keys if key[0] is Disk and holds.busy(str(key[1]))}
         wanted = {key: facts.at(inventory, key, context.local) for key in keys - busy}
-        there = await context.work(_read, context, wanted)
+        there = await context.look(_read, context, wanted)
         busy |= {key for key in keys if key[0] is Disk and _was_worked_on(context, str(key[1]), inventory)}
         _note(context, {key: _deviation(inventory, wanted[key], there.get(key)) for key in keys - busy})
     return busy
@@ -161,18 +189,7 @@ def _deviation(inventory: Inventory, wanted: Fact | None, there: Fact | None) ->
         return Deviation(fact, objects, f"{fact} is missing in the kernel", missing=True)
     if wanted is None:
         return Deviation(fact, objects, f"{fact} was added by somebody else", strange=True)
-    return Deviation(fact, objects, f"{fact} was changed by somebody else: {_changes(wanted, there)}")
-
-
-def _changes(wanted: Fact, there: Fact) -> str:
-    """Which settings differ; secrets are not told."""
-    fields = wanted.__struct_fields__[wanted.identity :]
-    pairs = ((field, getattr(wanted, field), getattr(there, field)) for field in fields)
-    return ", ".join(
-        f"other {field}" if isinstance(old, Credentials) else f"{field} is {new!r} instead of {old!r}"
-        for field, old, new in pairs
-        if old != new
-    )
+    return Deviation(fact, objects, f"{fact} was changed by somebody else: {changes(wanted, there)}")
 
 
 def _concerned(inventory: Inventory, fact: Fact) -> Iterable[str]:

@@ -60,7 +60,7 @@ class Drive(Interface):
         if not drive.pool_id:
             return DriveExtentsReply((DriveExtent(drive.id, None, drive.size, False),) if drive.size else ())
         pool = self.context.drive_pool(drive.pool_id)
-        extents = await self.context.guarded(self.context.work(pool.extents), drive.id)
+        extents = await self.context.guarded(self.context.look(pool.extents), drive.id)
         return DriveExtentsReply(
             tuple(
                 DriveExtent(

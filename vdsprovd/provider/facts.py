@@ -96,15 +96,16 @@ def group_itself(inventory: Inventory, target: Target, group: PortalGroup) -> Gr
         group.tag,
         enabled=sub_system.online,
         authentication=target.authentication,
-        alias=_alias(target),
+        alias=alias(target),
     )
 
 
-def _alias(target: Target) -> str:
+def alias(target: Target) -> str:
+    """The target's name for people, as initiators see it."""
     # The kernel takes a comma for the separator of a list of values and refuses it here, and the words that iSCSI keeps
     # for itself (RFC 7143 6.1).
-    alias = target.friendly_name.replace(",", " ")
-    return target.iscsi_name if alias in ("", "None", "Reject", "Irrelevant", "NotUnderstood") else alias
+    name = target.friendly_name.replace(",", " ")
+    return target.iscsi_name if name in ("", "None", "Reject", "Irrelevant", "NotUnderstood") else name
 
 
 def acls(

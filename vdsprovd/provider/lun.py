@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo
+from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo, verify
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Association, Controller, Drive, Entity, Inventory, Port, SubSystem, Target
 from vdsprovd.model import (
@@ -131,7 +131,7 @@ class Lun(Interface):
         """
         _check_there(lun)
         with self.context.operations.holds.hold(shared=[lun.id]):
-            work = self.context.work(self.context.hardware.identity, facts.disk(self.inventory, lun))
+            work = self.context.look(self.context.hardware.identity, facts.disk(self.inventory, lun))
             found = await self.context.guarded(work, lun.id)
         return LunInformationReply(
             LunInformation(
@@ -196,7 +196,7 @@ class Lun(Interface):
 
     async def _room(self, lun: inventory.Lun, nodes: tuple[str, ...]) -> int:
         try:
-            return await self.context.work(self.context.pool(lun.pool_id).growth, lun.id, nodes)
+            return await self.context.look(self.context.pool(lun.pool_id).growth, lun.id, nodes)
         except Unsupported as error:
             raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, str(error), lun.id) from error
         except HardwareError as error:
@@ -264,17 +264,40 @@ class Lun(Interface):
         are there and cannot be wiped does not. (IVdsLun::Delete)
         """
         targets = [entry.target_id for entry in lun.associations]
+        # Its targets are free while its bytes are wiped: that may take its time, and a disk that hangs keeps for itself.
         async with self.context.reshaping(targets):
-            before, after = sides(self.context, lun, None)
-            work = self.context.work(_delete, self.context, lun, steps(before, after))
-            failure = await self.context.guarded(work, lun.id)
-            gone = [lun.id, *(plex.id for plex in self.inventory.plexes_at(lun.id))]
-            self.context.cache.apply(await self.context.surroundings(lun.pool_id), gone, targets)
+            removal = steps(*sides(self.context, lun, None))
+            number = await self.context.guarded(self.context.work(_withdraw, self.context, lun, removal), lun.id)
+            self.context.cache.hide(lun)
+        try:
+            failure = await self.context.work(_wipe, self.context, lun, number)
+        except Exception as error:
+            await self._take_back(lun, number, error)
+            raise self.context.translate(error, lun.id) from error
+        gone = [lun.id, *(plex.id for plex in self.inventory.plexes_at(lun.id))]
+        self.context.cache.apply(await self.context.surroundings(lun.pool_id), gone, targets)
         if any(drive.pool_id == lun.pool_id and drive.found is None for drive in self.inventory.all(Drive)):
             # The pool has waited for it because of this LUN, perhaps.
             await scan(self.context, self.inventory.known(SubSystem, lun.sub_system_id), own=())
         if failure:
             raise self.context.translate(failure)
+
+    async def _take_back(self, lun: inventory.Lun, number: int, error: Exception) -> None:
+        """Give the kernel a LUN again whose bytes could not be wiped; where that fails too, `error` gets a note."""
+
+        def back(wanted: list[Step]) -> None:
+            try:
+                realize(self.context.hardware, wanted)
+            finally:
+                self.context.store.owe(number)
+
+        try:
+            async with self.context.reshaping(entry.target_id for entry in lun.associations):
+                hidden = self.inventory.known(inventory.Lun, lun.id)
+                await self.context.work(back, steps(*sides(self.context, hidden, lun)))
+                self.context.cache.apply([lun])
+        except Exception as second:
+            error.add_note(f"and could not be undone: {second}")
 
     @method(Role.OPERATOR, *_USUAL, Hresult.E_INVALIDARG, exclusive=True)
     async def set_status(self, lun: inventory.Lun, status: LunStatus) -> None:
@@ -537,7 +560,9 @@ def _resize_volume(
     """Resize volume, disk and row, and give the LUN and its plexes as they are then; or leave all as they were. Bytes that
     were cut off do not come back: then the store's failure comes with the outcome. Runs in a worker thread."""
     pool, known = context.pool(lun.pool_id), context.cache.inventory
-    on_disk = steps([facts.disk(known, lun)], [facts.disk(known, resized)]) if lun.exported else []
+    there = [facts.disk(known, lun)] if lun.exported else []
+    on_disk = steps(there, [facts.disk(known, resized)]) if lun.exported else []
+    verify(context.hardware, there)
     grows = resized.size > lun.size
     if not grows:
         operation.commit()
@@ -580,21 +605,21 @@ def _resize_volume(
     return put, context.store.owe(number, put=put)
 
 
-def _delete(context: Context, lun: inventory.Lun, removal: list[Step]) -> Exception | None:
-    """Take the LUN out of the kernel, wipe and free its volume, and forget it; gives the store's failure, which changes
-    nothing about that. Runs in a worker thread."""
-    pool = context.pool(lun.pool_id)
+def _withdraw(context: Context, lun: inventory.Lun, removal: list[Step]) -> int:
+    """Take a LUN that is to be deleted out of the kernel; gives the number of the intent. Runs in a worker thread."""
     number = context.store.begin("delete_lun", lun=lun.id, pool=lun.pool_id, number=lun.number)
     try:
         realize(context.hardware, removal)
-        try:
-            pool.delete(lun.id)
-        except Exception as error:
-            undo(context.hardware, removal, error)
-            raise
     except Exception:
         context.store.owe(number)
         raise
+    return number
+
+
+def _wipe(context: Context, lun: inventory.Lun, number: int) -> Exception | None:
+    """Wipe and free the volume, and forget the LUN; gives the store's failure, which changes nothing about that. Runs in a
+    worker thread."""
+    context.pool(lun.pool_id).delete(lun.id)
     return context.store.owe(number, drop=[*context.cache.inventory.plexes_at(lun.id), lun])
 
 

@@ -131,7 +131,7 @@ class LunMpio(Interface):
         """The paths through one target."""
         target, hardware = self.inventory.known(Target, association.target_id), self.context.hardware
         groups = {group.tag: group for group in self.inventory.groups_at(target.id)}
-        work = self.context.work(hardware.connections, target.iscsi_name)
+        work = self.context.look(hardware.connections, target.iscsi_name)
         connections = [
             connection
             for connection in await self.context.guarded(work, lun.id)
@@ -141,7 +141,7 @@ class LunMpio(Interface):
         for connection in sorted(connections, key=lambda entry: (entry.tag, entry.portal or ("", 0), entry.address)):
             group = groups[connection.tag]
             unit = Unit(target.iscsi_name, group.tag, association.index, lun.id, lun.number)
-            status = await self.context.guarded(self.context.work(hardware.path_status, unit), lun.id)
+            status = await self.context.guarded(self.context.look(hardware.path_status, unit), lun.id)
             if not connection.up:
                 status = PathStatus.FAILED
             elif status is PathStatus.ONLINE and not (connection.sure and initiators.issuperset(connection.initiators)):

@@ -8,8 +8,9 @@ target of ours and is not in the store goes, so that nobody has access whom the 
 import asyncio
 import logging
 import socket
+import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -33,6 +34,7 @@ from vdsprovd.hardware import (
     Step,
     Unit,
     VolumeFailed,
+    attempt,
     steps,
 )
 from vdsprovd.hresult import VdsError
@@ -50,6 +52,7 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.look_again import looking
+from vdsprovd.operations import Work, begin
 from vdsprovd.provider import creation, facts, mirroring, names, scans, surroundings
 from vdsprovd.provider.context import Context
 from vdsprovd.store import PendingStep, Store, Stored
@@ -171,6 +174,7 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
     if inventory.get(StoragePool, pool_id) is None:
         raise HardwareError(f"the pool of LUN {lun_id} is not in the configuration")
     pool, lun = _pool(hardware, inventory, pool_id), inventory.get(Lun, lun_id)
+    pool.space()  # while the pool is not there, nothing of it is settled
     match step.kind:
         case "create_lun":
             _forget_disk(hardware, lun_id, int(step.detail["number"]))
@@ -311,14 +315,14 @@ def _settle_spare(store: Store, hardware: Hardware, inventory: Inventory, step: 
 
 
 def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
-    for fact in hardware.read():
+    for fact in hardware.read(needed=()):
         if isinstance(fact, Disk) and fact.lun == lun and fact.number == number:
             hardware.take(Step(fact, None))
 
 
 def _forget_lun(hardware: Hardware, lun: Lun) -> None:
     """Take out of the kernel what is there of a LUN, whatever a crash left of it."""
-    there = {fact.key: fact for fact in hardware.read()}
+    there = {fact.key: fact for fact in hardware.read(needed=())}
     units = [fact for fact in there.values() if isinstance(fact, Unit) and fact.lun == lun.id]
     places = {(unit.target, unit.tag, unit.index) for unit in units}
     grants = [
@@ -348,8 +352,8 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     Raises `HardwareError` when the scan breaks off. One object that cannot be put right does not keep others from it.
     """
     inventory, hardware = context.cache.inventory, context.hardware
-    context.local = _initiators(hardware.local_initiators())
-    observed = hardware.read()
+    context.local = initiators(hardware.local_initiators())
+    observed = hardware.read(needed=inventory.target_by_name)
     disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
     numbers = [
         *(disk.number for disk in disks.values()),
@@ -366,16 +370,19 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         _placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks)
         for lun in inventory.all(Lun)
     ]
+    # What is being settled stays as it is.
+    luns = [
+        msgspec.structs.replace(lun, exported=lun.id in disks) if context.operations.holds.busy(lun.id) else lun
+        for lun in luns
+    ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*put, *luns)
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
     dead: set[Key] = set()
-    for step in work:
-        try:
-            hardware.take(step)
-        except HardwareError as error:
+    for step, error in attempt(hardware, work):
+        if error:
             fact = step.after or step.before
             assert fact
             dead.add(fact.key)
@@ -439,7 +446,7 @@ def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
     return msgspec.structs.replace(lun, path=context.pool(lun.pool_id).path(lun.id))
 
 
-def _initiators(found: Iterable[str]) -> list[str]:
+def initiators(found: Iterable[str]) -> list[str]:
     """The names of this host's initiators in their normal form; what is no name is logged and left out."""
     normal = []
     for name in found:
@@ -461,18 +468,56 @@ def claimed(stored: Stored) -> set[str]:
 
 async def start(context: Context, stored: Stored) -> None:
     """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
+    begin(Work("the start"))
     claims = claimed(stored)
     async with context.operations.holds.claim(context.provider_id):
-        inventory = await context.work(
-            settle_pending, context.store, context.hardware, context.cache.inventory, stored.pending
-        )
-        context.cache.settle(inventory)
+        for step in stored.pending:
+            await _settled(context, step)
         found = await context.work(look, context, claims)
         changes = [step.number for step in stored.pending if step.kind == "change"]
         await context.work(_write, context, found, changes)
-        context.cache.apply(found.put, [entry.id for entry in found.drop])
+        context.cache.apply(_current(context, found.put), [entry.id for entry in found.drop])
         if found.problems:
             context.cache.corrupt(found.problems[0])
+
+
+def _current(context: Context, found: Iterable[Entity]) -> Iterator[Entity]:
+    """What a look found, but for what has been settled since it began."""
+    for entity in found:
+        known = context.cache.inventory.objects.get(entity.id)
+        if isinstance(entity, Lun | Plex) and context.cache.was_deleted(entity.id):
+            continue
+        if isinstance(entity, Lun) and isinstance(known, Lun):
+            yield msgspec.structs.replace(entity, size=known.size)
+        else:
+            yield entity
+
+
+async def _settled(context: Context, step: PendingStep) -> None:
+    """Settle a step that a crash cut off. When the kernel does not answer, that goes on by itself, with the LUNs held that it
+    is about, and nobody waits for it."""
+    work = Work(f"settle step {step.number} ({step.kind}), which a crash had cut off")
+
+    async def settle() -> None:
+        ids = {str(step.detail[name]) for name in ("lun", "source") if name in step.detail}
+        with context.operations.holds.hold(ids):
+            before = context.cache.inventory
+            after = await context.work(settle_pending, context.store, context.hardware, before, [step])
+            put = [entity for id, entity in after.objects.items() if before.objects.get(id) is not entity]
+            # It was hidden below, and could not be deleted.
+            hidden = (
+                lun for id in ids if (lun := after.get(Lun, id)) and not context.cache.inventory.known(Lun, id).mask
+            )
+            put += [msgspec.structs.replace(lun, exported=False) for lun in hidden if lun.mask]
+            context.cache.apply(put, [id for id in before.objects if id not in after.objects])
+
+    settling = context.operations.spawn(settle(), work)
+    while not settling.done() and not work.silences:
+        await asyncio.wait((settling,), timeout=0.1)
+    if settling.done():
+        settling.result()
+    elif step.kind == "delete_lun" and (lun := context.cache.inventory.get(Lun, str(step.detail["lun"]))):
+        context.cache.hide(lun)
 
 
 def _write(context: Context, found: Found, finished: Sequence[int] = ()) -> None:
@@ -485,7 +530,7 @@ async def reenumerate(context: Context) -> None:
     """IVdsHwProvider::Reenumerate. A scan that breaks off leaves the cache corrupt."""
     async with context.operations.holds.claim(context.provider_id):
         try:
-            await context.work(context.hardware.read)
+            await context.look(context.hardware.read, needed=context.cache.inventory.target_by_name)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
@@ -497,6 +542,8 @@ async def refresh(context: Context) -> None:
     async with context.operations.holds.claim(context.provider_id):
         if not context.cache.refreshable:
             raise context.corrupt()
+        if context.store.damage:
+            await _renew(context)
         try:
             found = await context.work(look, context)
             await context.work(_write, context, found)
@@ -504,11 +551,29 @@ async def refresh(context: Context) -> None:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
         settled = [] if found.problems else context.cache.agree()
-        context.cache.apply([*settled, *found.put], [entry.id for entry in found.drop])
+        context.cache.apply([*settled, *_current(context, found.put)], [entry.id for entry in found.drop])
         if found.problems:
             context.cache.corrupt("; ".join(found.problems))
             raise context.corrupt()
         context.cache.refreshed()
+
+
+async def _renew(context: Context) -> None:
+    """Make a store that is damaged anew, from what the daemon knows: that is all of it. Raises VDS_E_PROVIDER_CACHE_CORRUPT."""
+    cache = context.cache
+    known = Stored(
+        context.provider_id,
+        tuple(cache.inventory.objects.values()),
+        dict(cache.inventory.import_targets.items()),
+        tuple(cache.deleted),
+        (),
+    )
+    try:
+        kept = await context.work(context.store.renew, known)
+    except (sqlite3.Error, OSError) as error:
+        cache.corrupt(f"the store is damaged, and cannot be made anew: {error}")
+        raise context.corrupt() from error
+    log.warning("made the store anew from memory; the damaged one is %s", kept)
 
 
 HEAL_AGAIN = 60.0

@@ -60,7 +60,7 @@ async def scan(
     that asks for it gives as `own` what it has changed itself, which is told with the rest. Gives the ids of what could not
     be judged, because a command was changing it meanwhile: LUNs, or the subsystem.
     """
-    holds = context.operations.holds
+    holds, stuck = context.operations.holds, context.stuck
     mine = list(own or ())
     configured = [entry for entry in context.config.subsystem if entry.name == sub_system.name]
     states: dict[str, VolumeState] = {}
@@ -71,7 +71,7 @@ async def scan(
             if closely:
                 portals, gone_portals = surroundings.find_portals(context, began, configured)
                 put, drop = [*put, *portals], [*drop, *gone_portals]
-            luns = [lun for lun in began.all(Lun) if lun.sub_system_id == sub_system.id]
+            luns = [lun for lun in began.all(Lun) if lun.sub_system_id == sub_system.id and lun.id not in stuck]
             if not closely:
                 luns = _doubtful(context, began, luns, put)
             # A volume that somebody put to sleep under an exported LUN sleeps on.
@@ -81,7 +81,7 @@ async def scan(
     async with _portals_held(context, [sub_system]) if closely else holds.wait([surroundings.scan(sub_system.id)]):
         began = context.cache.inventory.put(*mine)
         try:
-            put, drop = await context.guarded(context.work(search, began), sub_system.id)
+            put, drop = await context.guarded(context.look(search, began), sub_system.id)
         except VdsError:
             context.cache.apply(mine)
             raise
@@ -109,7 +109,7 @@ def _is_worked_on(context: Context, sub_system: SubSystem) -> bool:
 async def revisit(context: Context, luns: Collection[str]) -> set[str]:
     """Look what became of the volumes of these LUNs, and of the room in their pools; gives what `scan` does."""
     began = context.cache.inventory
-    known = [lun for id in luns if (lun := began.get(Lun, id))]
+    known = [lun for id in luns if (lun := began.get(Lun, id)) and id not in context.stuck]
     states: dict[str, VolumeState] = {}
     pools = {lun.pool_id: began.known(StoragePool, lun.pool_id) for lun in known}
 
@@ -118,7 +118,7 @@ async def revisit(context: Context, luns: Collection[str]) -> set[str]:
         states.update(survey(context, doubtful, {lun.id for lun in doubtful if not lun.exported}))
         return [measure(pool, context.pool(pool.id)) for pool in pools.values()]
 
-    measured = await context.work(search)
+    measured = await context.look(search)
     judged, busy = await _judge(context, began, states)
     context.cache.apply([*surroundings.merged(measured, began, context.cache.inventory), *judged])
     await _export(context, states)
@@ -182,7 +182,12 @@ async def _judge(
     _complain(context, [entity for entities in judged.values() for entity in entities if isinstance(entity, Lun)])
     return (
         [entity for entities in judged.values() for entity in entities],
-        {id for id in states if busy(id) and context.cache.inventory.get(Lun, id)},
+        # One that does not answer now may soon.
+        {
+            id
+            for id, state in states.items()
+            if (busy(id) or not state.answers) and context.cache.inventory.get(Lun, id)
+        },
     )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import object_type
-from vdsprovd.model import Notification, ObjectType, Struct
+from vdsprovd.inventory import Lun, object_type
+from vdsprovd.model import ForeignObject, Notification, ObjectType, Struct
 from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.varlink import More
 from vdsprovd.varlink.call import Call
@@ -32,6 +32,12 @@ class AdviseReply(Struct, frozen=True, omit_defaults=True):
     notifications: tuple[Notification, ...] = ()
 
 
+class ForeignObjectsReply(Struct, frozen=True):
+    """What is somebody else's."""
+
+    objects: tuple[ForeignObject, ...]
+
+
 class Service(Interface):
     """The way in: objects by id, and notifications."""
 
@@ -48,6 +54,15 @@ class Service(Interface):
         if found is not type:
             raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"there is no {type.value} {object_id!r}", object_id)
         return ObjectReply(object_id)
+
+    @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED)
+    async def query_foreign_objects(self) -> ForeignObjectsReply:
+        """What this host's target holds that is not the provider's: targetcli's, another daemon's. It is never touched, and
+        a name that it has cannot be used."""
+        luns = {lun.id for lun in self.inventory.all(Lun)}
+        targets = self.inventory.target_by_name
+        found = await self.context.guarded(self.context.work(self.context.hardware.foreign, targets, luns))
+        return ForeignObjectsReply(tuple(found))
 
     @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED, more=More.REQUIRED)
     async def advise(self, *, call: Call) -> AsyncIterator[AdviseReply]:

@@ -63,7 +63,7 @@ class StoragePool(Interface):
         if not pool.drives:
             return PoolDriveExtentsReply(())
         drives = {drive.node: drive.id for drive in self.inventory.all(Drive) if drive.pool_id == pool.id}
-        found = await self.context.guarded(self.context.work(self.context.drive_pool(pool.id).extents), pool.id)
+        found = await self.context.guarded(self.context.look(self.context.drive_pool(pool.id).extents), pool.id)
         return PoolDriveExtentsReply(
             tuple(
                 StoragePoolDriveExtent(drives[extent.drive], extent.size, bool(extent.lun))

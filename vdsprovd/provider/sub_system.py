@@ -442,7 +442,7 @@ class SubSystemIscsi(Interface):
                 require_chap = self.inventory.known(inventory.SubSystem, sub_system.id).require_chap
                 target = Target(id, sub_system.id, name, friendly, require_chap)
                 self._check_unused(name)
-                if await self.context.work(self.context.hardware.has_target, name):
+                if await self.context.look(self.context.hardware.has_target, name):
                     raise VdsError(
                         Hresult.VDS_E_NAME_NOT_UNIQUE, f"somebody else made a target {name} on this host", sub_system.id
                     )

@@ -220,7 +220,7 @@ class IscsiTarget(Interface):
         async with self.context.reshaping([target.id]):
             if self.inventory.get(Target, target.id) is None:
                 raise VdsError(Hresult.VDS_E_OBJECT_DELETED, f"{target.id} was deleted", target.id)
-            found = self.context.work(self.context.hardware.sessions, target.iscsi_name)
+            found = self.context.look(self.context.hardware.sessions, target.iscsi_name)
             return InitiatorsReply(tuple(await self.context.guarded(found, target.id)))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from rtslib_fb import utils as rtslib
 from rtslib_fb.utils import RTSLibError
 
+from vdsprovd.asking import asking
 from vdsprovd.hardware import HardwareError, Mismatch, Refused
 
 ROOT = Path("/sys/kernel/config/target")
@@ -64,7 +65,8 @@ def listener(target: str, tag: int, address: str, port: int) -> Path:
 def door(what: str) -> Iterator[None]:
     """Let `HardwareError`s through and translate what the kernel and rtslib raise; `what` completes "cannot ..."."""
     try:
-        yield
+        with asking(what):
+            yield
     except HardwareError:
         raise
     except _NotInConfigfs as error:

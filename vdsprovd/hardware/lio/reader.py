@@ -4,7 +4,8 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from vdsprovd.hardware import (
@@ -24,7 +25,7 @@ from vdsprovd.hardware import (
     designators,
 )
 from vdsprovd.hardware.lio import configfs
-from vdsprovd.model import PathStatus
+from vdsprovd.model import ForeignObject, ForeignType, PathStatus
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,10 @@ _ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
 _LU_GROUP = re.compile(r"^LU Group ID: (\d+)", re.MULTILINE)
 _ALUA = re.compile(r"^TG Port (Primary|Secondary) Access State: (.*)$", re.MULTILINE)
 _UNSET = ("", "NULL")
+_FABRIC = ("discovery_auth", "cpus_allowed_list")
+"""What is beside the targets in the fabric's folder."""
+TRIES = 3
+"""How often a target is read that changes meanwhile."""
 
 AUTHENTICATION = {
     "userid": "user",
@@ -54,11 +59,73 @@ _IDENTITY = {
 """Attributes of a storage object's wwn folder, and what kernels answer that do not have them yet (before 5.9)."""
 
 
-def facts() -> Iterator[Fact]:
-    """Every fact of the host. Raises OSError when a folder or an attribute vanishes during the scan."""
+def facts(needed: Container[str] | None = None) -> Iterator[Fact]:
+    """Every fact of the host. Raises OSError when a disk cannot be read, or one of the targets that are needed (None: all
+    are); what vanished meanwhile is left out."""
     yield from _disks()
     for target in targets():
-        yield from of_target(target)
+        yield from _whole(target, needed is None or target in needed)
+
+
+def _whole(target: str, needed: bool) -> list[Fact]:
+    for _ in range(TRIES):
+        try:
+            return list(of_target(target))
+        except OSError as error:
+            trouble = error
+    if needed:
+        raise trouble
+    log.warning("leaving out target %s, which is somebody else's: %s", target, trouble)
+    return []
+
+
+def foreign_disks(luns: Container[str]) -> Iterator[ForeignObject]:
+    """The storage objects that are not these LUNs' disks."""
+    for hba in configfs.folders(configfs.CORE):
+        for name in configfs.folders(configfs.CORE / hba):
+            if hba != "alua" and not (is_ours(hba) and name in luns):
+                detail = _told(_behind, configfs.CORE / hba / name)
+                yield ForeignObject(ForeignType.STORAGE_OBJECT, _text(f"{hba}/{name}"), detail)
+
+
+def _behind(disk: Path) -> str:
+    if configfs.read(disk / "enable") != "1":
+        return "not configured"
+    return configfs.read(disk / "udev_path") or " ".join(configfs.read(disk / "info").split())
+
+
+def foreign_targets(known: Container[str]) -> Iterator[ForeignObject]:
+    """The targets that are not among these, and the logical units in these that do not lead to a disk of ours."""
+    for target in configfs.folders(configfs.ISCSI):
+        if is_target(target) and target in known:
+            for tag in tags(target):
+                for unit in configfs.folders(configfs.group(target, tag) / "lun"):
+                    folder = configfs.group(target, tag) / "lun" / unit
+                    linked = _linked(folder)
+                    if linked.name and not is_ours(linked.parent.name):
+                        name = _text(f"{target}/tpgt_{tag}/lun/{unit}")
+                        yield ForeignObject(ForeignType.LOGICAL_UNIT, name, f"{linked.parent.name}/{linked.name}")
+        elif target not in _FABRIC:
+            detail = _told(_contents, configfs.ISCSI / target)
+            yield ForeignObject(ForeignType.TARGET, _text(target), detail)
+
+
+def _contents(target: Path) -> str:
+    groups = [target / name for name in configfs.folders(target) if name.startswith("tpgt_")]
+    counts = [sum(len(configfs.folders(group / kind)) for group in groups) for kind in ("lun", "acls", "np")]
+    return "{} portal groups, {} logical units, {} ACLs, {} portals".format(len(groups), *counts)
+
+
+def _told(detail: Callable[[Path], str], folder: Path) -> str:
+    try:
+        return _text(detail(folder))
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _text(name: str) -> str:
+    """A name of somebody else's as text, whatever its bytes are."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def targets() -> list[str]:
@@ -158,18 +225,24 @@ def _disks() -> Iterator[Disk]:
             continue
         for name in configfs.folders(configfs.CORE / hba):
             if _is_uuid(name):
-                yield disk(name, number)
+                with suppress(FileNotFoundError):  # gone since
+                    yield disk(name, number)
 
 
 def disk(lun: str, number: int) -> Disk:
     """The storage object of that LUN, as the kernel describes it."""
     folder = configfs.disk(lun, number)
-    access = _access(folder)
+    access, serial = _access(folder), _serial(folder)
     if folder.parent.name.startswith("iblock"):
-        return Disk(lun, number, configfs.read(folder / "udev_path"), 0, block=True, access=access)
+        return Disk(lun, number, configfs.read(folder / "udev_path"), 0, True, access, serial)
     found = _INFO.search(configfs.read(folder / "info"))
     # A storage object that a crash left half made has no file yet: no path tells so.
-    return Disk(lun, number, found["path"] if found else "", int(found["size"]) if found else 0, access=access)
+    path, size = (found["path"], int(found["size"])) if found else ("", 0)
+    return Disk(lun, number, path, size, False, access, serial)
+
+
+def _serial(folder: Path) -> str:
+    return configfs.read(folder / "wwn/vpd_unit_serial").rpartition(": ")[2]
 
 
 def _access(folder: Path) -> Access:
@@ -182,7 +255,7 @@ def _access(folder: Path) -> Access:
 
 def identity(folder: Path) -> Identity:
     """What the kernel answers initiators about the storage object, from the attributes of which it makes its answer."""
-    serial = configfs.read(folder / "wwn/vpd_unit_serial").rpartition(": ")[2]
+    serial = _serial(folder)
     vendor, product, revision, company = (
         configfs.read(folder / "wwn" / name) if (folder / "wwn" / name).exists() else default
         for name, default in _IDENTITY.items()

@@ -43,7 +43,8 @@ async def changes() -> AsyncGenerator[Collection[Key] | None, None]:
                 key = reader.key(parts)
                 keys = {key} if key else set()
                 if Mask.CREATE | Mask.ISDIR in event.mask and _is_watched(parts):
-                    keys |= watches.spread(parts)
+                    # Not here: a folder in which an operation hangs cannot be read.
+                    keys |= await asyncio.to_thread(watches.spread, parts)
                 if keys:
                     yield keys
 

@@ -20,7 +20,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.raw import MIB, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_through, wipe_ends
 from vdsprovd.model import LunType
 
 CHUNK = 64 * MIB
@@ -28,6 +28,8 @@ CHUNK = 64 * MIB
 
 SUFFIX = ".lun"
 """Ends the name of a LUN's file."""
+OWNER = "user.vdsprovd.lun"
+"""The extended attribute that says whose the bytes are, whatever the file's name. A copy that lacks it is believed."""
 
 
 class FilesPool:
@@ -39,6 +41,7 @@ class FilesPool:
 
     def __init__(self, folder: Path, *, sparse: bool = False) -> None:
         self.folder = folder
+        self._asking = Asking()
         self.sparse = sparse
 
     def space(self) -> Space:
@@ -60,10 +63,12 @@ class FilesPool:
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)
         path = self.path(lun)
-        with door(f"create {path}"):
+        with door(f"create {path}", lun):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 self._grow(descriptor, 0, size, progress)
+                with suppress(OSError):  # not every file system keeps it
+                    os.setxattr(descriptor, OWNER, lun.encode())
                 # Preallocated blocks read as zeros without being read from the disk. Written ones are: `probe` sees a
                 # disk that fails.
                 wipe_ends(descriptor, size, self.granule if self.sparse else MIB)
@@ -107,14 +112,19 @@ class FilesPool:
                 wipe_ends(descriptor, os.fstat(descriptor).st_size, MIB)
         except Mismatch:
             return
-        with door(f"delete {self.path(lun)}"):
+        with door(f"delete {self.path(lun)}", lun):
             Path(self.path(lun)).unlink(missing_ok=True)
             _sync_folder(self.folder)
 
     def probe(self, lun: str) -> VolumeState:
+        return self._asking.ask(lun, lambda: self._probe(lun))
+
+    def _probe(self, lun: str) -> VolumeState:
         try:
             with self._open(lun, f"read LUN {lun}", os.O_RDONLY) as descriptor:
                 size = os.fstat(descriptor).st_size
+                if strange := _not_of(lun, self.path(lun), descriptor):
+                    return strange
                 read_through(descriptor, 0)
                 read_through(descriptor, max(0, size - self.granule) // self.granule * self.granule)
         except Mismatch as error:
@@ -130,13 +140,15 @@ class FilesPool:
         return {lun: self._glance(lun) for lun in luns}
 
     def _glance(self, lun: str) -> VolumeState:
-        # One system call a LUN: only its file knows its size.
+        # Two system calls a LUN: only its file knows its size, and whose it is.
         try:
             found = os.lstat(self.path(lun))
         except OSError as error:
             return VolumeState(Condition.MISSING, f"cannot read LUN {lun}: {error.strerror}")
         if not stat.S_ISREG(found.st_mode):
             return VolumeState(Condition.FAILED, f"{self.path(lun)} is not a file")
+        if strange := _not_of(lun, self.path(lun), self.path(lun)):
+            return strange
         return VolumeState(Condition.GOOD, size=found.st_size, legs=(Leg(),))
 
     def volumes(self) -> Collection[str]:
@@ -145,7 +157,7 @@ class FilesPool:
 
     @contextmanager
     def _open(self, lun: str, what: str, flags: int) -> Iterator[int]:
-        with door(what):
+        with door(what, lun):
             descriptor = os.open(self.path(lun), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -153,6 +165,18 @@ class FilesPool:
                 yield descriptor
             finally:
                 os.close(descriptor)
+
+
+def _not_of(lun: str, path: str, file: int | str) -> VolumeState | None:
+    """How the LUN is if the file, which has its name, says that it is another one's."""
+    try:
+        owner = os.getxattr(file, OWNER).decode(errors="replace")
+    except OSError:
+        return None
+    if owner == lun:
+        return None
+    remedy = f"give the files their names back, or if it is right so, `setfattr -x {OWNER} {path}`"
+    return VolumeState(Condition.FAILED, f"{path} has the bytes of LUN {owner}: {remedy}")
 
 
 def _check(layout: Layout) -> None:

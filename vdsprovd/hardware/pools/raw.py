@@ -4,22 +4,39 @@ import errno
 import fcntl
 import mmap
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from vdsprovd.hardware import Mismatch, NoSpace, Progress, Refused, Unsupported, VolumeFailed
+from vdsprovd.asking import asking
+from vdsprovd.hardware import (
+    Condition,
+    Mismatch,
+    NoSpace,
+    Progress,
+    Refused,
+    Unsupported,
+    VolumeFailed,
+    VolumeState,
+)
+from vdsprovd.model import Health
 
 MIB = 1 << 20
+PATIENCE = 8.0
+"""Seconds that a volume has to be read when somebody looks how it is."""
+_MOST_SILENT = 8
+"""How many volumes of a pool may have no answer before the others are not asked."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def door(what: str) -> Iterator[None]:
-    """Translate OSErrors; `what` completes "cannot ..."."""
+def door(what: str, lun: str = "") -> Iterator[None]:
+    """Translate OSErrors; `what` completes "cannot ..."; `lun` is the LUN that it is about, if it is about one."""
     try:
-        yield
+        with asking(what, lun):
+            yield
     except OSError as error:
         text = f"cannot {what}: {error.strerror or error}"
         if error.errno in _FULL:
@@ -31,6 +48,42 @@ def door(what: str) -> Iterator[None]:
         if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):
             raise VolumeFailed(text) from error
         raise Refused(text) from error
+
+
+class Asking:
+    """Finds out how the volumes of a pool are, and waits for no answer that does not come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._silent: dict[str, tuple[threading.Thread, float]] = {}
+        """By LUN: the thread that has no answer, and when it asked."""
+
+    def ask(self, lun: str, function: Callable[[], VolumeState]) -> VolumeState:
+        """What the function finds, which never raises. While some volumes have no answer, the others of the pool get little
+        time, or are not asked at all: mostly they are on the same disk, and each would keep a thread."""
+        with self._lock:
+            self._silent = {id: entry for id, entry in self._silent.items() if entry[0].is_alive()}
+            _, since = self._silent.get(lun, (None, 0.0))
+            silent = len(self._silent)
+        if since:
+            return _no_answer(lun, f"it has not answered for {time.monotonic() - since:.0f} s")
+        if silent >= _MOST_SILENT:
+            return _no_answer(lun, "other volumes of its pool do not answer")
+        found: list[VolumeState] = []
+        since = time.monotonic()
+        thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
+        with asking(f"read LUN {lun}", lun):
+            thread.start()
+            thread.join(PATIENCE / 10 if silent else PATIENCE)
+        if found:
+            return found[0]
+        with self._lock:
+            self._silent[lun] = thread, since
+        return _no_answer(lun, f"it has not answered for {time.monotonic() - since:.0f} s")
+
+
+def _no_answer(lun: str, why: str) -> VolumeState:
+    return VolumeState(Condition.FAILED, f"cannot read LUN {lun}: {why}", health=Health.FAILED, answers=False)
 
 
 def wipe_ends(descriptor: int, size: int, length: int) -> None:

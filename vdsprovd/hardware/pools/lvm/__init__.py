@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from vdsprovd.hardware import (
@@ -37,8 +38,19 @@ from vdsprovd.hardware import (
 from vdsprovd.hardware.pools.lvm import command, plan
 from vdsprovd.hardware.pools.lvm.command import lvm
 from vdsprovd.hardware.pools.lvm.plan import Area, Ends, Free, Plan
-from vdsprovd.hardware.pools.lvm.report import MOVE_TAG, NEW, SPAN_TAG, TAG, Drive, Group, Image, Volume, look
-from vdsprovd.hardware.pools.raw import MIB, alike, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.lvm.report import (
+    MOVE_TAG,
+    NEW,
+    OWNER_TAG,
+    SPAN_TAG,
+    TAG,
+    Drive,
+    Group,
+    Image,
+    Volume,
+    look,
+)
+from vdsprovd.hardware.pools.raw import MIB, Asking, alike, door, read_through, wipe_ends
 from vdsprovd.model import Health, LunType
 
 CHUNK = 64 * MIB
@@ -57,10 +69,8 @@ _locks: dict[str, threading.RLock] = {}
 
 
 class LvmPool:
-    """The volume group `vg`, or the thin pool `thin_pool` in it. With `overwrite`, drives that are not empty are taken.
-
-    Raises `VolumeFailed` when there is no such group, `Mismatch` when it has no such thin pool.
-    """
+    """The volume group `vg`, or the thin pool `thin_pool` in it, whether it is there already or its drives are yet to come.
+    With `overwrite`, drives that are not empty are taken."""
 
     block = True
 
@@ -69,18 +79,26 @@ class LvmPool:
         self.thin_pool = thin_pool
         self.sparse = thin_pool is not None
         self._overwrite = overwrite
+        self._asking = Asking()
         self._lock = _locks.setdefault(vg, threading.RLock())
-        found = look(vg)
-        self.granule = found.extent
-        self.types: Collection[LunType] = (LunType.SIMPLE,)
-        if thin_pool is not None:
-            self._thin(found)
-        else:
-            raids = found.extent >= _RAID_EXTENT
-            self.types = tuple(type for type, shape in plan.SHAPES.items() if raids or not shape.own)
+        self._settled = False
 
     def __str__(self) -> str:
         return f"{self.vg}/{self.thin_pool}" if self.thin_pool else self.vg
+
+    @cached_property
+    def granule(self) -> int:
+        return look(self.vg).extent
+
+    @property
+    def types(self) -> Collection[LunType]:
+        if self.thin_pool is not None:
+            return (LunType.SIMPLE,)
+        try:
+            raids = self.granule >= _RAID_EXTENT
+        except HardwareError:
+            return ()
+        return tuple(type for type, shape in plan.SHAPES.items() if raids or not shape.own)
 
     def space(self) -> Space:
         found = look(self.vg)
@@ -124,7 +142,8 @@ class LvmPool:
             extents = -(-size // self.granule)
             if self.thin_pool is not None:
                 self._thin(found)
-                options = ("--addtag", TAG, "--name", name, "--virtualsize", f"{extents * self.granule}b")
+                tags = ("--addtag", TAG, "--addtag", OWNER_TAG + name)
+                options = (*tags, "--name", name, "--virtualsize", f"{extents * self.granule}b")
                 lvm(what, "lvcreate", "--yes", *options, "--thinpool", self.thin_pool, self.vg)
                 return
             chosen = plan.new(layout, extents, self._free(found, layout.drives))
@@ -138,7 +157,7 @@ class LvmPool:
 
     def _allocate(self, what: str, name: str, layout: Layout, chosen: Plan) -> None:
         shape = plan.SHAPES[layout.type]
-        options = ["--type", shape.segment, "--addtag", TAG]
+        options = ["--type", shape.segment, "--addtag", TAG, "--addtag", OWNER_TAG + name]
         if layout.type is LunType.SPAN:
             options += ["--addtag", SPAN_TAG]
         if shape.copies > 1:
@@ -290,7 +309,8 @@ class LvmPool:
                         wipe_ends(descriptor, size, MIB)
             except HardwareError:
                 # Bytes on a drive that is gone cannot be wiped, and the LUN shall go all the same.
-                if self._state(found, volume).condition is Condition.GOOD:
+                state = self._state(found, volume)
+                if state.condition is Condition.GOOD or not state.answers:
                     raise
             self._lvremove(what, volume.name)
             if _missing(found):
@@ -327,7 +347,10 @@ class LvmPool:
                     trouble = str(error)
                 found = look(self.vg, anew=True)
         except HardwareError as error:
-            return dict.fromkeys(luns, VolumeState(Condition.FAILED, str(error)))
+            # A group that nobody sees is missing, and its volumes with it, but for those that still have their device.
+            there = {lun for lun in luns if Path(self.path(lun)).exists()}
+            missing, failed = (VolumeState(how, str(error)) for how in (Condition.MISSING, Condition.FAILED))
+            return {lun: failed if lun in there or not isinstance(error, VolumeFailed) else missing for lun in luns}
         states = {}
         for lun, name in names.items():
             volume = found.volumes.get(name)
@@ -336,6 +359,10 @@ class LvmPool:
             elif not volume.lun:
                 reason = f"the logical volume {self.vg}/{name} is somebody else's: it has no tag {TAG}"
                 states[lun] = VolumeState(Condition.MISSING, reason)
+            elif volume.owner not in ("", lun):
+                remedy = f"give the volumes their names back, or if it is right so, `lvchange --deltag {OWNER_TAG}{volume.owner}`"
+                reason = f"the logical volume {self.vg}/{name} has the bytes of LUN {volume.owner}: {remedy}"
+                states[lun] = VolumeState(Condition.FAILED, reason)
             else:
                 states[lun] = self._state(found, volume, trouble, read=read)
         return states
@@ -346,7 +373,7 @@ class LvmPool:
 
     def _state(self, found: Group, volume: Volume, trouble: str = "", *, read: bool = True) -> VolumeState:
         bad = _broken(volume)
-        reason, health = "", Health.HEALTHY
+        reason, health, answers = "", Health.HEALTHY, True
         if not volume.active:
             reason = f"the logical volume {self.vg}/{volume.name} is not active{trouble and ': ' + trouble}"
         elif volume.suspended:
@@ -354,12 +381,8 @@ class LvmPool:
         elif bad and not volume.raid:
             reason = f"a drive under the logical volume {self.vg}/{volume.name} is missing"
         elif read:
-            try:
-                with self._device(volume.name, os.O_RDONLY, f"read LUN {volume.name}") as (descriptor, size):
-                    for offset in (0, size - 4096):
-                        read_through(descriptor, offset)
-            except HardwareError as error:
-                reason = str(error)
+            found_out = self._asking.ask(volume.name, lambda: self._read(volume))
+            reason, answers = found_out.reason, found_out.answers
         if volume.raid and (bad or volume.syncing or volume.health):
             health = Health.REBUILDING if volume.syncing and not bad else Health.DEGRADED
         if volume.thin_pool:
@@ -380,7 +403,19 @@ class LvmPool:
             tuple(legs),
             volume.stripe_size,
             volume.columns,
+            answers,
+            _type(volume),
         )
+
+    def _read(self, volume: Volume) -> VolumeState:
+        """Whether the volume's ends can be read; nothing else of its state is told."""
+        try:
+            with self._device(volume.name, os.O_RDONLY, f"read LUN {volume.name}") as (descriptor, size):
+                for offset in (0, size - 4096):
+                    read_through(descriptor, offset)
+        except HardwareError as error:
+            return VolumeState(Condition.FAILED, str(error))
+        return VolumeState(Condition.GOOD)
 
     def _leg(self, volume: Volume, images: Sequence[Image]) -> Leg:
         extents = [
@@ -406,6 +441,8 @@ class LvmPool:
 
     def rejoin(self) -> None:
         with self._lock:
+            if not self._settled:  # its drives were not there at the start
+                self.settle()
             # LVM takes a drive for missing, and what is on it for lost, until it is told otherwise, if something else was
             # changed in the group meanwhile. A RAID's image there stays out of sync, as the kernel knows.
             back = [drive for drive in look(self.vg).drives if drive.flagged and drive.node]
@@ -655,6 +692,7 @@ class LvmPool:
         command.wait_for_former()
         with self._lock:
             found = look(self.vg)
+            self._settled = True
             for drive in found.drives:
                 if MOVE_TAG in drive.tags and drive.node:
                     what = f"take back the move of what is on {drive.node}"
@@ -717,7 +755,7 @@ class LvmPool:
     @contextmanager
     def _device(self, name: str, flags: int, what: str) -> Iterator[tuple[int, int]]:
         """The volume's device, open, and its size."""
-        with door(what):
+        with door(what, name):
             descriptor = os.open(f"/dev/{self.vg}/{name}", flags | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 yield descriptor, os.lseek(descriptor, 0, os.SEEK_END)
@@ -728,6 +766,16 @@ class LvmPool:
 def _name(lun: str) -> str:
     # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming another volume's name.
     return str(uuid.UUID(lun))
+
+
+def _type(volume: Volume) -> LunType:
+    if volume.thin_pool:
+        return LunType.SIMPLE
+    if SPAN_TAG in volume.tags:
+        return LunType.SPAN
+    # LVM's own name may say more, such as raid5_ls; raid10 begins as raid1 does.
+    alike = {shape.segment: type for type, shape in reversed([*plan.SHAPES.items()])}
+    return alike.get(volume.type) or alike.get(volume.type.partition("_")[0]) or LunType.UNKNOWN
 
 
 def _left_of(name: str) -> str:

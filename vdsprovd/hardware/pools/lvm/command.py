@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from vdsprovd.asking import asking
 from vdsprovd.hardware import HardwareError, Mismatch, NoSpace, Refused, VolumeFailed
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Running:
         # of its own: Ctrl-C on a terminal is for the daemon. LVM, cut off half way, would leave devices suspended. That
         # is also why nothing here has a time limit.
         self._outcome: Outcome | None = None
+        self._name = arguments[:2]
         self._said = [os.memfd_create("output"), os.memfd_create("complaint")]
         try:
             self.process = subprocess.Popen(
@@ -79,9 +81,20 @@ class Running:
             self._close()
             raise Refused(f"cannot run {arguments[0]}: {error.strerror}; is the package lvm2 installed?") from error
 
-    def finish(self) -> Outcome:
-        """Wait for its end."""
-        status = self.process.wait()
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        if self.process.poll() is None:
+            return False
+        self.finish()
+        return True
+
+    def finish(self, patience: float | None = None) -> Outcome:
+        """Wait for its end. Raises `TimeoutError` when that does not come within so many seconds; it runs on then."""
+        with asking(f"run {' '.join(self._name)}"):
+            try:
+                status = self.process.wait(patience)
+            except subprocess.TimeoutExpired as error:
+                raise TimeoutError(f"{self._name[0]} does not end") from error
         if self._outcome is None:
             said = [os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in self._said]
             self._close()

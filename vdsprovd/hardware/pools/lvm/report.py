@@ -14,10 +14,14 @@ from vdsprovd.hardware.pools.lvm.plan import Area, merged
 
 TAG = "vdsprovd"
 """On every logical volume that is ours; others are never touched."""
+OWNER_TAG = "vdsprovd-lun="
+"""Begins the tag that says which LUN's the bytes are, whatever the volume's name. A volume without one is believed."""
 SPAN_TAG = "vdsprovd-span"
 """On those that may go on on another drive: LVM has one type for SIMPLE and SPAN."""
 MOVE_TAG = "vdsprovd-move"
 """On the physical volumes that we are moving extents from and to: nothing else comes there meanwhile."""
+PATIENCE = 60.0
+"""Seconds that LVM has for a report."""
 NEW = "_new"
 """Ends the name of a volume that exists only while extents for a LUN are zeroed."""
 
@@ -148,6 +152,11 @@ class Volume(msgspec.Struct, frozen=True):
         return _lun(self.name, self.tags)
 
     @property
+    def owner(self) -> str:
+        """The id of the LUN whose bytes these are, "" where no tag says so."""
+        return next((tag.removeprefix(OWNER_TAG) for tag in self.tags if tag.startswith(OWNER_TAG)), "")
+
+    @property
     def active(self) -> bool:
         """Whether there is a device."""
         return self.attributes[4] in "as"
@@ -230,6 +239,9 @@ _COLUMNS = {
 
 
 _scan = threading.local()
+_asking = threading.Lock()
+_silent: dict[str, list[command.Running]] = {}
+"""By volume group: reports that LVM owes."""
 
 
 @contextmanager
@@ -254,7 +266,7 @@ def _read(vg: str) -> Group:
     arguments = ["fullreport", "--all", "--reportformat", "json", "--units", "b", "--nosuffix"]
     for name, columns in _COLUMNS.items():
         arguments += ["--configreport", name, "--options", ",".join(columns.__struct_fields__)]
-    outcome = command.run("lvm", *arguments, vg)
+    outcome = _answer(vg, arguments)
     try:
         found = msgspec.json.decode(outcome.output, type=_Output, strict=False)
     except msgspec.DecodeError as error:
@@ -265,6 +277,23 @@ def _read(vg: str) -> Group:
         errors = [entry.log_message for entry in found.log if entry.log_type == "error"]
         raise VolumeFailed(f"cannot read volume group {vg}: LVM says: {'; '.join(errors) or outcome.text}")
     return _group(report)
+
+
+def _answer(vg: str, arguments: list[str]) -> command.Outcome:
+    """What LVM says of the group. Raises `VolumeFailed` when it says nothing, because a drive hangs or somebody's command
+    holds the group: one that does not answer is enough, and is not killed."""
+    what = f"cannot read volume group {vg}: LVM does not answer; a drive of it hangs, or another command of LVM's does"
+    with _asking:
+        _silent[vg] = [report for report in _silent.get(vg, ()) if not report.ended()]
+        if _silent[vg]:
+            raise VolumeFailed(what)
+    running = command.start("lvm", *arguments, vg)
+    try:
+        return running.finish(PATIENCE)
+    except TimeoutError as error:
+        with _asking:
+            _silent[vg].append(running)
+        raise VolumeFailed(what) from error
 
 
 def _group(report: _Report) -> Group:
