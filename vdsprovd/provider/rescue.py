@@ -138,7 +138,7 @@ class _Work:
         self.unknown: list[str] = []
         self.rows: list[Row] = []
         self.local = recovery.initiators(hardware.local_initiators())
-        found = list(hardware.read())
+        found = list(hardware.read(needed=inventory.target_by_name))
         self.disks = {fact.lun: fact for fact in found if isinstance(fact, Disk) and fact.path}
         targets = set(self._targets_of_ours(found))
         self.there: dict[str, list[Fact]] = {name: [] for name in targets}
