@@ -14,7 +14,7 @@ from vdsprovd.provider import facts, scans
 from vdsprovd.provider.context import Context
 
 RELOADED = {
-    ProviderConfig: {"audit", "self_heal", "backups"},
+    ProviderConfig: {"audit", "self_heal"},
     SubSystemConfig: {"iqn_prefix", "portals", "drives", "require_chap", "import_target"},
 }
 """The keys that `apply` takes in, besides roles, by their table."""
