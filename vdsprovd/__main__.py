@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -158,6 +159,9 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
     faulthandler.enable(2)
     stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
+    # For asyncio.to_thread: one of our own, because asyncio would wait for the end of its threads.
+    executor = ThreadPoolExecutor(thread_name_prefix="vdsprovd-watch")
+    loop.set_default_executor(executor)
     loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
@@ -172,6 +176,7 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         await serve(configuration, store, hardware, listener, stop, patient=listener is inherited, reload=reload)
     finally:
         _close(store)
+        executor.shutdown(wait=False)
     _leave_what_hangs()
     return 0
 
@@ -276,12 +281,13 @@ async def _started(context: Context, stored: Stored, stop: asyncio.Event) -> boo
 
 
 def _leave_what_hangs() -> None:
-    """End the process, if worker threads do not end: Python would wait for them, and so for a disk that hangs."""
-    threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    """End the process, if threads do not end for which Python would wait, and so for a disk that hangs."""
+    others = (thread for thread in threading.enumerate() if thread is not threading.current_thread())
+    threads = [thread for thread in others if not thread.daemon]
     deadline = time.monotonic() + 3
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    if left := sum(thread.is_alive() and not thread.daemon for thread in threads):
+    if left := sum(thread.is_alive() for thread in threads):
         log.warning("%d threads are still at work; leaving them", left)
         os._exit(0)
 

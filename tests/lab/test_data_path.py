@@ -149,7 +149,9 @@ def test_kills_under_load(lio: LioArray, initiator: Initiator, tmp_path: Path) -
                 lio.start()
                 starts.append(time.monotonic() - start)
         took = time.monotonic() - began
-    lio.restart()
+        lio.restart()  # which ends what the clients began, for they did not wait for it
+        for sub_system, target in zip(("array0", "array2"), initiator.targets, strict=True):
+            _tidy(lio, lio.sub_systems()[sub_system], target, initiator.luns)
     counted = Counter(answers.read_text().split())
     print(
         f"{KILLS} kills in {took:.0f} s, starts of {sorted(starts)[len(starts) // 2]:.2f} s (at most {max(starts):.2f}), "
@@ -165,7 +167,7 @@ def test_kills_under_load(lio: LioArray, initiator: Initiator, tmp_path: Path) -
 @contextmanager
 def clients(array: LioArray, initiator: Initiator, folder: Path) -> Iterator[Path]:
     """Within it, two clients call what changes the host, whether the daemon is there or not. Gives where they write what
-    they are answered, a word a line; what they made is gone at the end."""
+    they are answered, a word a line."""
     answers = folder / "answers"
     answers.touch()
     pids = []
@@ -182,8 +184,6 @@ def clients(array: LioArray, initiator: Initiator, folder: Path) -> Iterator[Pat
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-    for sub_system, target in zip(("array0", "array2"), initiator.targets, strict=True):
-        _tidy(array, array.sub_systems()[sub_system], target, initiator.luns)
 
 
 def _change(array: Array, sub_system: str, target: str, keep: Sequence[str]) -> str:

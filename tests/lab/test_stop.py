@@ -37,6 +37,7 @@ def test_a_stop_leaves_a_lun_that_takes_long(lio: LioArray) -> None:
     assert 2 <= time.monotonic() - start < 12
     log = lio.log.read_text()
     assert "1 operations are still under way" in log
+    assert "threads are still at work" not in log
     drive.mend()
     lio.start()
     assert lio.call("SubSystem.QueryLuns", id=lio.sub_systems()["array2"])["luns"] == []
@@ -45,8 +46,8 @@ def test_a_stop_leaves_a_lun_that_takes_long(lio: LioArray) -> None:
 
 
 def test_a_stop_leaves_a_disk_that_hangs(lio: LioArray) -> None:
-    """A LUN's file is being made on a disk that does not answer: nobody can end a process that waits for it; it tells so, and is gone
-    as soon as the disk answers."""
+    """A LUN's file is being made on a disk that does not answer: nobody can end a process that waits for it; it tells so,
+    and is gone as soon as the disk answers."""
     lio.stop()
     lio.before_main = be_impatient
     lio.start()
@@ -56,9 +57,10 @@ def test_a_stop_leaves_a_disk_that_hangs(lio: LioArray) -> None:
         lio.connection.close()
         os.kill(lio.pid, signal.SIGTERM)
         deadline = time.monotonic() + 20
-        while "threads are still at work; leaving them" not in lio.log.read_text():
+        while "1 operations are still under way" not in lio.log.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        time.sleep(1)
     start = time.monotonic()
     assert os.waitstatus_to_exitcode(os.waitpid(lio.pid, 0)[1]) == 0
     assert time.monotonic() - start < 5
