@@ -1,10 +1,13 @@
 """A daemon on the simulator as a process of its own, for what is about processes: memory, descriptors, signals."""
 
 import asyncio
+import json
 import logging
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,8 @@ from vdsprovd.config import check
 from vdsprovd.store import Store
 from vdsprovd.varlink import VarlinkError, activation
 
+CHECKOUT = Path(__file__).resolve().parents[1]
+
 
 class SimulatedProcess(SimulatedArray):
     """A simulator lives as long as its daemon here: after a restart there is nothing left."""
@@ -26,21 +31,25 @@ class SimulatedProcess(SimulatedArray):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.pid = 0
+        self.process: subprocess.Popen[bytes]
         self.log = folder / "log"
 
+    @property
+    def pid(self) -> int:
+        """The daemon's."""
+        return self.process.pid
+
     def launch(self) -> None:
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-                os.dup2(log, 1)
-                os.dup2(log, 2)
-                logging.getLogger().handlers.clear()
-                logging.basicConfig(level=logging.INFO, filename=self.log, force=True)
-                asyncio.run(self._main())
-            finally:
-                os._exit(0)
+        # A new interpreter: in a fork of a process with threads a lock of SQLite's may be held for ever.
+        (self.folder / "configuration").write_text(json.dumps(self.configuration))
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "tests.daemon", str(self.folder)]
+            self.process = subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    async def serve(self) -> None:
+        """Be the daemon."""
+        self.configuration = json.loads((self.folder / "configuration").read_text())
+        await self._main()
 
     async def _main(self) -> None:
         # Fewer than a thousand, which is what most systems start a process with.
@@ -57,7 +66,9 @@ class SimulatedProcess(SimulatedArray):
     def ready(self) -> None:
         deadline = time.monotonic() + 30
         while True:
-            assert time.monotonic() < deadline, self.log.read_text()
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.process.kill()
+                raise AssertionError(self.log.read_text())
             try:
                 self.connection = self.connect()
             except OSError:
@@ -73,8 +84,11 @@ class SimulatedProcess(SimulatedArray):
 
     def stop(self) -> None:
         self.connection.close()
-        os.kill(self.pid, signal.SIGTERM)
-        os.waitpid(self.pid, 0)
+        self.process.terminate()
+        try:
+            assert self.process.wait(40) == 0
+        finally:
+            self.process.kill()
 
     @contextmanager
     def slow(self) -> Iterator[None]:
@@ -95,3 +109,8 @@ def memory(pid: int) -> int:
 def descriptors(pid: int) -> int:
     """How many files a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    asyncio.run(SimulatedProcess(Path(sys.argv[1])).serve())

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from vdsprovd import config
+from vdsprovd.provider import reconfigure
 from vdsprovd.provider.interfaces import INTERFACES
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -82,3 +83,18 @@ def test_the_example_can_be_used() -> None:
     assert [pool.kind for pool in sub_system.pool] == ["files", "lvm"]
     kept = msgspec.structs.replace(sub_system, portals=None, drives=(), pool=sub_system.pool[:1])
     assert kept == shipped.subsystem[0]
+
+
+def test_what_a_reload_takes_in_is_documented() -> None:
+    """docs/configuration.md has a table of it: each key is on the side where it belongs."""
+    reload = CONFIGURATION.partition("### Reload")[2].partition("###")[0]
+    rows = [line.split("|")[1:3] for line in reload.splitlines() if line.startswith("| ")][1:]
+    said = [set(re.findall(r"`([a-z-]+)`", " ".join(column))) for column in zip(*rows, strict=True)]
+    keys = {
+        (field.encode_name, field.name in reconfigure.RELOADED[table])
+        for table in (config.ProviderConfig, config.SubSystemConfig)
+        for field in msgspec.structs.fields(table)
+    }
+    taken, fixed = ({key for key, reloaded in keys if reloaded is side} for side in (True, False))
+    assert said[0] == taken
+    assert said[1] == fixed

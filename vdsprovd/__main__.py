@@ -28,7 +28,7 @@ from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, Sim
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
-from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, teardown, volumes
+from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.rescue import RescueError
 from vdsprovd.server import Gate, group_roles, make_service
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configuration = _configuration(options)
         folder = Path(configuration.provider.state)
         if options.teardown:
-            return _tear_down(configuration)
+            return EX_UNAVAILABLE if administration.tear_down(folder) else 0
         if options.backup:
             administration.back_up(folder, options.backup)
             return 0
@@ -322,36 +322,6 @@ async def _reload(context: Context, gate: Gate, reload: Reload, status: str) -> 
     else:
         log.info("reloaded %s", reload.source)
     notify.ready(status)
-
-
-TEARDOWN_TIMEOUT = 60.0
-"""Seconds until a teardown no longer waits for the kernel."""
-
-
-def _tear_down(configuration: Config) -> int:
-    """Take everything of ours out of the kernel; gives the exit status. Raises `StoreError` while a daemon runs."""
-    from vdsprovd.hardware.lio import Lio  # noqa: PLC0415  # as below
-
-    state = Path(configuration.provider.state)
-    if not (state / "vdsprovd.sqlite").exists():
-        print(f"there is no store in {state}, so nothing in the kernel is ours")
-        return 0
-    store = Store(state)
-    try:
-        work = teardown.Teardown(store.load(), Lio({}))
-        # What the kernel never finishes nobody can break off; so it is a thread that is waited for.
-        thread = threading.Thread(target=work.run, daemon=True)
-        thread.start()
-        thread.join(TEARDOWN_TIMEOUT)
-        if thread.is_alive():
-            print(
-                f"vdsprovd: the kernel does not {work.doing}; try again later, what is done stays done", file=sys.stderr
-            )
-            sys.stderr.flush()
-            os._exit(EX_UNAVAILABLE)
-    finally:
-        store.close()
-    return EX_UNAVAILABLE if work.problems else 0
 
 
 def _check_pools(configuration: Config, source: str, in_use: Collection[tuple[str, str]] = ()) -> None:

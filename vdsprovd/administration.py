@@ -1,8 +1,9 @@
-"""What administrators do to a store without a client: `vdsprovd --backup` and `vdsprovd --rescue`."""
+"""What administrators do without a client: `vdsprovd --backup`, `vdsprovd --rescue` and `vdsprovd --teardown`."""
 
 import json
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ from vdsprovd import backups, digests
 from vdsprovd.backups import StoreError
 from vdsprovd.cli.tables import Column, print_table, size
 from vdsprovd.config import Config
-from vdsprovd.hardware import Hardware
+from vdsprovd.hardware import Hardware, Refused
 from vdsprovd.provider.rescue import Rescued, rescue
+from vdsprovd.provider.teardown import Teardown
 from vdsprovd.salvage import Salvage, salvage
 from vdsprovd.store import Store
+
+TEARDOWN_TIMEOUT = 60.0
+"""Seconds until a teardown no longer waits for the kernel."""
 
 
 def back_up(folder: Path, file: Path) -> None:
@@ -42,7 +47,11 @@ def rebuild(
     if not found.damage and not backup:
         found = salvage(folder, folder / backups.NAME)
     rescued = rescue(configuration, found.stored, hardware)
-    if not found.damage and not backup and all("store" in row.sources for row in rescued.rows if row.kind == "lun"):
+    known = {
+        *(entity.id for entity in found.stored.entities),
+        *(step.detail.get("lun") for step in found.stored.pending),
+    }
+    if not found.damage and not backup and all(row.id in known for row in rescued.rows if row.kind == "lun"):
         print(f"the store {folder / backups.NAME} is good and has every LUN: there is nothing to rescue")
         return
     if as_json:
@@ -58,6 +67,25 @@ def rebuild(
     print(f"rebuilt the store {folder / backups.NAME}", file=sys.stderr)
     if kept:
         print(f"the one that was there is kept as {kept}", file=sys.stderr)
+
+
+def tear_down(folder: Path) -> int:
+    """Take everything of ours out of the kernel, by the store; gives how many objects are left. Raises `StoreError`, while
+    a daemon runs, too, and `Refused` when the kernel does not finish."""
+    from vdsprovd.hardware.lio import Lio  # noqa: PLC0415  # where there is no LIO, the rest works
+
+    if not (folder / backups.NAME).exists():
+        print(f"there is no store in {folder}, so nothing in the kernel is ours")
+        return 0
+    with closing(Store(folder)) as store:
+        work = Teardown(store.load(), Lio({}))
+        # What the kernel never finishes nobody can break off; so it is a thread that is waited for.
+        thread = threading.Thread(target=work.run, daemon=True)
+        thread.start()
+        thread.join(TEARDOWN_TIMEOUT)
+        if thread.is_alive():
+            raise Refused(f"the kernel does not {work.doing}; try again later, what is done stays done")
+        return work.problems
 
 
 def _agreed(*, as_json: bool) -> bool:

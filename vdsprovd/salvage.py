@@ -44,7 +44,10 @@ def salvage(folder: Path, backup: Path | None) -> Salvage:
         tables = digests.good_tables(damaged) if damaged and damage and not backup else []
         if damaged and tables:
             store.overlay(damaged, tables)
-        return Salvage(store.load(), damage, base, tuple(tables), passed_over)
+        stored = store.load()
+        if "step" not in tables and base != folder / backups.NAME:
+            stored = msgspec.structs.replace(stored, pending=())  # what was under way at the backup is long over
+        return Salvage(stored, damage, base, tuple(tables), passed_over)
 
 
 @contextmanager

@@ -212,7 +212,7 @@ class Store:
         self.damage = ""
         """What proves that the database is damaged; nothing is written to it any more then, until it is made anew."""
         if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(folder)
             self._holder = _hold(folder)
         try:
             if folder is not None and backups.find(folder) is None:
@@ -599,12 +599,18 @@ class Store:
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold the state folder as a daemon does, and make it if it is gone. Raises `StoreError` with the pid of one that does."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(folder)
     holder = _hold(folder)
     try:
         yield
     finally:
         os.close(holder)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        backups.sync(folder.parent)
 
 
 def _hold(folder: Path) -> int:

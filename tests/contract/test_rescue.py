@@ -238,14 +238,16 @@ def test_the_daemon_backs_up(simulated: SimulatedArray, monkeypatch: pytest.Monk
     folder = simulated.store.parent
 
     def has(lun: str) -> bool:
-        with closing(Store.copied(backups.made(folder)[0])) as copy:
+        with suppress(sqlite3.OperationalError), closing(Store.copied(backups.made(folder)[0])) as copy:
             return not copy.load().pending and lun in {entity.id for entity in copy.load().entities}
+        return False  # it has been let go meanwhile
 
     for _ in range(3):
         lun, deadline = simulated.make_lun(), time.monotonic() + 20
         while not backups.made(folder) or not has(lun):
             assert time.monotonic() < deadline
             time.sleep(0.05)
+    time.sleep(0.5)
     last = backups.made(folder)
     assert len(last) == 2
     time.sleep(0.5)

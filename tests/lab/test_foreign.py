@@ -1,6 +1,7 @@
 """What others have in the kernel's target, whole and broken: it is listed as theirs, never touched, and never in the way."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, LioArray, run
 from vdsprovd.hardware.lio import configfs
+from vdsprovd.hresult import Hresult
 
 # rtslib, which clears the kernel after a test, would have another folder for its database than Debian's targetcli.
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:Cannot set dbroot:UserWarning")]
@@ -83,6 +85,19 @@ def test_nothing_of_theirs_is_touched_or_in_the_way(others: LioArray) -> None:
     taken = others.call("SubSystemIscsi.CreateTarget", id=others.sub_system, iscsiName=THEIRS)
     assert others.result(taken)["hresult"] == 0x80042701
     assert name in {path.name for path in ISCSI.iterdir()}
+
+
+def test_a_port_that_somebody_listens_at(lio: LioArray) -> None:
+    """AddPortal says that it is taken and how to find out by whom, and changes nothing."""
+    (listening := socket.socket()).bind(("0.0.0.0", 3260))
+    listening.listen()
+    with listening:
+        group = lio.make_group(lio.make_target())
+        result = lio.result(lio.call("IscsiPortalGroup.AddPortal", id=group, portalId=lio.portals()[0]))
+    assert result["hresult"] == Hresult.VDS_E_PROVIDER_FAILURE
+    assert "`ss -ltnp` lists them" in result["message"]
+    assert lio.portals_of(group) == []
+    lio.wait(lio.call("IscsiPortalGroup.AddPortal", id=group, portalId=lio.portals()[0]))
 
 
 @pytest.mark.shows("Service.QueryForeignObjects")

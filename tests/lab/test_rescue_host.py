@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -152,13 +152,78 @@ def test_volumes_of_lvm(lio: LioArray, reboot: bool) -> None:
         assert set(lio.facts()) == facts
 
 
-def test_the_power_fails(lio: LioArray, disk: Path, tmp_path: Path) -> None:
+POWER = "vdsprovd-power"
+POWER_SIZE = 64 * MIB
+
+
+@contextmanager
+def power(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """A file system as hosts have it, with a journal; gives its image and where it is mounted."""
+    image, mount = folder / "image", folder / "disk"
+    with image.open("wb") as file:
+        file.truncate(POWER_SIZE)
+    run("mkfs.ext4", "-q", str(image))
+    loop = run("losetup", "--find", "--show", str(image)).strip()
+    run("dmsetup", "create", POWER, "--table", f"0 {POWER_SIZE // 512} linear {loop} 0")
+    mount.mkdir()
+    run("mount", f"/dev/mapper/{POWER}", str(mount))
+    try:
+        yield image, mount
+    finally:
+        run("umount", str(mount), check=False)
+        run("dmsetup", "remove", "--retry", POWER, check=False)
+        run("losetup", "--detach", loop, check=False)
+
+
+def cut(image: Path, copy: Path) -> None:
+    """Copy what has reached the disk at one moment."""
+    run("dmsetup", "suspend", "--noflush", "--nolockfs", POWER)
+    try:
+        run("cp", "--sparse=always", str(image), str(copy))
+    finally:
+        run("dmsetup", "resume", POWER)
+
+
+@contextmanager
+def after(image: Path, mount: Path) -> Iterator[Path]:
+    """The file system of a disk whose power failed, as a boot has it."""
+    run("e2fsck", "-p", str(image), check=False)
+    mount.mkdir(exist_ok=True)
+    run("mount", "-o", "loop", str(image), str(mount))
+    try:
+        yield mount
+    finally:
+        run("umount", str(mount))
+
+
+def test_the_power_fails(lio: LioArray, tmp_path: Path) -> None:
     """What the disk under the store has at any moment while commands run is a sound store with all that was acknowledged, and
-    so is the newest backup."""
-    lio.store_on_disk()
+    so is each backup."""
+    with power(tmp_path) as (disk, mount):
+        lio.configuration["provider"]["state"] = str(mount / "state")
+        lio.restart()
+        try:
+            images = power_cuts(lio, disk, tmp_path)
+        finally:
+            lio.configuration["provider"]["state"] = str(tmp_path / "state")
+            lio.restart()
+    assert images[-1][1] > images[0][1]
+    for image, least, most in images:
+        with after(image, tmp_path / "after") as found:
+            assert (found / "state" / backups.NAME).exists()
+            with closing(Store(found / "state")) as store:
+                luns = [entry for entry in store.load().entities if isinstance(entry, Lun)]
+            assert least <= int(luns[0].name) <= most + 1
+            assert not any(map(backups.check, backups.made(found / "state")))
+        image.unlink()
+
+
+def power_cuts(lio: LioArray, disk: Path, folder: Path) -> list[tuple[Path, int, int]]:
+    """Images of the disk at some moments while a LUN gets one name after the other; with each, the number of the last one that
+    was acknowledged before, and after."""
     lun = lio.make_lun()
-    done = [0]
-    stop = threading.Event()
+    lio.call("LunNaming.SetFriendlyName", id=lun, friendlyName="0")
+    done, stop = [0], threading.Event()
 
     def name() -> None:
         while not stop.is_set():
@@ -167,37 +232,14 @@ def test_the_power_fails(lio: LioArray, disk: Path, tmp_path: Path) -> None:
 
     commands, chance = threading.Thread(target=name), random.Random()
     commands.start()
-    images: list[tuple[Path, int, int]] = []
+    images = []
     try:
         for number in range(POWER_CUTS):
-            time.sleep(chance.uniform(0.1, 0.5))
-            image, acknowledged = tmp_path / f"image{number}", done[0]
-            with lio.hanging():
-                run("cp", "--sparse=always", str(disk.parent / "image"), str(image))
+            time.sleep(chance.uniform(0.05, 0.4))
+            image, acknowledged = folder / f"image{number}", done[0]
+            cut(disk, image)
             images.append((image, acknowledged, done[0]))
     finally:
         stop.set()
         commands.join(30)
-    assert images[-1][1] > images[0][1]
-    for image, least, most in images:
-        with mounted(image, tmp_path / "mount") as mount:
-            state = mount / lio.store.relative_to(disk).parent
-            store = Store(state)
-            store.check()
-            (found,) = [entry for entry in store.load().entities if isinstance(entry, Lun)]
-            store.close()
-            assert least <= int(found.name or 0) <= most + 1
-            assert [backups.check(file) for file in backups.made(state)] == [""] * len(backups.made(state))
-        image.unlink()
-
-
-@contextmanager
-def mounted(image: Path, mount: Path) -> Iterator[Path]:
-    """The file system of a disk whose power failed, as a boot has it."""
-    run("e2fsck", "-f", "-y", str(image), check=False)
-    mount.mkdir(exist_ok=True)
-    run("mount", "-o", "loop", str(image), str(mount))
-    try:
-        yield mount
-    finally:
-        run("umount", str(mount))
+    return images

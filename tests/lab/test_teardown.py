@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.arrays import INITIATOR, MIB, LioArray, run
-from vdsprovd import __main__
+from vdsprovd import __main__, administration
 
 pytestmark = pytest.mark.lab
 
@@ -22,7 +22,7 @@ def begin(lio: LioArray, log: Path) -> int:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             os.dup2(descriptor, 2)
             sys.stderr = os.fdopen(2, "w", buffering=1)
-            __main__.TEARDOWN_TIMEOUT = 3.0
+            administration.TEARDOWN_TIMEOUT = 3.0
             status = __main__.main(["--config", str(lio.folder / "vdsprovd.toml"), "--teardown"])
         finally:
             os._exit(status)

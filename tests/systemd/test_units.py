@@ -147,7 +147,7 @@ def test_a_bad_configuration_is_told_once(seen: dict[str, Any]) -> None:
     assert (found["main status"], found["restarts"]) == ("78", "0")
     assert "nonsense" in found["journal"]
     assert found["exports kept"]
-    assert found["clients"] == [True] * 6
+    assert all("InitializedFailed" in told for told in found["clients"]), found["clients"]
 
 
 def test_a_hung_daemon_is_restarted(seen: dict[str, Any]) -> None:
@@ -174,7 +174,8 @@ def test_a_bad_configuration_fails_the_reload(seen: dict[str, Any]) -> None:
     assert found["status"] != 0
     assert "nonsense" in found["journal"]
     assert (found["signal"], found["told"]) == (0, True)
-    assert (found["the watcher"], found["same process"]) == (0, True)
+    assert found["the watcher"] == 0
+    assert len(set(found["processes"])) == 1, found["processes"]
 
 
 def test_a_teardown_takes_what_is_ours(seen: dict[str, Any]) -> None:

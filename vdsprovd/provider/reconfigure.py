@@ -7,11 +7,17 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from vdsprovd.config import Config, ConfigError
+from vdsprovd.config import Config, ConfigError, ProviderConfig, SubSystemConfig
 from vdsprovd.hardware import Fact
 from vdsprovd.inventory import Inventory, SubSystem, Target
 from vdsprovd.provider import facts, scans
 from vdsprovd.provider.context import Context
+
+RELOADED = {
+    ProviderConfig: {"audit", "self_heal"},
+    SubSystemConfig: {"iqn_prefix", "portals", "drives", "require_chap", "import_target"},
+}
+"""The keys that `apply` takes in, besides roles, by their table."""
 
 
 def check(running: Config, wanted: Config, source: str) -> None:
@@ -20,17 +26,25 @@ def check(running: Config, wanted: Config, source: str) -> None:
     def fixed(key: str) -> ConfigError:
         return ConfigError(f"{source}: {key}: to change it takes a restart, which exports outlive")
 
-    for name in ("socket", "state", "group"):
-        if getattr(wanted.provider, name) != getattr(running.provider, name):
-            raise fixed(f"provider.{name}")
+    for key in _fixed_changes(running.provider, wanted.provider):
+        raise fixed(f"provider.{key}")
     known = {entry.name: entry for entry in running.subsystem}
     for number, entry in enumerate(wanted.subsystem):
         if (before := known.pop(entry.name, None)) is None:
             raise fixed(f"subsystem[{number}].name")
-        if entry.pool != before.pool:
-            raise fixed(f"subsystem[{number}].pool")
+        for key in _fixed_changes(before, entry):
+            raise fixed(f"subsystem[{number}].{key}")
     for name in known:
         raise fixed(f"subsystem {name!r}, which is gone")
+
+
+def _fixed_changes(before: ProviderConfig | SubSystemConfig, after: ProviderConfig | SubSystemConfig) -> list[str]:
+    """The keys that differ and that a reload does not take in, as they are in the file."""
+    return [
+        field.encode_name
+        for field in msgspec.structs.fields(before)
+        if field.name not in RELOADED[type(before)] and getattr(before, field.name) != getattr(after, field.name)
+    ]
 
 
 async def apply(context: Context, config: Config) -> None:

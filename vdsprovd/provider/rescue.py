@@ -138,7 +138,7 @@ class _Work:
         self.unknown: list[str] = []
         self.rows: list[Row] = []
         self.local = recovery.initiators(hardware.local_initiators())
-        found = list(hardware.read())
+        found = list(hardware.read(needed=inventory.target_by_name))
         self.disks = {fact.lun: fact for fact in found if isinstance(fact, Disk) and fact.path}
         targets = set(self._targets_of_ours(found))
         self.there: dict[str, list[Fact]] = {name: [] for name in targets}
@@ -146,8 +146,9 @@ class _Work:
         for fact in found:
             if (name := getattr(fact, "target", "")) in targets:
                 self.there[name].append(fact)
-        self.alive = bool(self.disks or targets)
-        """Whether the kernel has something of ours; after a reboot it has not."""
+        new = not inventory.count(Lun) and not inventory.count(Target)
+        self.alive = bool(self.disks) or new or any(name in inventory.target_by_name for name in targets)
+        """Whether the kernel has what was ours; after a reboot it has at most a target that is named so."""
         self.volumes = {pool.id: self._volumes(pool) for pool in inventory.all(StoragePool)}
         """The state of each volume in each pool."""
 

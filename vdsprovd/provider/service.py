@@ -61,7 +61,7 @@ class Service(Interface):
         a name that it has cannot be used."""
         luns = {lun.id for lun in self.inventory.all(Lun)}
         targets = self.inventory.target_by_name
-        found = await self.context.guarded(self.context.work(self.context.hardware.foreign, targets, luns))
+        found = await self.context.guarded(self.context.look(self.context.hardware.foreign, targets, luns))
         return ForeignObjectsReply(tuple(found))
 
     @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED, more=More.REQUIRED)

@@ -33,7 +33,7 @@ class Teardown:
         """Remove it all. Blocks, for as long as the kernel takes. An object that cannot be removed does not keep others
         from it, and is logged."""
         try:
-            observed = list(self._hardware.read())
+            observed = list(self._hardware.read(needed=self._cache.inventory.target_by_name))
         except HardwareError as error:
             log.error("%s", error)
             self.problems += 1

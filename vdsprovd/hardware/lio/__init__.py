@@ -1,10 +1,11 @@
 """The port on the kernel's iSCSI target: rtslib for what it creates well, configfs for the rest."""
 
+import errno
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Callable, Collection, Container, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import ifaddr
@@ -12,6 +13,7 @@ from rtslib_fb.fabric import FabricModule
 from rtslib_fb.root import RTSRoot
 from rtslib_fb.target import TPG, NetworkPortal, Target
 from rtslib_fb.tcm import BlockStorageObject, FileIOStorageObject
+from rtslib_fb.utils import RTSLibError
 
 from vdsprovd.hardware import (
     Access,
@@ -125,7 +127,7 @@ class Lio:
                 path = configfs.listener(target, tag, address, port)
                 if path.exists():
                     raise Mismatch(f"cannot add portal {path.name} to {target}: it is in the kernel already")
-                with self._rtslib:
+                with self._rtslib, _told_who_listens(fact):
                     NetworkPortal(self._group(target, tag), path.name.rpartition(":")[0], port, "create")
 
     def _add_disk(self, disk: Disk) -> None:
@@ -294,6 +296,19 @@ class Lio:
         except OSError:
             return ()
         return [line.partition("=")[2].strip() for line in lines if line.startswith("InitiatorName=")]
+
+
+@contextmanager
+def _told_who_listens(listener: Listener) -> Iterator[None]:
+    """Explain the kernel's "Invalid argument", which is all that it has to say about a port that is taken."""
+    try:
+        yield
+    except RTSLibError as error:
+        if getattr(error.__context__, "errno", 0) == errno.EINVAL:
+            taken = f"the kernel cannot listen at {listener.address}:{listener.port}"
+            advice = "another target may listen at every address, or a program: `ss -ltnp` lists them"
+            raise Refused(f"cannot add {listener}: {taken}; {advice}") from error
+        raise
 
 
 def _is_up(link: str) -> bool:
