@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -158,6 +159,9 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
     faulthandler.enable(2)
     stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
+    # For what has no context to work in. Of our own, so that its threads are let go at the end whether they hang or not.
+    executor = ThreadPoolExecutor(thread_name_prefix="vdsprovd-looks")
+    loop.set_default_executor(executor)
     loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
@@ -172,6 +176,7 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         await serve(configuration, store, hardware, listener, stop, patient=listener is inherited, reload=reload)
     finally:
         _close(store)
+    executor.shutdown(wait=False, cancel_futures=True)
     _leave_what_hangs()
     return 0
 
