@@ -52,6 +52,13 @@ class Sink:
             count += 1
         return count
 
+    def rest(self, allowed: Told, seconds: float = 0.8) -> None:
+        """Wait until nothing has been told for so long; what is told until then must be of these."""
+        with suppress(queue.Empty):
+            while True:
+                told = self.groups.get(timeout=seconds)
+                assert told <= allowed, f"told {told - allowed}, too"
+
     def silent(self, seconds: float = 0.8) -> bool:
         """Whether nothing is told for so long."""
         try:

@@ -40,9 +40,15 @@ class Register:
         initial: object,
     ) -> None:
         self.name = name
-        self.values, self.write, self.read = values, write, read
+        self.write, self.read = write, read
+        self._values, self._lock = values, threading.Lock()
         self.initial = initial
         self.history: list[Seen] = []
+
+    def another(self) -> object:
+        """A value that was not written yet; None when there is none."""
+        with self._lock:
+            return next(self._values, None)
 
 
 def registers(array: Array) -> list[Register]:
@@ -131,7 +137,7 @@ class Client(threading.Thread):
 
     def _once(self, connection: Connection) -> None:
         register = self._random.choice(self._registers)
-        value = next(register.values, None) if self._random.random() < 0.25 else None
+        value = register.another() if self._random.random() < 0.25 else None
         begin = time.monotonic()
         try:
             if value is not None:

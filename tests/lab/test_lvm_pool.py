@@ -223,7 +223,7 @@ def test_what_cannot_be(group: VolumeGroup, pool: LvmPool) -> None:
         pool.path("../../etc/passwd")
     assert pool.probe(OTHER_LUN).condition is Condition.MISSING
     with pytest.raises(VolumeFailed, match='Volume group "none" not found'):
-        LvmPool("none")
+        LvmPool("none").space()
 
 
 def test_volumes_of_others(group: VolumeGroup, pool: LvmPool) -> None:
@@ -342,13 +342,13 @@ def test_survey_is_one_look(group: VolumeGroup, pool: LvmPool, monkeypatch: pyte
     for lun in luns:
         pool.create(lun, MIB, Layout(), ignore)
     commands: list[tuple[str, ...]] = []
-    real = command.run
+    real = command.start
 
-    def counted(*arguments: str) -> command.Outcome:
+    def counted(*arguments: str) -> command.Running:
         commands.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(command, "run", counted)
+    monkeypatch.setattr(command, "start", counted)
     states = pool.survey(luns)
     assert [state.condition for state in states.values()] == [Condition.GOOD] * 5
     assert len(commands) == 1

@@ -15,6 +15,7 @@ import pytest
 from tests.arrays import INITIATOR, MIB, Failed, LioArray, Reply, run
 from tests.conftest import running
 from tests.lab.test_initiators import SECRET, Login
+from tests.lab.test_paths import eventually
 from vdsprovd.hardware.pools import raw
 from vdsprovd.hardware.pools.lvm import command, report
 from vdsprovd.provider import context
@@ -116,8 +117,9 @@ def all_agree(array: LioArray) -> None:
         found = array.call("SubSystem.QueryLuns", id=array.sub_system)["luns"]
         return sorted(found, key=lambda lun: str(lun["id"]))
 
+    # Looks that hung as well have their answers a moment later.
+    eventually(lambda: not [lun for lun in seen() if lun["deviation"] or lun["health"] != "healthy"], 10)
     before = seen()
-    assert not [lun for lun in before if lun["deviation"] or lun["health"] != "healthy"]
     array.call("HwProvider.Reenumerate")
     array.call("HwProvider.Refresh")
     assert array.kernel() == kernel

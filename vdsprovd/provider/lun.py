@@ -318,8 +318,10 @@ class Lun(Interface):
     )
     async def query_max_lun_extend_size(self, lun: inventory.Lun, drive_ids: tuple[str, ...] = ()) -> MaxBytesReply:
         """By how many bytes the LUN could grow now. (IVdsLun::QueryMaxLunExtendSize)"""
+        room = await self._room(lun, self._nodes(lun, drive_ids))
+        # Not before: of a pool that is not there yet it is not known, and to ask takes as long as its disks.
         granule = self.context.pool(lun.pool_id).granule
-        return MaxBytesReply(await self._room(lun, self._nodes(lun, drive_ids)) // granule * granule)
+        return MaxBytesReply(room // granule * granule)
 
     @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED, more=More.SUPPORTED)
     def query_plexes(self, lun: inventory.Lun) -> PlexesReply:
