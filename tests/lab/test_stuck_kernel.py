@@ -119,6 +119,8 @@ def all_agree(array: LioArray) -> None:
 
     # Looks that hung as well have their answers a moment later.
     eventually(lambda: not [lun for lun in seen() if lun["deviation"] or lun["health"] != "healthy"], 10)
+    # A look may have met the disk while it hung; the next one finds it well.
+    until(lambda: all(lun["health"] == "healthy" for lun in seen()), "a LUN does not come back")
     before = seen()
     array.call("HwProvider.Reenumerate")
     array.call("HwProvider.Refresh")

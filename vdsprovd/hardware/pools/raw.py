@@ -62,6 +62,10 @@ class Asking:
         """What the function finds, which never raises. While some volumes have no answer, the others of the pool get little
         time, or are not asked at all: mostly they are on the same disk, and each would keep a thread."""
         with self._lock:
+            former = self._silent.get(lun)
+        if former:
+            former[0].join(PATIENCE / 10)  # its disk may just have come back
+        with self._lock:
             self._silent = {id: entry for id, entry in self._silent.items() if entry[0].is_alive()}
             _, since = self._silent.get(lun, (None, 0.0))
             silent = len(self._silent)
