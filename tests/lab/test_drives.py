@@ -281,6 +281,8 @@ def test_lvm(disks: Disks) -> None:
     assert not [entry for entry in devices() if "my--lv" in entry.name]
     run("vgremove", "--quiet", "--yes", "my-vg-")
     run("pvremove", "--quiet", first)
+    # udev does not notice who writes to a disk while it looks at it.
+    run("udevadm", "trigger", "--settle", first)
     assert_holder(first, "")
     assert drive(first).lvm == ""
 

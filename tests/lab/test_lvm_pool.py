@@ -620,7 +620,7 @@ def test_a_move_that_a_crash_cut_off(group: VolumeGroup, pool: LvmPool) -> None:
 def test_thin_pools(group: VolumeGroup) -> None:
     """Volumes promise more than there is, read as zeros also after a cut, and are simple."""
     with pytest.raises(Mismatch, match="no thin pool"):
-        LvmPool(group.name, "tp0")
+        LvmPool(group.name, "tp0").space()
     group.lvm("lvcreate", "-y", "--type", "thin-pool", "-l40", "-n", "tp0", group.name)
     pool, thick = LvmPool(group.name, "tp0"), LvmPool(group.name)
     assert (pool.sparse, pool.types, pool.space().total) == (True, (LunType.SIMPLE,), 40 * MIB)
