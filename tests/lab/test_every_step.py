@@ -171,7 +171,8 @@ class Scene:
         for device in run("dmsetup", "info", "-c", "--noheadings", "-o", "name,suspended").splitlines():
             yield f"device {device.replace('--', '-')}"
         programs = run("pgrep", "-ax", "lvm", check=False).splitlines()
-        yield from (f"program {line}" for line in programs if not re.search("fullreport|defunct", line))
+        # One that is about to end has no arguments any more, only its name in brackets.
+        yield from (f"program {line}" for line in programs if not re.search(r"fullreport|\[lvm\]", line))
 
     def _named(self, line: str) -> str:
         for id, name in self.names.items():

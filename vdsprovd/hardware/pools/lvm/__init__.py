@@ -64,6 +64,9 @@ _BLKDISCARD, _BLKZEROOUT = 0x1277, 0x127F
 _RAID_EXTENT = 512 << 10
 """The least extent size with which a RAID's own data on a drive fits into one extent, however large the volume."""
 
+_PVMOVE = ("lvm", "pvmove", "--config", "global/use_lvmpolld=0")
+_MOVE_ASLEEP = (*_PVMOVE, "--atomic", "--interval", "+86400")
+
 _locks: dict[str, threading.RLock] = {}
 """By volume group: what is decided from a report must be done before the next decision. LVM locks only each command."""
 
@@ -652,8 +655,7 @@ class LvmPool:
             lvm(what, "pvchange", "--addtag", MOVE_TAG, source.name, target.name)
         # The kernel counts a region as moved that it could not write, and LVM's watcher would let the old one go. So that
         # is left asleep, and the move completed here, when both sides have been compared.
-        pvmove = ("lvm", "pvmove", "--config", "global/use_lvmpolld=0")
-        asleep = command.start_mortal(*pvmove, "--atomic", "--interval", "+86400", source.name, target.name)
+        asleep = command.start_mortal(*_MOVE_ASLEEP, source.name, target.name)
         try:
             while True:
                 if asleep.process.poll() is not None:
@@ -670,7 +672,7 @@ class LvmPool:
                 one, other = sides
                 if not alike(one, other, part(progress, 50, 100)):
                     raise VolumeFailed(f"cannot {what}: not all that was written to {new} can be read there")
-            command.check(what, command.run(*pvmove, "--interval", "1", source.name))
+            command.check(what, command.run(*_PVMOVE, "--interval", "1", source.name))
             if any(piece.drive.uuid == source.uuid for piece, _ in look(self.vg).used):
                 raise VolumeFailed(f"cannot {what}: LVM has left extents where they were")
         except BaseException as error:
@@ -681,8 +683,7 @@ class LvmPool:
                 error.add_note(f"and could not be undone: {second}")
             raise
         finally:
-            asleep.process.terminate()
-            asleep.finish()
+            command.end(asleep)
             with suppress(HardwareError):
                 lvm(what, "pvchange", "--deltag", MOVE_TAG, source.name, target.name)
 
@@ -690,6 +691,7 @@ class LvmPool:
         """Take back what was cut off when the last daemon ended: moves of ours, and temporary volumes. The kernel would
         copy on for a move that nobody ends. Raises `VolumeFailed`, `Refused`."""
         command.wait_for_former()
+        command.end_former(*_MOVE_ASLEEP)
         with self._lock:
             found = look(self.vg)
             self._settled = True

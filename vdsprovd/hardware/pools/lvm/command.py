@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from vdsprovd.hardware import HardwareError, Mismatch, NoSpace, Refused, VolumeF
 
 log = logging.getLogger(__name__)
 
+_AGAIN = 0.2
+"""Seconds until a program that was told to end is told again."""
 PATIENCE = 60
 """Seconds."""
 LOCK = "/run/vdsprovd.programs"
@@ -117,7 +120,49 @@ def start(*arguments: str) -> Running:
 def start_mortal(*arguments: str) -> Running:
     """Start a program that is told to end when the daemon is killed. LVM obeys when it has no lock, and so nothing half
     done. Raises `Refused`."""
-    return Running(("setpriv", "--pdeathsig", "TERM", *arguments), subprocess.DEVNULL)
+    # Whose daemon was killed before it could ask to be told is somebody else's child by now, and does not begin.
+    unless_orphaned = ("sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()))
+    return Running(("setpriv", "--pdeathsig", "TERM", *unless_orphaned, *arguments), subprocess.DEVNULL)
+
+
+def end(program: Running) -> Outcome:
+    """End a program that was started mortal. It is told again and again: LVM forgets that it was told to end while it
+    begins."""
+    while True:
+        program.process.terminate()
+        with suppress(TimeoutError):
+            return program.finish(_AGAIN)
+
+
+def end_former(*arguments: str) -> None:
+    """End the programs that begin with these arguments and were a former daemon's, which are told as in `end`."""
+    wanted = "\0".join((*arguments, "")).encode()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and (
+        left := [pid for pid in _orphans() if _command_line(pid).startswith(wanted)]
+    ):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        time.sleep(_AGAIN)
+
+
+def _orphans() -> list[int]:
+    """The processes that are not this one's children."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = folder.joinpath("stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) != os.getpid():
+                found.append(int(folder.name))
+    return found
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def wait_for_former() -> None:
