@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 from rpds import HashTrieMap
 
+from vdsprovd.cache import Cache
 from vdsprovd.config import Config
 from vdsprovd.hardware import (
     Access,
@@ -426,20 +427,6 @@ class _Work:
                 *(msgspec.structs.replace(luns[id], active=found is Access.ACTIVE) for id, found in access.items())
             )
 
-    def _ours(self) -> Iterator[Fact]:
-        """What the kernel has that is ours, without others' logical units in our targets and what gives access to them."""
-        yield from self.disks.values()
-        for there in self.there.values():
-            strange = {(fact.tag, fact.index) for fact in there if isinstance(fact, Unit) and fact.number < 0}
-            granted = {(f.tag, f.initiator) for f in there if isinstance(f, Grant) and (f.tag, f.unit) in strange}
-            for fact in there:
-                match fact:
-                    case Unit(tag=tag, index=index) | Grant(tag=tag, unit=index) if (tag, index) in strange:
-                        continue
-                    case Acl(tag=tag, initiator=initiator) if (tag, initiator) in granted:
-                        continue
-                yield fact
-
     def done(self) -> Rescued:
         """All of it."""
         for step in self.known.pending:
@@ -449,10 +436,12 @@ class _Work:
             )
         if any(row.kind == "lun" and "store" not in row.sources for row in self.rows):
             self.unknown.append("names, hints and import targets that were set since; which drives were hot spares")
+        observed = [*self.disks.values(), *(fact for there in self.there.values() for fact in there)]
+        ours = recovery.ours(Cache(self.inventory, self.known.deleted), observed)
         self.unknown += (
             f"the next start {'adds' if step.before is None else 'changes' if step.after else 'removes'} "
             f"{step.after or step.before}"
-            for step in steps(self._ours(), facts.of_everything(self.inventory, self.local))
+            for step in steps(ours, facts.of_everything(self.inventory, self.local))
         )
         entities = tuple(self.inventory.objects.values())
         live = self.inventory.objects
