@@ -131,6 +131,26 @@ class Array(ABC):
     def ready(self) -> None:
         """Wait until it is ready."""
 
+    def until_served(self, log: Path, has_ended: Callable[[], bool]) -> None:
+        """Wait until a daemon that is a process of its own serves, and connect to it."""
+        deadline = time.monotonic() + 30
+        while True:
+            assert time.monotonic() < deadline, log.read_text()
+            assert not has_ended(), log.read_text()
+            try:
+                self.connection = self.connect()
+            except OSError:
+                time.sleep(0.01)
+                continue
+            try:
+                self.connection.call("org.vdsprov.Provider.GetProperties", {})
+            except (VarlinkError, OSError):
+                # It is starting, or it was not it: a program that a killed one was about to run listens on for a moment.
+                self.connection.close()
+                time.sleep(0.01)
+            else:
+                return
+
     @abstractmethod
     def stop(self) -> None:
         """Stop it in an orderly way. The host's target stays as it is."""
@@ -753,23 +773,7 @@ class LioArray(Array):
                 os._exit(status)
 
     def ready(self) -> None:
-        deadline = time.monotonic() + 30
-        while True:
-            assert time.monotonic() < deadline, self.log.read_text()
-            assert os.waitpid(self.pid, os.WNOHANG)[0] == 0, self.log.read_text()
-            try:
-                self.connection = self.connect()
-            except OSError:
-                time.sleep(0.01)
-                continue
-            try:
-                self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except (VarlinkError, OSError):
-                # It is starting, or it was not it: a program that a killed one was about to run listens on for a moment.
-                self.connection.close()
-                time.sleep(0.01)
-            else:
-                return
+        self.until_served(self.log, lambda: os.waitpid(self.pid, os.WNOHANG)[0] != 0)
 
     def end(self, how: signal.Signals) -> int:
         """Send the daemon a signal and wait for its end; gives its exit status, negative for a signal."""

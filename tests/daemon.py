@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from tests.arrays import SimulatedArray
 from vdsprovd.__main__ import serve
 from vdsprovd.config import check
 from vdsprovd.store import Store
-from vdsprovd.varlink import VarlinkError, activation
+from vdsprovd.varlink import activation
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -64,23 +63,11 @@ class SimulatedProcess(SimulatedArray):
         store.close()
 
     def ready(self) -> None:
-        deadline = time.monotonic() + 30
-        while True:
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                self.process.kill()
-                raise AssertionError(self.log.read_text())
-            try:
-                self.connection = self.connect()
-            except OSError:
-                time.sleep(0.01)
-                continue
-            try:
-                self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except VarlinkError:
-                self.connection.close()
-                time.sleep(0.01)
-            else:
-                return
+        try:
+            self.until_served(self.log, lambda: self.process.poll() is not None)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def stop(self) -> None:
         self.connection.close()

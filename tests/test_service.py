@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.arrays import Reply
 from vdsprovd.varlink.client import Connection
 
 CONFIGURATION = """
@@ -65,18 +66,18 @@ class Service:
         assert int(self.next("RELOADING=1")["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
         return self.next("READY=1")["STATUS"]
 
-    def call(self, method: str, **parameters: object) -> dict[str, object]:
+    def call(self, method: str, **parameters: object) -> Reply:
         """Call a method of the API."""
         return dict(self.connection.call(f"org.vdsprov.{method}", parameters))
 
-    def make_target(self) -> dict[str, object]:
+    def make_target(self) -> Reply:
         """The properties of a new target with a generated name."""
         started = self.call("SubSystemIscsi.CreateTarget", id=self.sub_system)
         return self.target(str(self.call("Async.Wait", id=started["async"])["object"]))
 
-    def target(self, id: object) -> dict[str, object]:
+    def target(self, id: object) -> Reply:
         """The properties of a target."""
-        return dict(self.call("IscsiTarget.GetProperties", id=id)["properties"])  # type: ignore[call-overload, no-any-return]  # JSON
+        return dict(self.call("IscsiTarget.GetProperties", id=id)["properties"])
 
     def end(self) -> None:
         """Stop it."""
@@ -115,7 +116,7 @@ def test_a_reload_takes_in_what_may_change(service: Service) -> None:
     assert after["chapEnabled"] is False
     assert str(after["iscsiName"]).startswith("iqn.2026-11.org.other")
     portals = service.call("SubSystemIscsi.QueryPortals", id=service.sub_system)["portals"]
-    assert [portal["address"]["port"] for portal in portals] == [3261]  # type: ignore[attr-defined]  # JSON
+    assert [portal["address"]["port"] for portal in portals] == [3261]
 
 
 @pytest.mark.parametrize(

@@ -172,22 +172,22 @@ def test_what_a_crash_cut_off_hangs(simulated: SimulatedArray) -> None:
         if entry["name"] == "files0"
     )
     simulated.context.store.begin("delete_lun", lun=going, pool=pool_id, number=1)
-    pool, wipe = simulated.pool, threading.Event()
+    deleted, wipe = simulated.pool.delete, threading.Event()
 
     def delete(lun: str) -> None:
         assert wipe.wait(60)
         deleted(lun)
 
-    pool.delete, deleted = delete, pool.delete  # type: ignore[method-assign]  # for the test
     try:
-        simulated.restart()
-        assert "has not answered since" in properties(simulated, going)["deviation"]
-        assert "settle step" in message(simulated, "Lun.Delete", id=going)
-        simulated.call("Lun.SetMask", id=other, unmaskingList="")
-        simulated.call("HwProvider.Reenumerate")
-        simulated.call("HwProvider.Refresh")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(simulated.pool, "delete", delete)
+            simulated.restart()
+            assert "has not answered since" in properties(simulated, going)["deviation"]
+            assert "settle step" in message(simulated, "Lun.Delete", id=going)
+            simulated.call("Lun.SetMask", id=other, unmaskingList="")
+            simulated.call("HwProvider.Reenumerate")
+            simulated.call("HwProvider.Refresh")
     finally:
-        pool.delete = deleted  # type: ignore[method-assign]  # as above
         wipe.set()
     deadline = time.monotonic() + 20
     while simulated.error("Lun.SetMask", id=going, unmaskingList="") != "VDS_E_OBJECT_DELETED":
@@ -208,22 +208,22 @@ def test_a_deletion_leaves_the_targets_first(simulated: SimulatedArray) -> None:
     going, neighbour = simulated.make_lun(mask=INITIATOR), simulated.make_lun()
     for lun in (going, neighbour):
         simulated.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
-    before, pool, wipe = simulated.kernel(), simulated.pool, threading.Event()
+    before, wipe = simulated.kernel(), threading.Event()
 
     def delete(lun: str) -> None:
         assert wipe.wait(60)
         raise VolumeFailed("the test says so")
 
-    pool.delete, deleted = delete, pool.delete  # type: ignore[method-assign]  # for the test
     try:
-        caller = Caller(simulated, "Lun.Delete", id=going)
-        until_shown(simulated, going)
-        simulated.call("Lun.SetMask", id=neighbour, unmaskingList=OTHER_INITIATOR)
-        simulated.call("Lun.SetMask", id=neighbour, unmaskingList=INITIATOR)
-        simulated.call("Lun.SetMask", id=neighbour, unmaskingList="")
-        assert len(simulated.kernel()) < len(before)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(simulated.pool, "delete", delete)
+            caller = Caller(simulated, "Lun.Delete", id=going)
+            until_shown(simulated, going)
+            simulated.call("Lun.SetMask", id=neighbour, unmaskingList=OTHER_INITIATOR)
+            simulated.call("Lun.SetMask", id=neighbour, unmaskingList=INITIATOR)
+            simulated.call("Lun.SetMask", id=neighbour, unmaskingList="")
+            assert len(simulated.kernel()) < len(before)
     finally:
-        pool.delete = deleted  # type: ignore[method-assign]  # as above
         wipe.set()
     assert caller.end() == "org.vdsprov.ObjectStatusFailed"
     assert simulated.kernel() == before

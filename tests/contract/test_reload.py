@@ -26,12 +26,15 @@ def test_chap_is_required_or_not(array: Array) -> None:
         name = array.name_of(target)
         return [fact.authentication for fact in array.facts() if isinstance(fact, Group) and fact.target == name]
 
+    def has(target: str, wanted: bool) -> Callable[[], bool]:
+        return lambda: authentication(target) == [wanted]
+
     (plain, _), (protected, _) = array.make_reachable_target(), array.make_reachable_target()
     array.call("IscsiTarget.SetSharedSecret", id=protected, targetSharedSecret="twelve-bytes")
     for required in (False, True):
         array.configuration["subsystem"][0]["require-chap"] = required
         array.reload()
-        assert soon(lambda: authentication(plain) == [required])  # noqa: B023  # called here
+        assert soon(has(plain, required))
         assert authentication(protected) == [True]
         new, _ = array.make_reachable_target()
         assert authentication(new) == [required]
