@@ -133,7 +133,16 @@ def test_a_second_daemon(tmp_path: Path) -> None:
     assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
     again = daemon(tmp_path, "--backup", str(tmp_path / "copy"))
     assert (again.returncode, "exists already" in again.stderr) == (69, True)
+    (tmp_path / "state" / backups.NAME).unlink()
+    none = daemon(tmp_path, "--backup", str(tmp_path / "another"))
+    assert (none.returncode, "there is none" in none.stderr) == (69, True)
     store.close()
+
+
+def test_what_excludes_another(tmp_path: Path) -> None:
+    """Who asks for a rescue and a teardown at once gets neither."""
+    done = daemon(tmp_path, "--rescue", "--teardown")
+    assert (done.returncode, "not allowed with argument" in done.stderr) == (2, True)
 
 
 def test_a_damaged_store(tmp_path: Path) -> None:

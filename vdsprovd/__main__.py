@@ -105,16 +105,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"the configuration (default: {DEFAULT_CONFIG})")
     parser.add_argument("--simulate", action="store_true", help="serve the same API from memory, with no privileges")
     parser.add_argument("--socket", metavar="PATH", help="listen here instead of where the configuration says")
-    parser.add_argument("--check", action="store_true", help="only check the configuration")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--check", action="store_true", help="only check the configuration")
+    instead.add_argument(
         "--teardown",
         action="store_true",
         help="take all exports out of the kernel, which ends their sessions, while no daemon runs; the next start makes them again",
     )
-    parser.add_argument(
+    instead.add_argument(
         "--backup", type=Path, metavar="FILE", help="copy the store to a new file and check it, beside a running daemon"
     )
-    parser.add_argument(
+    instead.add_argument(
         "--rescue",
         nargs="?",
         const="",

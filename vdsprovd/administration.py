@@ -28,6 +28,8 @@ def back_up(folder: Path, file: Path) -> None:
     """Copy the store, which a daemon may be using, into a new file, and check that. Raises `StoreError`, OSError."""
     if file.exists():
         raise StoreError(f"cannot back up the store to {file}: it exists already")
+    if not (folder / backups.NAME).exists():
+        raise StoreError(f"cannot back up the store in {folder}: there is none")
     try:
         with closing(backups.reader(folder / backups.NAME)) as db:
             backups.write(db, file)
