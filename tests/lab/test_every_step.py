@@ -253,7 +253,14 @@ def mirror_to_cut(scene: Scene) -> Reply:
 
 def lost_leg(scene: Scene) -> Reply:
     lun = scene.volume("lun", "mirror", ["drive0", "drive1"])
-    scene.array.lose_drive("drive1")
+    scene.array.pull_drive("drive1")
+    # The kernel gives a copy up when it is written, or when it happens to read from that one.
+    with scene.path(lun).open("r+b") as file:
+        block = file.read(4096)
+        file.seek(0)
+        file.write(block)
+        os.fsync(file.fileno())
+    scene.array.call("HwProvider.Refresh")
     scene.lost = True
     return {"id": lun}
 
