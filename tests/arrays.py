@@ -799,7 +799,7 @@ class LioArray(Array):
 
     def refuses(self) -> str:
         done = self.run_daemon()
-        assert done.returncode == 69, done.stderr
+        assert done.returncode == 65, done.stderr
         return done.stderr
 
     def rescue(self, backup: Path | None = None) -> dict[str, Any]:

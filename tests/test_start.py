@@ -146,7 +146,7 @@ def test_what_excludes_another(tmp_path: Path) -> None:
 
 
 def test_a_damaged_store(tmp_path: Path) -> None:
-    """A daemon whose store is damaged ends with 69, and says which file it is, what is wrong, the newest good backup and the
+    """A daemon whose store is damaged ends with 65, and says which file it is, what is wrong, the newest good backup and the
     command that rebuilds it. A backup of it is not made."""
     store = Store(tmp_path / "state")
     backup = backups.make(tmp_path / "state", 3)
@@ -156,7 +156,7 @@ def test_a_damaged_store(tmp_path: Path) -> None:
         db.execute("UPDATE provider SET id = 'another'")
     for options in ((), ("--backup", str(tmp_path / "copy"))):
         done = daemon(tmp_path, *options)
-        assert done.returncode == 69
+        assert done.returncode == 65
         for text in (str(file), "rows of provider", f"newest good backup is {backup}", "vdsprovd --rescue"):
             assert text in done.stderr
     assert not (tmp_path / "copy").exists()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from vdsprovd import __version__, addresses, administration, config, notify, watchdog
-from vdsprovd.backups import StoreError
+from vdsprovd.backups import StoreDamaged, StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
@@ -43,6 +43,7 @@ _CLOSING = 5.0
 """Seconds that the store's disk has for the store to be closed."""
 SIMULATED_SPACE = 100 << 30
 SIMULATED_DRIVES = 4
+EX_DATAERR = 65
 EX_UNAVAILABLE = 69
 
 SIMULATED_CONFIG = {
@@ -61,8 +62,8 @@ SIMULATED_CONFIG = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon; gives the exit status: 0 after an orderly stop, 78 for a configuration that cannot be used, 69
-    when the store or the kernel's target cannot be used."""
+    """Run the daemon; gives the exit status: 0 after an orderly stop, 78 for a configuration that cannot be used, 65
+    for a damaged store, 69 when the store or the kernel's target cannot be used."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.teardown and options.simulate:
@@ -89,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_run(configuration, options, inherited))
     except (ConfigError, recovery.StartError, RescueError) as error:
         failure, status = str(error), EX_CONFIG
+    except StoreDamaged as error:
+        failure, status = str(error), EX_DATAERR
     except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
         failure, status = str(error), EX_UNAVAILABLE
     print(f"vdsprovd: {failure}", file=sys.stderr)

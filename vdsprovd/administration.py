@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from vdsprovd import backups, digests
-from vdsprovd.backups import StoreError
+from vdsprovd.backups import StoreDamaged, StoreError
 from vdsprovd.cli.tables import Column, print_table, size
 from vdsprovd.config import Config
 from vdsprovd.hardware import Hardware, Refused
@@ -34,7 +34,7 @@ def back_up(folder: Path, file: Path) -> None:
         with closing(backups.reader(folder / backups.NAME)) as db:
             backups.write(db, file)
     except digests.Damaged as error:
-        raise StoreError(backups.advice(folder, str(error))) from error
+        raise StoreDamaged(folder, str(error)) from error
     except sqlite3.Error as error:
         raise StoreError(f"cannot back up the store in {folder} to {file}: {error}") from error
     print(f"backed up the store in {folder} to {file}, {file.stat().st_size} bytes, checked")

@@ -26,13 +26,24 @@ class StoreError(Exception):
     """The store cannot be opened or is damaged; the message names the file and says what to do."""
 
 
+class StoreDamaged(StoreError):
+    """The folder's database is damaged, and will not become better by itself."""
+
+    def __init__(self, folder: Path, damage: str) -> None:
+        good = next(good_ones(folder), None)
+        found = f"the newest good backup is {good}" if good else "there is no good backup"
+        super().__init__(
+            f"the store {folder / NAME} is damaged: {damage}; {found}; rebuild the store with: vdsprovd --rescue"
+        )
+
+
 # The database.
 
 
 def find(folder: Path) -> Path | None:
     """The folder's database, None where there was none ever. Completes a change of it that a crash cut off.
 
-    Raises `StoreError` when it is gone and should be there, or its log is damaged.
+    Raises `StoreDamaged` when it is gone and should be there, or its log is damaged.
     """
     file, new = folder / NAME, folder / NEW
     if new.exists():
@@ -44,18 +55,11 @@ def find(folder: Path) -> Path | None:
         os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
         # To open it would be to forget the log's rest.
         if damage := write_ahead.damage(_beside(file, _LOG)):
-            raise StoreError(advice(folder, damage))
+            raise StoreDamaged(folder, damage)
         return file
     if _beside(file, _LOG).exists() or (folder / FOLDER).exists():
-        raise StoreError(advice(folder, "it is gone"))
+        raise StoreDamaged(folder, "it is gone")
     return None
-
-
-def advice(folder: Path, damage: str) -> str:
-    """What is wrong with the folder's database, and what to do, for people."""
-    good = next(good_ones(folder), None)
-    found = f"the newest good backup is {good}" if good else "there is no good backup"
-    return f"the store {folder / NAME} is damaged: {damage}; {found}; rebuild the store with: vdsprovd --rescue"
 
 
 def place(new: Path, folder: Path) -> Path | None:

@@ -22,7 +22,7 @@ import msgspec
 from rpds import HashTrieMap
 
 from vdsprovd import backups, digests
-from vdsprovd.backups import StoreError
+from vdsprovd.backups import StoreDamaged, StoreError
 from vdsprovd.hardware import Member, Secret
 from vdsprovd.inventory import (
     OBJECT_TYPES,
@@ -203,7 +203,7 @@ class Store:
     """The database in `folder`, or in memory when there is none. Calls block; any thread may make them."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Open or make the database. Raises `StoreError` when it is damaged, newer than this program, or in use."""
+        """Open or make the database. Raises `StoreDamaged`, and `StoreError` when it is newer than this program or in use."""
         self._lock = threading.RLock()
         self._owed: list[tuple[int, Sequence[Entity], Sequence[Entity]]] = []
         self._pending: dict[int, PendingStep] = {}
@@ -225,7 +225,7 @@ class Store:
                 raise
             if isinstance(error, sqlite3.OperationalError):
                 raise StoreError(f"cannot open the store in {folder}: {error}") from error
-            raise StoreError(backups.advice(folder, str(error))) from error
+            raise StoreDamaged(folder, str(error)) from error
 
     @classmethod
     def copied(cls, file: Path) -> "Store":

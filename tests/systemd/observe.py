@@ -9,16 +9,19 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 SOCKET = "/run/vdsprovd/org.vdsprov"
 CONFIGURATION = Path("/etc/vdsprovd/vdsprovd.toml")
+STORE = Path("/var/lib/vdsprovd/vdsprovd.sqlite")
 POOL = Path("/srv/pool")
 GROUP = "kept"
 STATE = Path("/srv/state")
@@ -256,18 +259,17 @@ def main() -> None:
     run("systemctl", "reload", "vdsprovd.service")
     seen["bad reload"]["processes"] = [process, main_pid()]
 
-    # A configuration that cannot be used is told once, not again and again.
+    # What does not become better by itself is told once, not again and again.
     CONFIGURATION.write_text(CONFIGURATION.read_text() + "\n[nonsense]\n")
-    seen["bad configuration"] = {
-        "restart": status("systemctl", "restart", "vdsprovd.service"),
-        "main status": run("systemctl", "show", "-P", "ExecMainStatus", "vdsprovd.service"),
-        "restarts": run("systemctl", "show", "-P", "NRestarts", "vdsprovd.service"),
-        "exports kept": exported() == before,
-        "journal": journal("vdsprovd.service"),
-        "clients": [told() for _ in range(6)],
-    }
+    seen["bad configuration"] = refused_start(before)
     CONFIGURATION.write_text(good)
     run("systemctl", "stop", "vdsprovd.service")  # the last client's attempt may not be over
+    kept = STORE.read_bytes()
+    with closing(sqlite3.connect(STORE, isolation_level=None)) as db:
+        db.execute("UPDATE provider SET id = 'another'")
+    seen["damaged store"] = refused_start(before)
+    run("systemctl", "stop", "vdsprovd.service")
+    STORE.write_bytes(kept)
     run("systemctl", "reset-failed", "vdsprovd.service", "vdsprovd.socket")
     run("systemctl", "start", "vdsprovd.socket", "vdsprovd.service")
 
@@ -277,6 +279,18 @@ def main() -> None:
 
 def main_pid() -> str:
     return run("systemctl", "show", "-P", "MainPID", "vdsprovd.service")
+
+
+def refused_start(before: list[str]) -> dict[str, Any]:
+    """What is seen of a start that fails, when these were the exports."""
+    return {
+        "restart": status("systemctl", "restart", "vdsprovd.service"),
+        "main status": run("systemctl", "show", "-P", "ExecMainStatus", "vdsprovd.service"),
+        "restarts": run("systemctl", "show", "-P", "NRestarts", "vdsprovd.service"),
+        "exports kept": exported() == before,
+        "journal": journal("vdsprovd.service"),
+        "clients": [told() for _ in range(6)],
+    }
 
 
 def told() -> str:

@@ -150,6 +150,16 @@ def test_a_bad_configuration_is_told_once(seen: dict[str, Any]) -> None:
     assert all("InitializedFailed" in told for told in found["clients"]), found["clients"]
 
 
+def test_a_damaged_store_is_told_once(seen: dict[str, Any]) -> None:
+    """Status 65, the command that rebuilds it, no restart, and the exports stay. Clients are told, however many come."""
+    found = seen["damaged store"]
+    assert found["restart"] != 0
+    assert (found["main status"], found["restarts"]) == ("65", "0")
+    assert "vdsprovd --rescue" in found["journal"]
+    assert found["exports kept"]
+    assert all("InitializedFailed" in told for told in found["clients"]), found["clients"]
+
+
 def test_a_hung_daemon_is_restarted(seen: dict[str, Any]) -> None:
     """One that answers nobody gives no sign of life; the watchdog ends it, the next serves, and exports were never away."""
     found = seen["hung"]

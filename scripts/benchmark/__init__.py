@@ -1,0 +1,1 @@
+"""What scripts/bench measures: one module a case, in cases; what vdsprovd is measured beside is in floor."""

@@ -1,0 +1,110 @@
+"""The vdsprovd that is measured."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmark import floor
+from vdsprovd.varlink import VarlinkError
+from vdsprovd.varlink.client import Connection
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INITIATOR = "iqn.2026-11.org.example:host1"
+MIB = 1 << 20
+AUDIT = 300
+"""Seconds between audits, as by default."""
+
+
+class Daemon:
+    """A vdsprovd with a pool of sparse files and one target, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "pool").mkdir()
+        self.audit = AUDIT
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Start it; gives the seconds until it serves, of which a bare interpreter's start is taken off."""
+        (self.folder / "vdsprovd.toml").write_text(
+            f'[provider]\nsocket = "{self.folder}/socket"\nstate = "{self.folder}/state"\naudit = {self.audit}\n'
+            '[[subsystem]]\nname = "array0"\niqn-prefix = "iqn.2026-11.org.example"\nportals = ["127.0.0.1:3260"]\n'
+            f'[[subsystem.pool]]\nname = "files0"\nkind = "files"\npath = "{self.folder}/pool"\nsparse = true\n'
+        )
+        (self.folder / "socket").unlink(missing_ok=True)
+        begun = time.monotonic()
+        with (self.folder / "log").open("ab") as log:
+            command = [sys.executable, "-m", "vdsprovd", "--config", str(self.folder / "vdsprovd.toml")]
+            self.process = subprocess.Popen(command, stderr=log, cwd=CHECKOUT)
+        while True:
+            if self.process.poll() is not None:
+                sys.exit((self.folder / "log").read_text())
+            try:
+                self.connection = Connection(str(self.folder / "socket"))
+                self.connection.call("org.vdsprov.Provider.GetProperties", {})
+            except (OSError, VarlinkError):
+                time.sleep(0.005)
+            else:
+                return time.monotonic() - begun
+
+    def stop(self) -> None:
+        """Stop it; its exports stay."""
+        assert self.process
+        self.connection.close()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+    def call(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Call a method, by its name without org.vdsprov, and wait for what it begins."""
+        reply = dict(self.connection.call(f"org.vdsprov.{method}", parameters))
+        if "async" in reply:
+            reply = dict(self.connection.call("org.vdsprov.Async.Wait", {"id": reply["async"]}))
+        return reply
+
+    def make(self, count: int) -> None:
+        """A target with a portal, and so many LUNs in it that one initiator reaches."""
+        (sub_system,) = self.call("HwProvider.QuerySubSystems")["subSystems"]
+        id = sub_system["id"]
+        target = self.call("SubSystemIscsi.CreateTarget", id=id)["object"]
+        group = self.call("IscsiTarget.CreatePortalGroup", id=target)["object"]
+        (portal,) = self.call("SubSystemIscsi.QueryPortals", id=id)["portals"]
+        self.call("IscsiPortalGroup.AddPortal", id=group, portalId=portal["id"])
+        for _ in range(count):
+            lun = self.call("SubSystem.CreateLun", id=id, type="simple", sizeInBytes=MIB, unmaskingList=INITIATOR)
+            self.call("LunIscsi.AssociateTargets", id=lun["object"], targetIds=[target])
+
+    def processor(self) -> float:
+        """The seconds of processor time that it has used."""
+        assert self.process
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def daemon(count: int) -> Iterator[Daemon]:
+    """A daemon that has so many LUNs."""
+    folder = Path(tempfile.mkdtemp())
+    made = Daemon(folder)
+    made.start()
+    try:
+        made.make(count)
+        yield made
+    finally:
+        made.stop()
+        floor.clear()
+        shutil.rmtree(folder)
+
+
+def interpreter() -> float:
+    """The seconds that an interpreter takes to load the daemon and end."""
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-m", "vdsprovd", "--version"], cwd=CHECKOUT, check=True, capture_output=True)
+    return time.monotonic() - begun
