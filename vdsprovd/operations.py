@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections import Counter, OrderedDict
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar, copy_context
@@ -284,7 +284,8 @@ class Operations:
 
     def __init__(self) -> None:
         self.holds = Holds()
-        self._operations: OrderedDict[str, Operation] = OrderedDict()
+        self._operations: dict[str, Operation] = {}
+        self._finished: deque[str] = deque()
         self._tasks: dict[asyncio.Task[Any], Work] = {}
 
     def start(
@@ -329,9 +330,9 @@ class Operations:
             operation.finish(failure.code, failure.message)
         else:
             operation.finish(Hresult.S_OK, object=made)
-        finished = [id for id, other in self._operations.items() if other.finished]
-        for id in finished[:-REMEMBERED]:
-            del self._operations[id]
+        self._finished.append(operation.id)
+        if len(self._finished) > REMEMBERED:
+            del self._operations[self._finished.popleft()]
 
     def spawn(self, work: Coroutine[Any, Any, T], doing: Work | None = None) -> asyncio.Task[T]:
         """Run the work to its end even when its caller goes away; `drain` waits for it, unless what it is `doing` gets no

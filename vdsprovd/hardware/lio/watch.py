@@ -10,7 +10,8 @@ import asyncio
 import errno
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Iterable
+from itertools import islice
 
 from asyncinotify import Event, Inotify, Mask
 
@@ -20,33 +21,46 @@ from vdsprovd.hardware.lio import configfs, reader
 log = logging.getLogger(__name__)
 
 _ROOT = str(configfs.ROOT)
+_BURST = 0.1
+"""Seconds to wait for more events after one: a command makes a dozen, and a thread for each folder among them would cost
+more than the command."""
+_MOST = 4096
+"""Events that are taken at once, lest nothing else is done while somebody makes more."""
 _MASK = Mask.CREATE | Mask.DELETE | Mask.MODIFY | Mask.ONLYDIR
 
 
 async def changes() -> AsyncGenerator[Collection[Key] | None, None]:
     """The keys of objects that were touched, None for everything."""
     try:
-        inotify = Inotify()
+        inotify = Inotify(sync_timeout=0)
     except OSError as error:
         log.warning("what others change is noticed by the audit alone: cannot use inotify: %s", error.strerror)
         return
     with inotify:
         watches = _Watches(inotify)
-        await asyncio.to_thread(watches.spread, ())
+        await asyncio.to_thread(watches.spread, [()])
         yield None
-        async for event in inotify:
-            if Mask.Q_OVERFLOW in event.mask:
+        async for first in inotify:
+            await asyncio.sleep(_BURST)
+            lost, keys, made = False, set[Key](), []
+            for event in (first, *islice(iter(inotify.sync_get, None), _MOST)):
+                if Mask.Q_OVERFLOW in event.mask:
+                    lost = True
+                elif parts := watches.where(event):
+                    if key := reader.key(parts):
+                        keys.add(key)
+                    if Mask.CREATE | Mask.ISDIR in event.mask and _is_watched(parts):
+                        made.append(parts)
+            if lost:
                 # Folders that were made meanwhile have no watch.
-                await asyncio.to_thread(watches.spread, ())
+                await asyncio.to_thread(watches.spread, [()])
                 yield None
-            elif parts := watches.where(event):
-                key = reader.key(parts)
-                keys = {key} if key else set()
-                if Mask.CREATE | Mask.ISDIR in event.mask and _is_watched(parts):
-                    # Not here: a folder in which an operation hangs cannot be read.
-                    keys |= await asyncio.to_thread(watches.spread, parts)
-                if keys:
-                    yield keys
+                continue
+            if made:
+                # Not here: a folder in which an operation hangs cannot be read.
+                keys |= await asyncio.to_thread(watches.spread, made)
+            if keys:
+                yield keys
 
 
 class _Watches:
@@ -67,13 +81,13 @@ class _Watches:
             return ()
         return (*self._folders[event.watch.wd], str(event.name))
 
-    def spread(self, start: tuple[str, ...]) -> set[Key]:
-        """Watch a folder and what is in it, and give the keys of the objects that were made in it before that.
+    def spread(self, start: Iterable[tuple[str, ...]]) -> set[Key]:
+        """Watch folders and what is in them, and give the keys of the objects that were made in them before that.
 
         Breadth first: when watches run out, the links at the bottom of the tree are those without.
         """
         found: set[Key] = set()
-        waiting = deque([start])
+        waiting = deque(start)
         while waiting:
             parts = waiting.popleft()
             path = "/".join((_ROOT, *parts))
