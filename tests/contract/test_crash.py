@@ -303,3 +303,16 @@ def test_a_spare_that_was_taken(drives_simulated: SimulatedArray, used: bool) ->
     flags = array.call("Drive.GetProperties", id=spare)["properties"]["flags"]
     assert ("hotspare" in flags, "assigned" in flags) == (not used, used)
     assert pending(array) == 0
+
+
+def test_what_is_free_cannot_be_read(simulated: SimulatedArray) -> None:
+    """A change that was made is told, whether what is free around it can be read afterwards or not."""
+    with simulated.unreadable():
+        lun, other = simulated.make_lun(), simulated.make_lun()
+        assert luns(simulated) == {lun: MIB, other: MIB}
+        assert simulated.result(simulated.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB))["hresult"] == Hresult.S_OK
+        simulated.call("Lun.Delete", id=other)
+        assert luns(simulated) == {lun: 2 * MIB}
+    assert not simulated.context.cache.corruption
+    simulated.restart()
+    assert luns(simulated) == {lun: 2 * MIB}

@@ -719,6 +719,8 @@ class Simulator:
             self.volumes_changed = _nobody_watches
 
     def scan(self) -> AbstractContextManager[None]:
+        if self.scan_fault:
+            raise self.scan_fault
         return nullcontext()
 
     def flush(self) -> None:

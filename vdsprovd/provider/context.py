@@ -150,7 +150,8 @@ class Context:
         return await self.work(measure, entry, self.pool(pool_id))
 
     async def surroundings(self, pool_id: str) -> list[Entity]:
-        """What a change of a volume changes around it: the pool's space, and what is free on its drives."""
+        """What a change of a volume changes around it: the pool's space, and what is free on its drives. None of it when that
+        cannot be read: the change itself is made, and has to be told."""
         entry, found = self.cache.inventory.known(StoragePool, pool_id), self.drive_pool(pool_id)
 
         def look() -> tuple[StoragePool, Mapping[str, Member]]:
@@ -159,7 +160,11 @@ class Context:
                 known = found.members() if pool.drives and not pool.fault else ()
                 return pool, {member.id: member for member in known}
 
-        pool, members = await self.guarded(self.work(look))
+        try:
+            pool, members = await self.look(look)
+        except Exception as error:
+            log.warning("cannot read what is free in pool %s: %s", entry.name, self.translate(error).message)
+            return []
         return [
             pool,
             *(
