@@ -34,7 +34,7 @@ class Client:
         reply = json.loads(text[:-1])
         if "error" in reply:
             raise RuntimeError(f"{method}: {reply}")
-        return dict(reply["parameters"])
+        return dict(reply.get("parameters") or {})
 
     def close(self) -> None:
         """Hang up."""
