@@ -55,7 +55,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     # Of each module the first line, without importing it.
     lines = [
-        f"  {name:<12} {(ast.get_docstring(ast.parse(path.read_text())) or '').partition(chr(10))[0]}"
+        f"  {name:<20} {(ast.get_docstring(ast.parse(path.read_text())) or '').partition(chr(10))[0]}"
         for name, path in CASES.items()
     ]
     parser = argparse.ArgumentParser(
