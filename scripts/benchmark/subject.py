@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,16 @@ class Daemon:
         while True:
             if self.process.poll() is not None:
                 sys.exit((self.folder / "log").read_text())
-            try:
-                self.connection = Connection(str(self.folder / "socket"))
-                self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except (OSError, VarlinkError):
-                time.sleep(0.005)
-            else:
+            with suppress(OSError, VarlinkError):  # it is not ready yet
+                connection = Connection(str(self.folder / "socket"))
+                try:
+                    connection.call("org.vdsprov.Provider.GetProperties", {})
+                except BaseException:
+                    connection.close()
+                    raise
+                self.connection = connection
                 return time.monotonic() - begun
+            time.sleep(0.005)
 
     def stop(self) -> None:
         """Stop it; its exports stay."""

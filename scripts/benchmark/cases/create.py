@@ -20,7 +20,7 @@ PLOT = "median, ms"
 PATIENCE = 60
 """Seconds that a contender has for its LUNs. One that needs more is not asked where there are more LUNs."""
 
-BARE = Worker("floor", "bare", luns=50)
+BARE = Worker("floor", "bare", luns=100)
 
 
 def others() -> list[Contender]:
@@ -41,19 +41,33 @@ def measure(counts: Sequence[int], contenders: Sequence[Contender] | None = None
         for count in counts:
             subject.make(count)
             subject.stop()
-            least = _others(subject, BARE)
-            assert least
-            yield _row(count, BARE, least, least)
+            least = _floor(subject)
+            theirs = []
             for contender in left[:]:
                 if cost := _others(subject, contender):
-                    yield _row(count, contender, cost, least)
+                    theirs.append((contender.name, cost))
                 else:
                     left.remove(contender)
                     yield Row(count, contender.name, {PLOT: f"over {PATIENCE} s for {contender.luns}"})
+            # Before the others and after them: what else the machine does is to fall on all of them.
+            least = _sum(least, _floor(subject))
             subject.start()
-            mine = Vdsprovd(subject)
-            yield _row(count, mine, mine.do(_work(subject, "", mine.luns), PATIENCE), least)
-            subject.luns += mine.luns
+            mine = Vdsprovd(subject).do(_work(subject, "", Vdsprovd.luns), PATIENCE)
+            subject.luns += Vdsprovd.luns
+            for name, cost in [("floor", least), ("vdsprovd", mine), *theirs]:
+                yield _row(count, name, cost, least)
+
+
+def _floor(subject: Daemon) -> Cost:
+    cost = _others(subject, BARE)
+    assert cost
+    return cost
+
+
+def _sum(one: Cost, other: Cost) -> Cost:
+    return Cost(
+        one.seconds + other.seconds, one.total + other.total, one.processor + other.processor, max(one.peak, other.peak)
+    )
 
 
 def _others(subject: Daemon, contender: Contender) -> Cost | None:
@@ -74,11 +88,11 @@ def _work(subject: Daemon, folder: str, luns: int) -> Work:
     return Work(folder, (TARGET,), luns, (INITIATOR,), first=subject.luns)
 
 
-def _row(count: int, contender: Contender, cost: Cost, least: Cost) -> Row:
+def _row(count: int, name: str, cost: Cost, least: Cost) -> Row:
     figures = {
         **spread(cost.seconds),
         "ratio to the floor": median(cost.seconds) / median(least.seconds),
         "processor, ms": cost.processor / len(cost.seconds) * 1000,
         "peak memory, MiB": cost.peak,
     }
-    return Row(count, contender.name, figures)
+    return Row(count, name, figures)

@@ -38,7 +38,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 raise RuntimeError("the LUNs were not created")
         yield Row(count, "nobody creates", _figures(idle))
         ratio = percentile(busy, 99) / percentile(idle, 99)
-        yield Row(count, "while N LUNs are created", {**_figures(busy), "p99 to p99": ratio})
+        yield Row(count, f"while {count} LUNs are created", {**_figures(busy), "p99 to p99": ratio})
 
 
 def _read(subject: Daemon, more: Callable[[int], bool]) -> list[float]:

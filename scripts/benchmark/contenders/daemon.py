@@ -46,7 +46,7 @@ class Vdsprovd:
     """The daemon that is measured. It makes the files itself, in its pool."""
 
     name = "vdsprovd"
-    luns = 20
+    luns = 50
 
     def __init__(self, subject: Daemon) -> None:
         self.subject = subject

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,14 +23,16 @@ AddLun = Callable[[str, int], object]
 class Worker:
     """A contender whose work is one of the functions below."""
 
-    def __init__(self, name: str, function: str, luns: int = 20) -> None:
+    def __init__(self, name: str, function: str, luns: int = 20, under: Sequence[str] = ()) -> None:
         self.name = name
         self.function = function
         self.luns = luns
+        self.under = under
+        """What is to run it, such as strace."""
 
     def do(self, work: Work, patience: float) -> Cost:
         """Do it in a process of its own."""
-        command = [sys.executable, "-m", __name__, self.function, json.dumps(work.as_json())]
+        command = [*self.under, sys.executable, "-m", __name__, self.function, json.dumps(work.as_json())]
         try:
             done = subprocess.run(command, cwd=SCRIPTS, stdout=subprocess.PIPE, check=True, timeout=patience)
         except subprocess.TimeoutExpired as error:
