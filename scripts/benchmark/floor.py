@@ -1,16 +1,94 @@
 """What the kernel cannot do without: the bare operations, in Python without a library."""
 
 import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from tests.arrays import clear_kernel
-
 ROOT = Path("/sys/kernel/config/target")
+FIRST_HBA = 2_000_000
+"""Out of the way of those that others number."""
 
 
-def clear() -> None:
-    """Take everything out of the kernel's target, as targetcli's clearconfig does."""
-    clear_kernel()
+def add_target(target: str, initiators: Collection[str]) -> None:
+    """A target that listens, and that these initiators may log in to."""
+    group = f"{ROOT}/iscsi/{target}/tpgt_1"
+    for path in (f"{ROOT}/iscsi/{target}", group, *(f"{group}/acls/{name}" for name in initiators)):
+        os.mkdir(path)  # noqa: PTH102  # nothing between us and the kernel
+    os.mkdir(f"{group}/np/127.0.0.1:3260")  # noqa: PTH102
+    _write(f"{group}/enable", "1")
+
+
+def add_lun(target: str, number: int, file: str, size: int, initiators: Collection[str]) -> None:
+    """A sparse file as a LUN of the target, which these initiators see; the file's name is its serial number."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    os.ftruncate(descriptor, size)
+    os.close(descriptor)
+    hba = f"{ROOT}/core/fileio_{FIRST_HBA + number}"
+    name = os.path.basename(file)  # noqa: PTH119
+    disk = f"{hba}/{name}"
+    os.mkdir(hba)  # noqa: PTH102
+    os.mkdir(disk)  # noqa: PTH102
+    _write(f"{disk}/control", f"fd_dev_name={file},fd_dev_size={size}")
+    _write(f"{disk}/enable", "1")
+    _write(f"{disk}/wwn/vpd_unit_serial", name)
+    group = f"{ROOT}/iscsi/{target}/tpgt_1"
+    unit = f"{group}/lun/lun_{number}"
+    os.mkdir(unit)  # noqa: PTH102
+    os.symlink(disk, f"{unit}/disk")  # noqa: PTH211
+    for initiator in initiators:
+        mapped = f"{group}/acls/{initiator}/lun_{number}"
+        os.mkdir(mapped)  # noqa: PTH102
+        os.symlink(unit, f"{mapped}/unit")  # noqa: PTH211
+
+
+def _write(path: str, value: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    os.write(descriptor, value.encode())
+    os.close(descriptor)
+
+
+def present() -> set[str]:
+    """The folders of all that is in the kernel's target, whoever made it."""
+    return {path for path, _ in _objects()}
+
+
+def clear(keep: Collection[str] = ()) -> None:
+    """Take everything out of the kernel's target, whoever made it, but for what `present` said before."""
+    for path, linked in _objects():
+        if path not in keep:
+            if linked:
+                with os.scandir(path) as entries:
+                    links = [entry.path for entry in entries if entry.is_symlink()]
+                for link in links:
+                    os.unlink(link)  # noqa: PTH108
+            with suppress(FileNotFoundError):
+                os.rmdir(path)  # noqa: PTH106
+
+
+def _objects() -> Iterator[tuple[str, bool]]:
+    """Every object's folder in an order in which they can be removed, and whether it holds a link."""
+    for target in _folders(f"{ROOT}/iscsi", "iqn."):
+        for group in _folders(target, "tpgt_"):
+            for acl in _folders(f"{group}/acls"):
+                yield from ((unit, True) for unit in _folders(acl, "lun_"))
+                yield acl, False
+            yield from ((unit, True) for unit in _folders(f"{group}/lun"))
+            yield from ((portal, False) for portal in _folders(f"{group}/np"))
+            yield group, False
+        yield target, False
+    for hba in _folders(f"{ROOT}/core"):
+        if hba.rpartition("/")[2] != "alua":
+            yield from ((disk, False) for disk in _folders(hba))
+            yield hba, False
+
+
+def _folders(path: str, prefix: str = "") -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry.path for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
+    except FileNotFoundError:
+        return []
 
 
 def create_bare(description: list[tuple[str, ...]]) -> None:
@@ -22,9 +100,7 @@ def create_bare(description: list[tuple[str, ...]]) -> None:
             case "link":
                 os.symlink(value[0], path)  # noqa: PTH211
             case _:
-                descriptor = os.open(path, os.O_WRONLY)
-                os.write(descriptor, value[0].encode())
-                os.close(descriptor)
+                _write(path, value[0])
 
 
 def described(folder: Path) -> list[tuple[str, ...]]:

@@ -1,22 +1,21 @@
 """The vdsprovd that is measured."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from benchmark import floor
+from benchmark import figures, floor
+from benchmark.disk import disk
 from vdsprovd.varlink import VarlinkError
 from vdsprovd.varlink.client import Connection
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+TARGET = "iqn.2026-11.org.example:target1"
 INITIATOR = "iqn.2026-11.org.example:host1"
 MIB = 1 << 20
 AUDIT = 300
@@ -31,6 +30,10 @@ class Daemon:
         (folder / "pool").mkdir()
         self.audit = AUDIT
         self.process: subprocess.Popen[bytes] | None = None
+        self.target = ""
+        """The id of the one that `make` makes."""
+        self.luns = 0
+        """How many `make` has made."""
 
     def start(self) -> float:
         """Start it; gives the seconds until it serves, of which a bare interpreter's start is taken off."""
@@ -47,13 +50,16 @@ class Daemon:
         while True:
             if self.process.poll() is not None:
                 sys.exit((self.folder / "log").read_text())
-            try:
-                self.connection = Connection(str(self.folder / "socket"))
-                self.connection.call("org.vdsprov.Provider.GetProperties", {})
-            except (OSError, VarlinkError):
-                time.sleep(0.005)
-            else:
+            with suppress(OSError, VarlinkError):  # it is not ready yet
+                connection = Connection(str(self.folder / "socket"))
+                try:
+                    connection.call("org.vdsprov.Provider.GetProperties", {})
+                except BaseException:
+                    connection.close()
+                    raise
+                self.connection = connection
                 return time.monotonic() - begun
+            time.sleep(0.005)
 
     def stop(self) -> None:
         """Stop it; its exports stay."""
@@ -70,37 +76,38 @@ class Daemon:
         return reply
 
     def make(self, count: int) -> None:
-        """A target with a portal, and so many LUNs in it that one initiator reaches."""
+        """See that there are so many LUNs, which one initiator reaches in one target."""
         (sub_system,) = self.call("HwProvider.QuerySubSystems")["subSystems"]
         id = sub_system["id"]
-        target = self.call("SubSystemIscsi.CreateTarget", id=id)["object"]
-        group = self.call("IscsiTarget.CreatePortalGroup", id=target)["object"]
-        (portal,) = self.call("SubSystemIscsi.QueryPortals", id=id)["portals"]
-        self.call("IscsiPortalGroup.AddPortal", id=group, portalId=portal["id"])
-        for _ in range(count):
+        if not self.target:
+            self.target = self.call("SubSystemIscsi.CreateTarget", id=id, iscsiName=TARGET)["object"]
+            group = self.call("IscsiTarget.CreatePortalGroup", id=self.target)["object"]
+            (portal,) = self.call("SubSystemIscsi.QueryPortals", id=id)["portals"]
+            self.call("IscsiPortalGroup.AddPortal", id=group, portalId=portal["id"])
+        for _ in range(count - self.luns):
             lun = self.call("SubSystem.CreateLun", id=id, type="simple", sizeInBytes=MIB, unmaskingList=INITIATOR)
-            self.call("LunIscsi.AssociateTargets", id=lun["object"], targetIds=[target])
+            self.call("LunIscsi.AssociateTargets", id=lun["object"], targetIds=[self.target])
+        self.luns = max(self.luns, count)
 
     def processor(self) -> float:
         """The seconds of processor time that it has used."""
         assert self.process
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return figures.processor(self.process.pid)
 
 
 @contextmanager
 def daemon(count: int) -> Iterator[Daemon]:
-    """A daemon that has so many LUNs."""
-    folder = Path(tempfile.mkdtemp())
-    made = Daemon(folder)
-    made.start()
-    try:
-        made.make(count)
-        yield made
-    finally:
-        made.stop()
-        floor.clear()
-        shutil.rmtree(folder)
+    """A daemon that has so many LUNs, on a disk of its own, and a kernel that has nothing else."""
+    floor.clear()
+    with disk() as folder:
+        made = Daemon(folder)
+        made.start()
+        try:
+            made.make(count)
+            yield made
+        finally:
+            made.stop()
+            floor.clear()
 
 
 def interpreter() -> float:

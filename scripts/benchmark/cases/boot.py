@@ -1,36 +1,38 @@
-"""A start of the daemon."""
+"""From a lost kernel configuration to a daemon that serves."""
 
 import time
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from benchmark import floor
+from benchmark.figures import Row
 from benchmark.subject import daemon, interpreter
 
+AIM = "restore at most 1.3 times the bare operations one after the other"
+COUNTS = (100,)
+LONG = (1000,)
+PLOT = "s"
 
-def measure(count: int) -> dict[str, object]:
-    """From a lost kernel configuration to a daemon that serves, beside the bare operations."""
-    with daemon(count) as subject:
-        operations = floor.described(subject.folder)
-        subject.stop()
-        bare, ours, adopting, start = [], [], [], []
-        for _ in range(3):
-            floor.clear()
-            begun = time.monotonic()
-            floor.create_bare(operations)
-            bare.append(time.monotonic() - begun)
-            floor.clear()
-            start.append(interpreter())
-            ours.append(subject.start() - start[-1])
+
+def measure(counts: Sequence[int]) -> Iterator[Row]:
+    """Without what the start of an interpreter takes."""
+    for count in counts:
+        with daemon(count) as subject:
+            operations = floor.described(subject.folder)
             subject.stop()
-            adopting.append(subject.start() - interpreter())
-            subject.stop()
-        subject.start()
-    least = median(bare)
-    return {
-        "bare operations": len(operations),
-        "bare, s": round(least, 2),
-        "restore, s": round(median(ours), 2),
-        "restore / bare": round(median(ours) / least, 2),
-        "adopting, s": round(median(adopting), 2),
-        "interpreter, s": round(median(start), 2),
-    }
+            bare, ours, adopting = [], [], []
+            for _ in range(3):
+                floor.clear()
+                begun = time.monotonic()
+                floor.create_bare(operations)
+                bare.append(time.monotonic() - begun)
+                floor.clear()
+                ours.append(subject.start() - interpreter())
+                subject.stop()
+                adopting.append(subject.start() - interpreter())
+                subject.stop()
+            subject.start()
+        least = median(bare)
+        yield Row(count, f"floor: {len(operations)} operations", {"s": least})
+        yield Row(count, "vdsprovd, restore", {"s": median(ours), "ratio to the floor": median(ours) / least})
+        yield Row(count, "vdsprovd, adopting what is there", {"s": median(adopting)})

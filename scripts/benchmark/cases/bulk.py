@@ -1,0 +1,70 @@
+"""Many LUNs at once, in one target and in many, for one initiator and for many: N is 1,000 where the aim names numbers."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmark import floor
+from benchmark.contenders import Contender, Cost, Work
+from benchmark.contenders.daemon import Vdsprovd
+from benchmark.contenders.worker import Worker
+from benchmark.disk import disk
+from benchmark.figures import Row
+from benchmark.subject import daemon
+
+AIM = "at most 1.5 times the floor; at least 50 times faster than rtslib for 400 LUNs"
+COUNTS = (100,)
+LONG = (400, 1000)
+PLOT = ""
+
+PATIENCE = 300
+"""Seconds."""
+
+
+def shapes(count: int) -> Iterator[tuple[int, int, int]]:
+    """Targets, LUNs in each, and initiators that see each: in the proportions of 1,000 x 1, 256 x 1, 64 x 8, 100 x 32."""
+    yield 1, count, 1
+    yield count * 256 // 1000, 1, 1
+    yield max(1, count * 64 // 1000), 8, 1
+    yield 1, count // 10, 32
+
+
+def measure(counts: Sequence[int]) -> Iterator[Row]:
+    """Each contender begins with a kernel that has nothing, and makes the targets, too."""
+    for count in counts:
+        for targets, luns, initiators in shapes(count):
+            work = Work(
+                folder="",
+                targets=tuple(f"iqn.2026-11.org.example:bulk{number}" for number in range(targets)),
+                luns=luns,
+                initiators=tuple(f"iqn.2026-11.org.example:host{number}" for number in range(initiators)),
+                new_targets=True,
+            )
+            shape = f"{targets} targets of {luns} LUNs for {initiators} initiators"
+            least = _others(Worker("floor", "bare"), work)
+            assert least
+            yield _row(count, shape, "floor", least, least)
+            yield _row(count, shape, "rtslib, nothing saved", _others(Worker("", "rtslib"), work), least)
+            with daemon(0) as subject:
+                yield _row(count, shape, "vdsprovd", Vdsprovd(subject).do(work, PATIENCE), least)
+
+
+def _others(contender: Contender, work: Work) -> Cost | None:
+    floor.clear()
+    with disk() as folder:
+        try:
+            return contender.do(Work(**{**work.as_json(), "folder": str(folder)}), PATIENCE)
+        except TimeoutError:
+            return None
+        finally:
+            floor.clear()
+
+
+def _row(count: int, shape: str, name: str, cost: Cost | None, least: Cost) -> Row:
+    if cost is None:
+        return Row(count, f"{name}: {shape}", {"s": f"over {PATIENCE}"})
+    figures = {
+        "s": cost.total,
+        "ratio to the floor": cost.total / least.total,
+        "processor, s": cost.processor,
+        "peak memory, MiB": cost.peak,
+    }
+    return Row(count, f"{name}: {shape}", figures)
