@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from vdsprovd.asking import asking
+from vdsprovd.asking import Question, asked, asking
 from vdsprovd.hardware import (
     Condition,
     Mismatch,
@@ -60,7 +60,7 @@ class Asking:
         """By LUN: the thread that has no answer, and when it asked."""
 
     def ask(self, luns: Iterable[str], function: Callable[[str], VolumeState]) -> dict[str, VolumeState]:
-        """What the function, which never raises, finds of each volume. One thread asks for all of them, and another one
+        """What the function finds of each volume: it never raises, and goes through the `door` of each. One thread asks for all of them, and another one
         goes on when that gets no answer. While some volumes have none, the others of the pool get little time, or are not
         asked at all: mostly they are on the same disk, and each would keep a thread."""
         found: dict[str, VolumeState] = {}
@@ -78,10 +78,9 @@ class Asking:
             stuck = asker.wait(PATIENCE / 10 if silent else PATIENCE)
             found |= asker.found
             if stuck:
-                lun, since = stuck
                 with self._lock:
-                    self._silent[lun] = asker, since
-                found[lun] = _no_answer(lun, f"it has not answered for {time.monotonic() - since:.0f} s")
+                    self._silent[stuck.lun] = asker, stuck.since
+                found[stuck.lun] = _no_answer(stuck.lun, f"it has not answered for {stuck.answered()[0]} s")
         return found
 
     def _silent_since(self, lun: str) -> float:
@@ -109,7 +108,6 @@ class _Asker(threading.Thread):
         self._left = left
         self._function = function
         self._lock = threading.Lock()
-        self._asked: tuple[str, float] = "", time.monotonic()
         self._given_up = False
         self._done = threading.Event()
         self.start()
@@ -121,25 +119,23 @@ class _Asker(threading.Thread):
 
     def _next(self) -> str:
         with self._lock:
-            if self._given_up or not self._left:
-                return ""
-            self._asked = self._left.popleft(), time.monotonic()
-            return self._asked[0]
+            return self._left.popleft() if self._left and not self._given_up else ""
 
-    def wait(self, patience: float) -> tuple[str, float] | None:
-        """Wait until no volume is left, and give None; or until one has had no answer for `patience` seconds, and give that
-        and when it was asked for: the thread does not go on then."""
-        while True:
-            lun, since = asked = self._asked
-            with asking(f"read LUN {lun}", lun):
-                if self._done.wait(since + patience - time.monotonic()):
-                    return None
+    def wait(self, patience: float) -> Question | None:
+        """Wait until no volume is left, and give None; or until one has had no answer for `patience` seconds, and give what
+        was asked: the thread does not go on then."""
+        while not self._done.wait(0.001):
+            if (question := asked(self.ident or 0)) is None:
+                continue
+            with asking(question.what, question.lun):
+                if self._done.wait(max(0.0, question.since + patience - time.monotonic())):
+                    break
             with self._lock:
-                if lun and self._asked == asked and not self._done.is_set():
+                if asked(self.ident or 0) is question:
                     self._given_up = True
-                    # What it may still find comes too late.
-                    self.found = dict(self.found)
-                    return asked
+                    self.found = dict(self.found)  # what it may still find comes too late
+                    return question
+        return None
 
 
 def _no_answer(lun: str, why: str) -> VolumeState:
