@@ -174,12 +174,12 @@ def test_volumes_that_do_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for lun in luns:
         pool.create(lun, MIB, Layout(), lambda _percent: None)
 
-    def hangs(_descriptor: int, _offset: int) -> None:
+    def hangs(_descriptor: int, _size: int) -> None:
         asked.append(threading.current_thread())
         assert answer.wait(60)
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "read_through", hangs)
+        patched.setattr(files, "read_ends", hangs)
         for _ in range(2):
             for lun, state in pool.survey(luns).items():
                 assert (state.condition, state.answers) == (Condition.FAILED, False)

@@ -43,11 +43,11 @@ def asking(what: str, lun: str = "") -> Iterator[None]:
             del _asked[thread]
 
 
-def answered() -> None:
-    """This thread got an answer, and goes on with what it asks for."""
+def answered(what: str = "") -> None:
+    """This thread got an answer, and goes on with what it asks for, or with that."""
     thread = threading.get_ident()
     if before := _asked.get(thread):
-        _asked[thread] = Question(before.what, before.lun, time.monotonic())
+        _asked[thread] = Question(what or before.what, before.lun, time.monotonic())
 
 
 def asked(thread: int) -> Question | None:

@@ -19,7 +19,6 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from vdsprovd.asking import asking
 from vdsprovd.model import (
     ForeignObject,
     Health,
@@ -29,9 +28,7 @@ from vdsprovd.model import (
     StorageBusType,
     StorageIdentifier,
 )
-
-SIDE_BY_SIDE = 8
-"""How many steps `attempt` takes at the same time."""
+from vdsprovd.side_by_side import MOST, side_by_side
 
 
 class Secret(str):
@@ -299,7 +296,7 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
 
 def attempt(hardware: "Hardware", wanted: Iterable[Step]) -> "Iterator[tuple[Step, HardwareError | None]]":
     """Take the steps, each whatever became of the others, and give what became of it. Steps of one kind need nothing of
-    each other and are taken side by side: the kernel sleeps through a grace period of RCU for most of them."""
+    each other and are taken side by side while the kernel sleeps, through a grace period of RCU mostly."""
 
     def outcome(step: Step) -> "HardwareError | None":
         try:
@@ -308,13 +305,13 @@ def attempt(hardware: "Hardware", wanted: Iterable[Step]) -> "Iterator[tuple[Ste
             return error
         return None
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE, "vdsprovd-restore") as workers:
+    def what(step: Step) -> str:
+        return f"{'add or change' if step.after else 'remove'} {step.after or step.before}"
+
+    with ThreadPoolExecutor(MOST, "vdsprovd-restore") as workers:
         for _, group in groupby(wanted, lambda step: (step.after is None, type(step.after or step.before))):
             batch = list(group)
-            for step, future in zip(batch, [workers.submit(outcome, step) for step in batch], strict=True):
-                with asking(f"{'add or change' if step.after else 'remove'} {step.after or step.before}"):
-                    error = future.result()
-                yield step, error
+            yield from zip(batch, side_by_side(workers, outcome, batch, what), strict=True)
 
 
 def undo(hardware: "Hardware", taken: Sequence[Step], error: Exception) -> None:

@@ -23,6 +23,9 @@ CORE = ROOT / "core"
 # rtslib and targetcli take the lowest free number for a storage object's HBA folder; ours stay out of their way.
 FIRST_HBA = 1_000_000
 
+_LINK = "vdsprovd"
+"""The name of our links; each is alone in its folder."""
+
 # Its name before rtslib 2.2 has no "Error".
 _NotInConfigfs = getattr(rtslib, "RTSLibNotInCFSError", None) or rtslib.RTSLibNotInCFS
 
@@ -106,7 +109,7 @@ def read(path: Path | str) -> str:
         os.close(descriptor)
 
 
-def write(path: Path, value: str) -> None:
+def write(path: Path | str, value: str) -> None:
     """Write an attribute, without a newline: the kernel would make it part of a CHAP secret."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
@@ -119,7 +122,7 @@ def link(folder: Path, to: Path) -> None:
     """Make a folder that holds one link, or leave nothing."""
     folder.mkdir()
     try:
-        (folder / "vdsprovd").symlink_to(to)
+        (folder / _LINK).symlink_to(to)
     except OSError:
         with suppress(OSError):
             folder.rmdir()
@@ -131,6 +134,16 @@ def unlink(folder: Path) -> None:
     for name in linked(folder):
         (folder / name).unlink()
     folder.rmdir()
+
+
+def target_of(folder: Path | str) -> str:
+    """Where the folder's link leads, whatever its name; "" when it has none (half made)."""
+    # Ours is found by its name, with one system call.
+    with suppress(FileNotFoundError):
+        return os.readlink(f"{folder}/{_LINK}")
+    for name in linked(folder):
+        return os.readlink(f"{folder}/{name}")
+    return ""
 
 
 def linked(folder: Path | str) -> list[str]:

@@ -101,7 +101,7 @@ def foreign_targets(known: Container[str]) -> Iterator[ForeignObject]:
             for tag in tags(target):
                 for unit in configfs.folders(configfs.group(target, tag) / "lun"):
                     folder = configfs.group(target, tag) / "lun" / unit
-                    linked = _linked(folder)
+                    linked = Path(configfs.target_of(folder))
                     if linked.name and not is_ours(linked.parent.name):
                         name = _text(f"{target}/tpgt_{tag}/lun/{unit}")
                         yield ForeignObject(ForeignType.LOGICAL_UNIT, name, f"{linked.parent.name}/{linked.name}")
@@ -223,31 +223,43 @@ def _disks() -> Iterator[Disk]:
         number = _disk_number(hba)
         if number < 0:
             continue
-        for name in configfs.folders(configfs.CORE / hba):
+        for name in configfs.folders(f"{configfs.CORE}/{hba}"):
             if _is_uuid(name):
                 with suppress(FileNotFoundError):  # gone since
-                    yield disk(name, number)
+                    yield _disk(name, number, block=hba.startswith("iblock"))
 
 
 def disk(lun: str, number: int) -> Disk:
     """The storage object of that LUN, as the kernel describes it."""
-    folder = configfs.disk(lun, number)
-    access, serial = _access(folder), _serial(folder)
-    if folder.parent.name.startswith("iblock"):
-        return Disk(lun, number, configfs.read(folder / "udev_path"), 0, True, access, serial)
-    found = _INFO.search(configfs.read(folder / "info"))
-    # A storage object that a crash left half made has no file yet: no path tells so.
-    path, size = (found["path"], int(found["size"])) if found else ("", 0)
-    return Disk(lun, number, path, size, False, access, serial)
-
-
-def _serial(folder: Path) -> str:
-    return configfs.read(folder / "wwn/vpd_unit_serial").rpartition(": ")[2]
-
-
-def _access(folder: Path) -> Access:
     try:
-        return Access(int(configfs.read(folder / ACCESS)))
+        return _disk(lun, number, block=False)
+    except FileNotFoundError:
+        return _disk(lun, number, block=True)
+
+
+def _disk(lun: str, number: int, *, block: bool) -> Disk:
+    folder = f"{configfs.hba(number, block=block)}/{lun}"
+    serial = _serial(folder)
+    path, size = behind(folder, block=block)
+    return Disk(lun, number, path, size, block, _access(folder), serial)
+
+
+def behind(folder: str, *, block: bool) -> tuple[str, int]:
+    """The path of a storage object's bytes, and its size if that is a file. One that a crash left half made has no file
+    yet: no path tells so."""
+    if block:
+        return configfs.read(f"{folder}/udev_path"), 0
+    found = _INFO.search(configfs.read(f"{folder}/info"))
+    return (found["path"], int(found["size"])) if found else ("", 0)
+
+
+def _serial(folder: Path | str) -> str:
+    return configfs.read(f"{folder}/wwn/vpd_unit_serial").rpartition(": ")[2]
+
+
+def _access(folder: str) -> Access:
+    try:
+        return Access(int(configfs.read(f"{folder}/{ACCESS}")))
     except (FileNotFoundError, ValueError):
         # Half made; or in a state that we do not set, which is put right like any other setting.
         return Access.UNAVAILABLE
@@ -321,8 +333,8 @@ def path_status(unit: Unit) -> PathStatus:
 
 
 def _unit(target: str, tag: int, index: int) -> Unit:
-    linked = _linked(configfs.group(target, tag) / "lun" / f"lun_{index}")
-    return Unit(target, tag, index, linked.name, _disk_number(linked.parent.name))
+    hba, _, lun = configfs.target_of(f"{configfs.group(target, tag)}/lun/lun_{index}").rpartition("/")
+    return Unit(target, tag, index, lun, _disk_number(hba.rpartition("/")[2]))
 
 
 def _acl(target: str, tag: int, initiator: str) -> Path:
@@ -330,7 +342,7 @@ def _acl(target: str, tag: int, initiator: str) -> Path:
 
 
 def _grant(target: str, tag: int, initiator: str, index: int) -> Grant:
-    unit = _linked(_acl(target, tag, initiator) / f"lun_{index}").name
+    unit = configfs.target_of(f"{_acl(target, tag, initiator)}/lun_{index}").rpartition("/")[2]
     return Grant(target, tag, initiator, index, _number(unit) if unit else -1)
 
 
@@ -344,13 +356,6 @@ def _disk_number(hba: str) -> int:
     return int(found["number"]) - configfs.FIRST_HBA if found else -1
 
 
-def _linked(folder: Path) -> Path:
-    """Where the folder's link leads, an empty path when it has none (half made)."""
-    for name in configfs.linked(folder):
-        return Path(os.readlink(folder / name))
-    return Path()
-
-
 def _credentials(auth: Path) -> Credentials:
-    values = {field: configfs.read(auth / name) for name, field in AUTHENTICATION.items()}
+    values = {field: configfs.read(f"{auth}/{name}") for name, field in AUTHENTICATION.items()}
     return Credentials(**{field: Secret(value) for field, value in values.items() if value not in _UNSET})

@@ -20,7 +20,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_ends, wipe_ends
 from vdsprovd.model import LunType
 
 CHUNK = 64 * MIB
@@ -82,8 +82,7 @@ class FilesPool:
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         _check(Layout(drives=tuple(drives)))
-        with self._open(lun, f"resize LUN {lun}", os.O_RDWR) as descriptor:
-            before = os.fstat(descriptor).st_size
+        with self._open(lun, f"resize LUN {lun}", os.O_RDWR) as (descriptor, before):
             try:
                 if size > before:
                     self._grow(descriptor, before, size, progress)
@@ -108,8 +107,8 @@ class FilesPool:
 
     def delete(self, lun: str) -> None:
         try:
-            with self._open(lun, f"wipe LUN {lun}", os.O_WRONLY) as descriptor:
-                wipe_ends(descriptor, os.fstat(descriptor).st_size, MIB)
+            with self._open(lun, f"wipe LUN {lun}", os.O_WRONLY) as (descriptor, size):
+                wipe_ends(descriptor, size, MIB)
         except Mismatch:
             return
         with door(f"delete {self.path(lun)}", lun):
@@ -117,16 +116,14 @@ class FilesPool:
             _sync_folder(self.folder)
 
     def probe(self, lun: str) -> VolumeState:
-        return self._asking.ask(lun, lambda: self._probe(lun))
+        return self.survey([lun])[lun]
 
     def _probe(self, lun: str) -> VolumeState:
         try:
-            with self._open(lun, f"read LUN {lun}", os.O_RDONLY) as descriptor:
-                size = os.fstat(descriptor).st_size
+            with self._open(lun, f"read LUN {lun}", os.O_RDONLY) as (descriptor, size):
                 if strange := _not_of(lun, self.path(lun), descriptor):
                     return strange
-                read_through(descriptor, 0)
-                read_through(descriptor, max(0, size - self.granule) // self.granule * self.granule)
+                read_ends(descriptor, size)
         except Mismatch as error:
             return VolumeState(Condition.MISSING, str(error))
         except HardwareError as error:
@@ -134,7 +131,7 @@ class FilesPool:
         return VolumeState(Condition.GOOD, size=size, legs=(Leg(),))
 
     def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
-        return {lun: self.probe(lun) for lun in luns}
+        return self._asking.ask(luns, self._probe)
 
     def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
         return {lun: self._glance(lun) for lun in luns}
@@ -156,13 +153,15 @@ class FilesPool:
             return [name.removesuffix(SUFFIX) for name in os.listdir(self.folder) if name.endswith(SUFFIX)]
 
     @contextmanager
-    def _open(self, lun: str, what: str, flags: int) -> Iterator[int]:
+    def _open(self, lun: str, what: str, flags: int) -> Iterator[tuple[int, int]]:
+        """A descriptor of the LUN's file, and its size in bytes."""
         with door(what, lun):
             descriptor = os.open(self.path(lun), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
                     raise VolumeFailed(f"cannot {what}: {self.path(lun)} is not a file")
-                yield descriptor
+                yield descriptor, found.st_size
             finally:
                 os.close(descriptor)
 

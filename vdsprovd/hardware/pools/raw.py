@@ -6,10 +6,11 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from vdsprovd.asking import asking
+from vdsprovd.asking import Question, asked, asking
 from vdsprovd.hardware import (
     Condition,
     Mismatch,
@@ -58,32 +59,83 @@ class Asking:
         self._silent: dict[str, tuple[threading.Thread, float]] = {}
         """By LUN: the thread that has no answer, and when it asked."""
 
-    def ask(self, lun: str, function: Callable[[], VolumeState]) -> VolumeState:
-        """What the function finds, which never raises. While some volumes have no answer, the others of the pool get little
-        time, or are not asked at all: mostly they are on the same disk, and each would keep a thread."""
+    def ask(self, luns: Iterable[str], function: Callable[[str], VolumeState]) -> dict[str, VolumeState]:
+        """What the function finds of each volume: it never raises, and goes through the `door` of each. One thread asks for all of them, and another one
+        goes on when that gets no answer. While some volumes have none, the others of the pool get little time, or are not
+        asked at all: mostly they are on the same disk, and each would keep a thread."""
+        found: dict[str, VolumeState] = {}
+        left: deque[str] = deque()
+        for lun in luns:
+            if since := self._silent_since(lun):
+                found[lun] = _no_answer(lun, f"it has not answered for {time.monotonic() - since:.0f} s")
+            else:
+                left.append(lun)
+        while left:
+            silent = self._count_silent()
+            if silent >= _MOST_SILENT:
+                return found | {lun: _no_answer(lun, "other volumes of its pool do not answer") for lun in left}
+            asker = _Asker(left, function)
+            stuck = asker.wait(PATIENCE / 10 if silent else PATIENCE)
+            found |= asker.found
+            if stuck:
+                with self._lock:
+                    self._silent[stuck.lun] = asker, stuck.since
+                found[stuck.lun] = _no_answer(stuck.lun, f"it has not answered for {stuck.answered()[0]} s")
+        return found
+
+    def _silent_since(self, lun: str) -> float:
+        """Since when the volume has no answer (time.monotonic), 0 if it has."""
         with self._lock:
             former = self._silent.get(lun)
-        if former:
-            former[0].join(PATIENCE / 10)  # its disk may just have come back
+        if former is None:
+            return 0.0
+        thread, since = former
+        thread.join(PATIENCE / 10)  # its disk may just have come back
+        return since if thread.is_alive() else 0.0
+
+    def _count_silent(self) -> int:
         with self._lock:
-            self._silent = {id: entry for id, entry in self._silent.items() if entry[0].is_alive()}
-            _, since = self._silent.get(lun, (None, 0.0))
-            silent = len(self._silent)
-        if since:
-            return _no_answer(lun, f"it has not answered for {time.monotonic() - since:.0f} s")
-        if silent >= _MOST_SILENT:
-            return _no_answer(lun, "other volumes of its pool do not answer")
-        found: list[VolumeState] = []
-        since = time.monotonic()
-        thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
-        with asking(f"read LUN {lun}", lun):
-            thread.start()
-            thread.join(PATIENCE / 10 if silent else PATIENCE)
-        if found:
-            return found[0]
+            self._silent = {lun: entry for lun, entry in self._silent.items() if entry[0].is_alive()}
+            return len(self._silent)
+
+
+class _Asker(threading.Thread):
+    """Asks for one volume after the other until none is left, or until somebody else goes on without it."""
+
+    def __init__(self, left: deque[str], function: Callable[[str], VolumeState]) -> None:
+        super().__init__(daemon=True)
+        self.found: dict[str, VolumeState] = {}
+        self._left = left
+        self._function = function
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._done = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while lun := self._next():
+            self.found[lun] = self._function(lun)
+        self._done.set()
+
+    def _next(self) -> str:
         with self._lock:
-            self._silent[lun] = thread, since
-        return _no_answer(lun, f"it has not answered for {time.monotonic() - since:.0f} s")
+            return self._left.popleft() if self._left and not self._given_up else ""
+
+    def wait(self, patience: float) -> Question | None:
+        """Wait until no volume is left, and give None; or until one has had no answer for `patience` seconds, and give what
+        was asked: the thread does not go on then."""
+        while not self._done.wait(0.001):
+            if (question := asked(self.ident or 0)) is None:
+                continue
+            with asking(question.what, question.lun):
+                if self._done.wait(max(0.0, question.since + patience - time.monotonic())):
+                    break
+            with self._lock:
+                if asked(self.ident or 0) is question:
+                    self._given_up = True
+                    self.found = dict(self.found)  # what it may still find comes too late
+                    return question
+        return None
 
 
 def _no_answer(lun: str, why: str) -> VolumeState:
@@ -97,20 +149,23 @@ def wipe_ends(descriptor: int, size: int, length: int) -> None:
     os.fsync(descriptor)
 
 
-def read_through(descriptor: int, offset: int) -> None:
-    """Read a block from the device itself where the file system can: a failed disk hides behind the page cache."""
-    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+_UNREAD = mmap.mmap(-1, 4096)
+"""Where `read_ends` reads to. Nobody looks at what is there, so all threads have the same."""
+
+
+def read_ends(descriptor: int, size: int) -> None:
+    """Read the first and the last 4 KiB from the device itself where the file system can: a failed disk hides behind the
+    page cache. The descriptor is good for nothing else then."""
     with suppress(OSError):
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
-    with mmap.mmap(-1, 4096) as block:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_DIRECT | os.O_NONBLOCK)
+    for offset in {0, max(0, size - 4096) // 4096 * 4096}:
         try:
-            os.preadv(descriptor, [block], offset)
+            os.preadv(descriptor, [_UNREAD], offset)
         except OSError as error:
             if error.errno != errno.EINVAL:  # a device with larger sectors takes no direct reads of this size
                 raise
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_NONBLOCK)
             os.pread(descriptor, 1, offset)
-        finally:
-            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
 
 
 def alike(first: str, second: str, progress: Progress) -> bool:

@@ -50,7 +50,7 @@ from vdsprovd.hardware.pools.lvm.report import (
     Volume,
     look,
 )
-from vdsprovd.hardware.pools.raw import MIB, Asking, alike, door, read_through, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, alike, door, read_ends, wipe_ends
 from vdsprovd.model import Health, LunType
 
 CHUNK = 64 * MIB
@@ -312,7 +312,7 @@ class LvmPool:
                         wipe_ends(descriptor, size, MIB)
             except HardwareError:
                 # Bytes on a drive that is gone cannot be wiped, and the LUN shall go all the same.
-                state = self._state(found, volume)
+                state = self._states(found, {lun: volume})[lun]
                 if state.condition is Condition.GOOD or not state.answers:
                     raise
             self._lvremove(what, volume.name)
@@ -354,7 +354,8 @@ class LvmPool:
             there = {lun for lun in luns if Path(self.path(lun)).exists()}
             missing, failed = (VolumeState(how, str(error)) for how in (Condition.MISSING, Condition.FAILED))
             return {lun: failed if lun in there or not isinstance(error, VolumeFailed) else missing for lun in luns}
-        states = {}
+        states: dict[str, VolumeState] = {}
+        mine: dict[str, Volume] = {}
         for lun, name in names.items():
             volume = found.volumes.get(name)
             if volume is None:
@@ -367,25 +368,39 @@ class LvmPool:
                 reason = f"the logical volume {self.vg}/{name} has the bytes of LUN {volume.owner}: {remedy}"
                 states[lun] = VolumeState(Condition.FAILED, reason)
             else:
-                states[lun] = self._state(found, volume, trouble, read=read)
-        return states
+                mine[lun] = volume
+        return states | self._states(found, mine, trouble, read=read)
 
     def _activate(self, volumes: Sequence[Volume]) -> None:
         names = [f"{self.vg}/{volume.name}" for volume in volumes]
         lvm(f"activate {', '.join(names)}", "lvchange", "--yes", "--activate", "y", *names)
 
-    def _state(self, found: Group, volume: Volume, trouble: str = "", *, read: bool = True) -> VolumeState:
-        bad = _broken(volume)
-        reason, health, answers = "", Health.HEALTHY, True
+    def _states(
+        self, found: Group, volumes: Mapping[str, Volume], trouble: str = "", *, read: bool = True
+    ) -> dict[str, VolumeState]:
+        """The states of LUNs' volumes; `trouble` is why one may still be asleep."""
+        reasons = {lun: self._unreadable(volume, trouble) for lun, volume in volumes.items()}
+        answers: Mapping[str, VolumeState] = {}
+        if read:
+            answers = self._asking.ask([lun for lun, reason in reasons.items() if not reason], self._read)
+        return {
+            lun: self._state(found, volume, answers.get(lun, VolumeState(Condition.GOOD, reasons[lun])))
+            for lun, volume in volumes.items()
+        }
+
+    def _unreadable(self, volume: Volume, trouble: str) -> str:
+        """Why there is no reading the volume, "" when there is."""
         if not volume.active:
-            reason = f"the logical volume {self.vg}/{volume.name} is not active{trouble and ': ' + trouble}"
-        elif volume.suspended:
-            reason = f"the logical volume {self.vg}/{volume.name} is suspended"
-        elif bad and not volume.raid:
-            reason = f"a drive under the logical volume {self.vg}/{volume.name} is missing"
-        elif read:
-            found_out = self._asking.ask(volume.name, lambda: self._read(volume))
-            reason, answers = found_out.reason, found_out.answers
+            return f"the logical volume {self.vg}/{volume.name} is not active{trouble and ': ' + trouble}"
+        if volume.suspended:
+            return f"the logical volume {self.vg}/{volume.name} is suspended"
+        if _broken(volume) and not volume.raid:
+            return f"a drive under the logical volume {self.vg}/{volume.name} is missing"
+        return ""
+
+    def _state(self, found: Group, volume: Volume, answer: VolumeState) -> VolumeState:
+        """The state of a volume, with why it cannot be read in the answer."""
+        bad, reason, health = _broken(volume), answer.reason, Health.HEALTHY
         if volume.raid and (bad or volume.syncing or volume.health):
             health = Health.REBUILDING if volume.syncing and not bad else Health.DEGRADED
         if volume.thin_pool:
@@ -406,16 +421,15 @@ class LvmPool:
             tuple(legs),
             volume.stripe_size,
             volume.columns,
-            answers,
+            answer.answers,
             _type(volume),
         )
 
-    def _read(self, volume: Volume) -> VolumeState:
+    def _read(self, lun: str) -> VolumeState:
         """Whether the volume's ends can be read; nothing else of its state is told."""
         try:
-            with self._device(volume.name, os.O_RDONLY, f"read LUN {volume.name}") as (descriptor, size):
-                for offset in (0, size - 4096):
-                    read_through(descriptor, offset)
+            with self._device(_name(lun), os.O_RDONLY, f"read LUN {lun}") as (descriptor, size):
+                read_ends(descriptor, size)
         except HardwareError as error:
             return VolumeState(Condition.FAILED, str(error))
         return VolumeState(Condition.GOOD)
