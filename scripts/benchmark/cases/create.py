@@ -9,7 +9,7 @@ from benchmark.contenders import Contender, Cost, Work
 from benchmark.contenders.daemon import Vdsprovd
 from benchmark.contenders.targetcli import Batch, OneShot, Targetclid
 from benchmark.contenders.worker import Worker
-from benchmark.figures import Row, spread
+from benchmark.figures import Row, spread, tell
 from benchmark.subject import INITIATOR, TARGET, Daemon, daemon
 
 AIM = "at most 1.5 times the floor, whatever N"
@@ -82,6 +82,7 @@ def _others(subject: Daemon, contender: Contender) -> Cost | None:
     folder = subject.folder / "others"
     folder.mkdir()
     before = floor.present()
+    tell(f"{subject.luns} LUNs: {contender.name}")
     try:
         return contender.do(_work(subject, str(folder), contender.luns), PATIENCE)
     except TimeoutError:
