@@ -1,6 +1,7 @@
 """What a case gives, and the one place for its statistics. No imports but the standard library's: workers load it."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,11 @@ def peak(pid: int | str) -> float:
     """The most memory that a process has had, in MiB; a pid or "self"."""
     (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024
+
+
+def tell(what: str) -> None:
+    """Say what is going on, to who waits for it."""
+    print(f"  {time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 class Stopwatch:

@@ -84,7 +84,9 @@ class Daemon:
             group = self.call("IscsiTarget.CreatePortalGroup", id=self.target)["object"]
             (portal,) = self.call("SubSystemIscsi.QueryPortals", id=id)["portals"]
             self.call("IscsiPortalGroup.AddPortal", id=group, portalId=portal["id"])
-        for _ in range(count - self.luns):
+        for number in range(self.luns, count):
+            if number % 500 == 499:
+                figures.tell(f"{number + 1} of {count} LUNs are there")
             lun = self.call("SubSystem.CreateLun", id=id, type="simple", sizeInBytes=MIB, unmaskingList=INITIATOR)
             self.call("LunIscsi.AssociateTargets", id=lun["object"], targetIds=[self.target])
         self.luns = max(self.luns, count)

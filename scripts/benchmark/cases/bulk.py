@@ -7,7 +7,7 @@ from benchmark.contenders import Contender, Cost, Work
 from benchmark.contenders.daemon import Vdsprovd
 from benchmark.contenders.worker import Worker
 from benchmark.disk import disk
-from benchmark.figures import Row
+from benchmark.figures import Row, tell
 from benchmark.subject import daemon
 
 AIM = "at most 1.5 times the floor; at least 50 times faster than rtslib for 400 LUNs"
@@ -39,6 +39,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 new_targets=True,
             )
             shape = f"{targets} targets of {luns} LUNs for {initiators} initiators"
+            tell(shape)
             least = _others(Worker("floor", "bare"), work)
             assert least
             yield _row(count, shape, "floor", least, least)

@@ -9,7 +9,7 @@ from benchmark.contenders import Contender, Cost, Work
 from benchmark.contenders.daemon import Vdsprovd
 from benchmark.contenders.targetcli import Batch, OneShot, Targetclid
 from benchmark.contenders.worker import Worker
-from benchmark.figures import Row, spread
+from benchmark.figures import Row, spread, tell
 from benchmark.subject import INITIATOR, TARGET, Daemon, daemon
 
 AIM = "at most 1.5 times the floor, whatever N"
@@ -36,19 +36,26 @@ def others() -> list[Contender]:
 
 def measure(counts: Sequence[int], contenders: Sequence[Contender] | None = None) -> Iterator[Row]:
     """All contenders add LUNs to the same target, whose N LUNs are vdsprovd's: it is stopped while the others work."""
-    left = list(others() if contenders is None else contenders)
+    left = {contender.name: contender for contender in (others() if contenders is None else contenders)}
+    took: dict[str, float] = {}
+    """Seconds for each LUN that there was."""
     with daemon(0) as subject:
         for count in counts:
             subject.make(count)
             subject.stop()
             least = _floor(subject)
             theirs = []
-            for contender in left[:]:
-                if cost := _others(subject, contender):
-                    theirs.append((contender.name, cost))
+            for name, contender in list(left.items()):
+                # What nobody here does faster than in proportion to N is not tried where that would be too long.
+                if took.get(name, 0) * count > PATIENCE:
+                    yield Row(count, name, {PLOT: f"not tried: over {PATIENCE} s for {contender.luns}"})
+                    del left[name]
+                elif cost := _others(subject, contender):
+                    theirs.append((name, cost))
+                    took[name] = cost.total / count
                 else:
-                    left.remove(contender)
-                    yield Row(count, contender.name, {PLOT: f"over {PATIENCE} s for {contender.luns}"})
+                    yield Row(count, name, {PLOT: f"over {PATIENCE} s for {contender.luns}"})
+                    del left[name]
             # Before the others and after them: what else the machine does is to fall on all of them.
             least = _sum(least, _floor(subject))
             subject.start()
@@ -75,6 +82,7 @@ def _others(subject: Daemon, contender: Contender) -> Cost | None:
     folder = subject.folder / "others"
     folder.mkdir()
     before = floor.present()
+    tell(f"{subject.luns} LUNs: {contender.name}")
     try:
         return contender.do(_work(subject, str(folder), contender.luns), PATIENCE)
     except TimeoutError:
