@@ -7,12 +7,14 @@ An entity holds what shall be (it comes from the store) and what was found (faul
 from __future__ import annotations  # rpds types are generic for the checker only
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from rpds import HashTrieMap
 
 from vdsprovd.hardware import BlockDevice, Condition, Extent, Leg, Member, Secret
+from vdsprovd.listed import Listed
 from vdsprovd.model import (
     ControllerProperties,
     ControllerStatus,
@@ -290,7 +292,7 @@ class Association(msgspec.Struct, frozen=True):
     index: int
 
 
-class Lun(msgspec.Struct, frozen=True):
+class Lun(msgspec.Struct, frozen=True, dict=True):
     """A LUN: its volume is in the pool under the LUN's id, which is also its unit serial number."""
 
     id: str
@@ -340,6 +342,11 @@ class Lun(msgspec.Struct, frozen=True):
         good = Health.DEGRADED if self.deviation and self.redundancy is Health.HEALTHY else self.redundancy
         health = {Condition.GOOD: good, Condition.MISSING: Health.UNKNOWN, Condition.FAILED: Health.FAILED}
         return health[self.condition]
+
+    @cached_property
+    def encoded(self) -> LunProperties:
+        """`properties` as a part of replies, and for nothing else: encoded once, for a LUN that changes is another one."""
+        return cast(LunProperties, msgspec.Raw(msgspec.json.encode(self.properties)))
 
     @property
     def properties(self) -> LunProperties:
@@ -466,6 +473,9 @@ if TYPE_CHECKING:
     _Index = HashTrieMap[str, HashTrieMap[Any, str]]
 
 
+_NONE: Listed[Entity] = Listed()
+
+
 def object_type(entity: Entity) -> ObjectType:
     """The VDS type of an object."""
     return OBJECT_TYPES[type(entity)]
@@ -475,7 +485,7 @@ class Inventory(msgspec.Struct, frozen=True):
     """Every object by id, and the reverse indexes that queries need. Make another with `put` and `drop`."""
 
     objects: HashTrieMap[str, Entity] = HashTrieMap()
-    by_type: HashTrieMap[ObjectType, HashTrieMap[str, Entity]] = HashTrieMap()
+    by_type: HashTrieMap[ObjectType, Listed[Entity]] = HashTrieMap()
     luns_of_target: _Index = HashTrieMap()  # target id -> LUN index -> LUN id
     groups_of_target: _Index = HashTrieMap()  # target id -> tag -> portal group id
     groups_of_portal: _Index = HashTrieMap()  # portal id -> portal group id -> the same
@@ -501,7 +511,7 @@ class Inventory(msgspec.Struct, frozen=True):
     def all(self, kind: type[E]) -> Iterator[E]:
         """Every object of a kind, in no order."""
         of_kind = self.by_type.get(OBJECT_TYPES[kind])
-        return (cast(E, entity) for entity in of_kind.values()) if of_kind is not None else iter(())
+        return cast("Iterator[E]", iter(of_kind or ()))
 
     def count(self, kind: type[Any]) -> int:
         """How many objects of a kind there are."""
@@ -554,7 +564,7 @@ class Inventory(msgspec.Struct, frozen=True):
         kind = object_type(entity)
         changes: dict[str, Any] = {
             "objects": result.objects.insert(entity.id, entity),
-            "by_type": result.by_type.insert(kind, result.by_type.get(kind, HashTrieMap()).insert(entity.id, entity)),
+            "by_type": result.by_type.insert(kind, result.by_type.get(kind, _NONE).insert(entity.id, entity)),
         }
         match entity:
             case Lun():

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sqlite3
+import sys
 import threading
 import time
 import uuid
@@ -575,20 +576,20 @@ class Store:
         for lun_id, target_id, index in self._rows(
             "SELECT lun_id, target_id, lun_index FROM association ORDER BY lun_id, place"
         ):
-            associations.setdefault(lun_id, []).append(Association(target_id, index))
+            associations.setdefault(lun_id, []).append(Association(sys.intern(target_id), index))
         for id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints in self._rows(
             "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints FROM lun"
         ):
             yield Lun(
                 id=id,
-                sub_system_id=sub_system_id,
-                pool_id=pool_id,
+                sub_system_id=sys.intern(sub_system_id),
+                pool_id=sys.intern(pool_id),
                 number=number,
                 path=path,
                 name=name,
                 size=size,
                 type=LunType.of(type),
-                mask=tuple(mask.split(";")) if mask else (),
+                mask=tuple(map(sys.intern, mask.split(";"))) if mask else (),
                 online=bool(online),
                 active=bool(active),
                 hints=msgspec.json.decode(hints, type=Hints2),

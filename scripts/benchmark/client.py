@@ -13,24 +13,24 @@ class Client:
     def __init__(self, path: Path, pid: int) -> None:
         self.path = path
         self.pid = pid
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))
         self._rest = b""
 
     def close(self) -> None:
         """End the connection."""
-        self._socket.close()
+        self.socket.close()
 
     def exchange(self, message: bytes) -> bytes:
         """Send a message, with its NUL, and wait for the one that answers it."""
-        self._socket.sendall(message)
+        self.socket.sendall(message)
         return self.receive()
 
     def receive(self) -> bytes:
         """Wait for the next message; it comes with its NUL."""
         parts = [self._rest]
         while b"\0" not in parts[-1]:
-            if not (part := self._socket.recv(1 << 20)):
+            if not (part := self.socket.recv(1 << 20)):
                 raise ConnectionError("the server closed the connection")
             parts.append(part)
         message, nul, self._rest = b"".join(parts).partition(b"\0")

@@ -154,9 +154,7 @@ def _ports(current: inventory.Inventory, controller: inventory.Controller) -> li
 def _active_luns(current: inventory.Inventory, sub_system_id: str) -> LunsReply:
     served = current.served.get(sub_system_id, True)
     return LunsReply(
-        tuple(
-            lun.properties for lun in current.all(Lun) if served and lun.active and lun.sub_system_id == sub_system_id
-        )
+        tuple(lun.encoded for lun in current.all(Lun) if served and lun.active and lun.sub_system_id == sub_system_id)
     )
 
 
