@@ -16,11 +16,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from rpds import HashTrieMap
 
 from vdsprovd import backups, digests
 from vdsprovd.backups import StoreDamaged, StoreError
@@ -41,8 +41,11 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.model import Hints, Hints2, LunType
+from vdsprovd.persistent import PersistentMap
 
 log = logging.getLogger(__name__)
+
+H = TypeVar("H", Hints, Hints2)
 
 REMEMBERED = 10_000
 """How many deleted objects are remembered, so that calls on them answer VDS_E_OBJECT_DELETED."""
@@ -512,7 +515,7 @@ class Store:
                     *self._portal_groups(),
                     *self._luns(),
                     *(
-                        Plex(id, lun_id, place, msgspec.json.decode(hints, type=Hints))
+                        Plex(id, lun_id, place, _hints(hints, Hints))
                         for id, lun_id, place, hints in self._rows("SELECT id, lun_id, place, hints FROM lun_plex")
                     ),
                 ),
@@ -558,8 +561,8 @@ class Store:
                 iscsi_name,
                 friendly_name,
                 True,
-                HashTrieMap(secrets.get((id, 0), {})),
-                HashTrieMap(secrets.get((id, 1), {})),
+                PersistentMap(secrets.get((id, 0), {})),
+                PersistentMap(secrets.get((id, 1), {})),
             )
 
     def _portal_groups(self) -> Iterator[PortalGroup]:
@@ -592,9 +595,15 @@ class Store:
                 mask=tuple(map(sys.intern, mask.split(";"))) if mask else (),
                 online=bool(online),
                 active=bool(active),
-                hints=msgspec.json.decode(hints, type=Hints2),
+                hints=_hints(hints, Hints2),
                 associations=tuple(associations.get(id, ())),
             )
+
+
+@lru_cache(maxsize=64)
+def _hints(text: str, kind: type[H]) -> H:
+    """Most LUNs have the same, which are one object then."""
+    return msgspec.json.decode(text, type=kind)
 
 
 @contextmanager

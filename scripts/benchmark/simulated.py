@@ -17,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmark.client import Client
-from benchmark.subject import CHECKOUT, INITIATOR, MIB
 from vdsprovd.__main__ import serve
 from vdsprovd.config import check
 from vdsprovd.hardware.simulator import SimulatedPool, Simulator
@@ -26,6 +25,9 @@ from vdsprovd.model import LunType
 from vdsprovd.store import Store, Stored
 from vdsprovd.varlink import activation
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+INITIATOR = "iqn.2026-11.org.example:host1"
+MIB = 1 << 20
 ADDRESS, PORT = "127.0.0.1", 3260
 PREFIX = "iqn.2026-11.org.example"
 CONFIGURATION = {

@@ -170,7 +170,7 @@ class IscsiTarget(Interface):
         initiator = names.iscsi_name(initiator_name, "the initiator's name") if initiator_name else ""
         secrets = target.secrets
         if target_shared_secret:
-            _check_one_way(target_shared_secret, target.mutual_secrets.values(), target.id)
+            _check_one_way(target_shared_secret, [*target.mutual_secrets.values()], target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(target_shared_secret)))
         else:
             secrets = secrets.discard(initiator)
@@ -187,7 +187,7 @@ class IscsiTarget(Interface):
         initiator = names.iscsi_name(initiator_name, "the initiator's name")
         secrets = target.mutual_secrets
         if initiator_shared_secret:
-            _check_one_way(initiator_shared_secret, target.secrets.values(), target.id)
+            _check_one_way(initiator_shared_secret, [*target.secrets.values()], target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(initiator_shared_secret)))
         else:
             secrets = secrets.discard(initiator)
