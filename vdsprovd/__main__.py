@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from vdsprovd import __version__, addresses, administration, config, notify, watchdog
+from vdsprovd import __version__, addresses, config, notify, watchdog
 from vdsprovd.backups import StoreDamaged, StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
@@ -31,7 +31,6 @@ from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
 from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, volumes
 from vdsprovd.provider.context import Context
-from vdsprovd.provider.rescue import RescueError
 from vdsprovd.server import Gate, group_roles, make_service
 from vdsprovd.store import PendingStep, Store, held
 from vdsprovd.varlink import activation
@@ -80,15 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         inherited = _inherited()
         configuration = _configuration(options)
         folder = Path(configuration.provider.state)
-        if options.teardown:
-            return EX_UNAVAILABLE if administration.tear_down(folder) else 0
-        if options.backup:
-            administration.back_up(folder, options.backup)
-            return 0
-        if options.rescue is not None:
-            return _rescue(configuration, options, folder)
+        if options.teardown or options.backup or options.rescue is not None:
+            return _administer(configuration, options, folder)
         return asyncio.run(_run(configuration, options, inherited))
-    except (ConfigError, recovery.StartError, RescueError) as error:
+    except (ConfigError, recovery.StartError) as error:
         failure, status = str(error), EX_CONFIG
     except StoreDamaged as error:
         failure, status = str(error), EX_DATAERR
@@ -194,7 +188,15 @@ def _close(store: Store) -> None:
         log.warning("the store's disk does not answer; what was not written yet is lost")
 
 
-def _rescue(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+def _administer(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+    # With what it shows people, this takes 2 MiB, which a daemon would keep.
+    from vdsprovd import administration  # noqa: PLC0415
+
+    if options.teardown:
+        return EX_UNAVAILABLE if administration.tear_down(folder) else 0
+    if options.backup:
+        administration.back_up(folder, options.backup)
+        return 0
     with held(folder):
         _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
         administration.rebuild(

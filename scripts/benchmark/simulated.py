@@ -5,6 +5,7 @@ As a program (`python -m benchmark.simulated FOLDER`) it is that daemon, on the 
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -85,9 +86,35 @@ def simulated(count: int) -> Iterator[Client]:
 
 
 @contextmanager
+def started(count: int) -> Iterator[Client]:
+    """The same on the kernel's target: a daemon that rebuilt so many LUNs, in sparse files."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pool").mkdir()
+        settings = f'socket = "{folder}/socket"\nstate = "{folder}/state"'
+        sub_system = f'name = "array0"\niqn-prefix = "{PREFIX}"\nportals = ["{ADDRESS}:{PORT}"]'
+        pool = f'name = "files0"\nkind = "files"\npath = "{folder}/pool"\nsparse = true'
+        toml = f"[provider]\n{settings}\n[[subsystem]]\n{sub_system}\n[[subsystem.pool]]\n{pool}\n"
+        (folder / "vdsprovd.toml").write_text(toml)
+        known = stored(count, f"{folder}/pool")
+        for lun in (entity for entity in known.entities if isinstance(entity, Lun)):
+            with Path(lun.path).open("wb") as file:
+                file.truncate(lun.size)
+        with closing(Store(folder / "state")) as store:
+            store.fill(known)
+        command = [sys.executable, "-m", "vdsprovd", "--config", str(folder / "vdsprovd.toml")]
+        try:
+            with serving(command, folder / "socket") as client:
+                client.until_ready()
+                yield client
+        finally:
+            subprocess.run([*command, "--teardown"], cwd=CHECKOUT, check=True, capture_output=True)
+
+
+@contextmanager
 def serving(command: list[str], path: Path) -> Iterator[Client]:
     """A process that serves that socket, and a connection to it."""
-    process = subprocess.Popen(command, cwd=CHECKOUT, env={"PYTHONPATH": f"{CHECKOUT}/scripts:{CHECKOUT}"})
+    process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | {"PYTHONPATH": f"{CHECKOUT}/scripts:{CHECKOUT}"})
     try:
         deadline = time.monotonic() + 120
         while True:

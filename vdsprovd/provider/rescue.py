@@ -76,14 +76,14 @@ class Rescued(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...]
 
 
-class RescueError(Exception):
+class RescueError(recovery.StartError):
     """The store cannot be rebuilt with this configuration; the message says what to change."""
 
 
 def rescue(config: Config, known: Stored, hardware: Hardware) -> Rescued:
     """The store that what is `known` makes with what the host has. Blocks.
 
-    Raises `RescueError` and `recovery.StartError` for a configuration that lacks what is there, `HardwareError` when the
+    Raises `recovery.StartError` for a configuration that lacks what is there, `HardwareError` when the
     kernel's target cannot be read.
     """
     entities = tuple(_whole(known.entities))
