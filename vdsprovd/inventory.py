@@ -338,9 +338,11 @@ class Lun(msgspec.Struct, frozen=True, dict=True):
     @property
     def health(self) -> Health:
         """How well it works."""
-        good = Health.DEGRADED if self.deviation and self.redundancy is Health.HEALTHY else self.redundancy
-        health = {Condition.GOOD: good, Condition.MISSING: Health.UNKNOWN, Condition.FAILED: Health.FAILED}
-        return health[self.condition]
+        if self.condition is Condition.MISSING:
+            return Health.UNKNOWN
+        if self.condition is Condition.FAILED:
+            return Health.FAILED
+        return Health.DEGRADED if self.deviation and self.redundancy is Health.HEALTHY else self.redundancy
 
     @cached_property
     def encoded(self) -> LunProperties:
