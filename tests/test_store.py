@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from rpds import HashTrieMap
 
 from vdsprovd import backups, digests
 from vdsprovd.backups import StoreError
 from vdsprovd.hardware import Secret
 from vdsprovd.inventory import Association, Entity, Lun, Portal, PortalGroup, StoragePool, SubSystem, Target
 from vdsprovd.model import LunType
+from vdsprovd.persistent import PersistentMap
 from vdsprovd.store import REMEMBERED, Store
 
 SUB_SYSTEM = SubSystem("s", "array0", "", "Array", True, online=False)
@@ -28,8 +28,8 @@ TARGET = Target(
     "iqn.x:t",
     "T",
     True,
-    HashTrieMap({"": Secret("default-secret")}),
-    HashTrieMap({"i": Secret("mutual-secret")}),
+    PersistentMap({"": Secret("default-secret")}),
+    PersistentMap({"i": Secret("mutual-secret")}),
 )
 PORTAL = Portal("a", "s", "10.77.0.1", 3260, online=False)
 GROUP = PortalGroup("g", "t", 1, ("a",))

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from vdsprovd import __version__, addresses, administration, config, notify, watchdog
+from vdsprovd import __version__, addresses, config, notify, watchdog
 from vdsprovd.backups import StoreDamaged, StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
@@ -31,9 +31,8 @@ from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
 from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, volumes
 from vdsprovd.provider.context import Context
-from vdsprovd.provider.rescue import RescueError
 from vdsprovd.server import Gate, group_roles, make_service
-from vdsprovd.store import Store, Stored, held
+from vdsprovd.store import PendingStep, Store, held
 from vdsprovd.varlink import activation
 
 log = logging.getLogger("vdsprovd")
@@ -80,15 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         inherited = _inherited()
         configuration = _configuration(options)
         folder = Path(configuration.provider.state)
-        if options.teardown:
-            return EX_UNAVAILABLE if administration.tear_down(folder) else 0
-        if options.backup:
-            administration.back_up(folder, options.backup)
-            return 0
-        if options.rescue is not None:
-            return _rescue(configuration, options, folder)
+        if options.teardown or options.backup or options.rescue is not None:
+            return _administer(configuration, options, folder)
         return asyncio.run(_run(configuration, options, inherited))
-    except (ConfigError, recovery.StartError, RescueError) as error:
+    except (ConfigError, recovery.StartError) as error:
         failure, status = str(error), EX_CONFIG
     except StoreDamaged as error:
         failure, status = str(error), EX_DATAERR
@@ -194,7 +188,15 @@ def _close(store: Store) -> None:
         log.warning("the store's disk does not answer; what was not written yet is lost")
 
 
-def _rescue(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+def _administer(configuration: Config, options: argparse.Namespace, folder: Path) -> int:
+    # With what it shows people, this takes 2 MiB, which a daemon would keep.
+    from vdsprovd import administration  # noqa: PLC0415
+
+    if options.teardown:
+        return EX_UNAVAILABLE if administration.tear_down(folder) else 0
+    if options.backup:
+        administration.back_up(folder, options.backup)
+        return 0
     with held(folder):
         _check_pools(configuration, str(options.config or DEFAULT_CONFIG))
         administration.rebuild(
@@ -225,11 +227,7 @@ async def serve(
     `patient`, wait until then: a call that made systemd start the daemon wants its answer. When `patient`, the socket
     of a start that fails is still open.
     """
-    stored = store.load()
-    inventory, put, drop = recovery.assemble(configuration, stored, hardware.pools)
-    store.finish(None, put=put, drop=drop)
-    cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
-    context = Context(configuration, store, hardware, cache, stored.provider_id, socket.gethostname().lower())
+    context, pending = _assembled(configuration, store, hardware)
     gate = Gate(os.geteuid(), group_roles(configuration.roles))
     gate.waits_for = lambda: context.silence
     service = make_service(interfaces.describe(context), gate)
@@ -243,7 +241,7 @@ async def serve(
             volumes.watch(context),
         ):
             watches.enter_context(addresses.watch(readdress))
-            if not await _started(context, stored, stop):
+            if not await _started(context, pending, stop):
                 log.info("stopping before the start was over: %s", context.silence)
                 return
             async with (
@@ -257,7 +255,7 @@ async def serve(
                     await service.serve(listener)
                 status = f"serving {listener.getsockname()}"
                 notify.ready(status)
-                log.info("ready: %d LUNs, serving %s", cache.inventory.count(Lun), listener.getsockname())
+                log.info("ready: %d LUNs, serving %s", context.cache.inventory.count(Lun), listener.getsockname())
                 if on_ready:
                     on_ready(context)
                 await _until(stop, reload, lambda found: _reload(context, gate, found, status))
@@ -269,9 +267,19 @@ async def serve(
         await context.close()
 
 
-async def _started(context: Context, stored: Stored, stop: asyncio.Event) -> bool:
+def _assembled(configuration: Config, store: Store, hardware: Hardware) -> tuple[Context, tuple[PendingStep, ...]]:
+    """What the store says, and the steps that a crash cut off. Nothing else that was loaded is kept."""
+    stored = store.load()
+    inventory, put, drop = recovery.assemble(configuration, stored, hardware.pools)
+    store.finish(None, put=put, drop=drop)
+    cache = Cache(inventory, [*stored.deleted, *(entry.id for entry in drop)])
+    computer = socket.gethostname().lower()
+    return Context(configuration, store, hardware, cache, stored.provider_id, computer), stored.pending
+
+
+async def _started(context: Context, pending: Collection[PendingStep], stop: asyncio.Event) -> bool:
     """Rebuild what the store says; False when the daemon is to stop before that is done. A disk that hangs takes its time."""
-    starting, stopping = asyncio.create_task(recovery.start(context, stored)), asyncio.create_task(stop.wait())
+    starting, stopping = asyncio.create_task(recovery.start(context, pending)), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():

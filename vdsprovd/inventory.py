@@ -1,16 +1,16 @@
 """What the host has, as one immutable value. The provider cache is the newest one.
 
-An entity holds what shall be (it comes from the store) and what was found (faults, free space). Maps are persistent
-(rpds), so a changed inventory shares all but the touched path with the one before: a command costs what it touches.
+An entity holds what shall be (it comes from the store) and what was found (faults, free space). Maps are
+persistent, so a changed inventory shares all but the touched path with the one before: a command costs what it touches.
 """
 
-from __future__ import annotations  # rpds types are generic for the checker only
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import msgspec
-from rpds import HashTrieMap
 
 from vdsprovd.hardware import BlockDevice, Condition, Extent, Leg, Member, Secret
 from vdsprovd.model import (
@@ -47,6 +47,7 @@ from vdsprovd.model import (
     TargetProperties,
     TransitionState,
 )
+from vdsprovd.persistent import PersistentMap
 
 _NO_REBUILD_PRIORITY = 0
 UNDEFINED_ENCLOSURE = 0xFFFFFFFF
@@ -290,7 +291,7 @@ class Association(msgspec.Struct, frozen=True):
     index: int
 
 
-class Lun(msgspec.Struct, frozen=True):
+class Lun(msgspec.Struct, frozen=True, dict=True):
     """A LUN: its volume is in the pool under the LUN's id, which is also its unit serial number."""
 
     id: str
@@ -337,9 +338,16 @@ class Lun(msgspec.Struct, frozen=True):
     @property
     def health(self) -> Health:
         """How well it works."""
-        good = Health.DEGRADED if self.deviation and self.redundancy is Health.HEALTHY else self.redundancy
-        health = {Condition.GOOD: good, Condition.MISSING: Health.UNKNOWN, Condition.FAILED: Health.FAILED}
-        return health[self.condition]
+        if self.condition is Condition.MISSING:
+            return Health.UNKNOWN
+        if self.condition is Condition.FAILED:
+            return Health.FAILED
+        return Health.DEGRADED if self.deviation and self.redundancy is Health.HEALTHY else self.redundancy
+
+    @cached_property
+    def encoded(self) -> LunProperties:
+        """`properties` as a part of replies, and for nothing else: encoded once, for a LUN that changes is another one."""
+        return cast(LunProperties, msgspec.Raw(msgspec.json.encode(self.properties)))
 
     @property
     def properties(self) -> LunProperties:
@@ -382,8 +390,8 @@ class Target(msgspec.Struct, frozen=True):
     iscsi_name: str
     friendly_name: str
     require_chap: bool
-    secrets: HashTrieMap[str, Secret] = HashTrieMap()
-    mutual_secrets: HashTrieMap[str, Secret] = HashTrieMap()
+    secrets: PersistentMap[str, Secret] = PersistentMap()
+    mutual_secrets: PersistentMap[str, Secret] = PersistentMap()
     deviation: str = ""
     """As a LUN's."""
 
@@ -462,8 +470,7 @@ OBJECT_TYPES: dict[type[Any], ObjectType] = {
     Portal: ObjectType.PORTAL,
 }
 
-if TYPE_CHECKING:
-    _Index = HashTrieMap[str, HashTrieMap[Any, str]]
+_Index = PersistentMap[str, PersistentMap[Any, str]]
 
 
 def object_type(entity: Entity) -> ObjectType:
@@ -474,17 +481,17 @@ def object_type(entity: Entity) -> ObjectType:
 class Inventory(msgspec.Struct, frozen=True):
     """Every object by id, and the reverse indexes that queries need. Make another with `put` and `drop`."""
 
-    objects: HashTrieMap[str, Entity] = HashTrieMap()
-    by_type: HashTrieMap[ObjectType, HashTrieMap[str, Entity]] = HashTrieMap()
-    luns_of_target: _Index = HashTrieMap()  # target id -> LUN index -> LUN id
-    groups_of_target: _Index = HashTrieMap()  # target id -> tag -> portal group id
-    groups_of_portal: _Index = HashTrieMap()  # portal id -> portal group id -> the same
-    served: HashTrieMap[str, bool] = HashTrieMap()  # subsystem id -> whether its controller and its port are online
-    plexes_of_lun: _Index = HashTrieMap()  # LUN id -> place -> plex id
-    target_by_name: HashTrieMap[str, str] = HashTrieMap()
-    import_targets: HashTrieMap[tuple[str, str], str] = HashTrieMap()  # (computer, subsystem id) -> iSCSI name
-    initiator_uses: HashTrieMap[str, HashTrieMap[str, int]] = (
-        HashTrieMap()
+    objects: PersistentMap[str, Entity] = PersistentMap()
+    by_type: PersistentMap[ObjectType, PersistentMap[str, Entity]] = PersistentMap()
+    luns_of_target: _Index = PersistentMap()  # target id -> LUN index -> LUN id
+    groups_of_target: _Index = PersistentMap()  # target id -> tag -> portal group id
+    groups_of_portal: _Index = PersistentMap()  # portal id -> portal group id -> the same
+    served: PersistentMap[str, bool] = PersistentMap()  # subsystem id -> whether its controller and its port are online
+    plexes_of_lun: _Index = PersistentMap()  # LUN id -> place -> plex id
+    target_by_name: PersistentMap[str, str] = PersistentMap()
+    import_targets: PersistentMap[tuple[str, str], str] = PersistentMap()  # (computer, subsystem id) -> iSCSI name
+    initiator_uses: PersistentMap[str, PersistentMap[str, int]] = (
+        PersistentMap()
     )  # target id -> initiator -> LUNs that list it
 
     def get(self, kind: type[E], id: str) -> E | None:
@@ -501,7 +508,7 @@ class Inventory(msgspec.Struct, frozen=True):
     def all(self, kind: type[E]) -> Iterator[E]:
         """Every object of a kind, in no order."""
         of_kind = self.by_type.get(OBJECT_TYPES[kind])
-        return (cast(E, entity) for entity in of_kind.values()) if of_kind is not None else iter(())
+        return cast("Iterator[E]", of_kind.values() if of_kind is not None else iter(()))
 
     def count(self, kind: type[Any]) -> int:
         """How many objects of a kind there are."""
@@ -509,22 +516,22 @@ class Inventory(msgspec.Struct, frozen=True):
 
     def luns_at(self, target_id: str) -> list[Lun]:
         """The LUNs associated with a target, by logical unit number."""
-        entries = sorted(self.luns_of_target.get(target_id, HashTrieMap()).items())
+        entries = sorted(self.luns_of_target.get(target_id, PersistentMap()).items())
         return [self.known(Lun, lun_id) for _, lun_id in entries]
 
-    def uses_at(self, target_id: str) -> HashTrieMap[str, int]:
+    def uses_at(self, target_id: str) -> PersistentMap[str, int]:
         """How many of a target's LUNs list which initiator in their masks."""
         found = self.initiator_uses.get(target_id)
-        return found if found is not None else HashTrieMap()
+        return found if found is not None else PersistentMap()
 
     def groups_at(self, target_id: str) -> list[PortalGroup]:
         """The portal groups of a target, by tag."""
-        entries = sorted(self.groups_of_target.get(target_id, HashTrieMap()).items())
+        entries = sorted(self.groups_of_target.get(target_id, PersistentMap()).items())
         return [self.known(PortalGroup, group_id) for _, group_id in entries]
 
     def plexes_at(self, lun_id: str) -> list[Plex]:
         """The plexes of a LUN, by place."""
-        entries = sorted(self.plexes_of_lun.get(lun_id, HashTrieMap()).items())
+        entries = sorted(self.plexes_of_lun.get(lun_id, PersistentMap()).items())
         return [self.known(Plex, plex_id) for _, plex_id in entries]
 
     def put(self, *entities: Entity) -> Inventory:
@@ -554,7 +561,7 @@ class Inventory(msgspec.Struct, frozen=True):
         kind = object_type(entity)
         changes: dict[str, Any] = {
             "objects": result.objects.insert(entity.id, entity),
-            "by_type": result.by_type.insert(kind, result.by_type.get(kind, HashTrieMap()).insert(entity.id, entity)),
+            "by_type": result.by_type.insert(kind, result.by_type.get(kind, PersistentMap()).insert(entity.id, entity)),
         }
         match entity:
             case Lun():
@@ -562,7 +569,7 @@ class Inventory(msgspec.Struct, frozen=True):
                 for association in entity.associations:
                     target_id = association.target_id
                     luns = _index_insert(luns, target_id, association.index, entity.id)
-                    counts = uses.get(target_id, HashTrieMap())
+                    counts = uses.get(target_id, PersistentMap())
                     for initiator in entity.mask:
                         counts = counts.insert(initiator, counts.get(initiator, 0) + 1)
                     uses = uses.insert(target_id, counts)
@@ -583,7 +590,7 @@ class Inventory(msgspec.Struct, frozen=True):
                 changes["groups_of_portal"] = portals
         return msgspec.structs.replace(result, **changes)
 
-    def _served(self, changed: Controller | Port) -> HashTrieMap[str, bool]:
+    def _served(self, changed: Controller | Port) -> PersistentMap[str, bool]:
         nodes: list[Controller | Port] = [*self.all(Controller), *self.all(Port)]
         both = [node for node in nodes if node.id != changed.id and node.sub_system_id == changed.sub_system_id]
         return self.served.insert(changed.sub_system_id, all(node.online for node in (*both, changed)))
@@ -596,7 +603,7 @@ class Inventory(msgspec.Struct, frozen=True):
                 for association in entity.associations:
                     target_id = association.target_id
                     luns = _index_remove(luns, target_id, association.index)
-                    counts = uses.get(target_id, HashTrieMap())
+                    counts = uses.get(target_id, PersistentMap())
                     for initiator in entity.mask:
                         left = counts[initiator] - 1
                         counts = counts.insert(initiator, left) if left else counts.remove(initiator)
@@ -618,7 +625,7 @@ class Inventory(msgspec.Struct, frozen=True):
 
 
 def _index_insert(index: _Index, outer: str, inner: Any, id: str) -> _Index:
-    return index.insert(outer, index.get(outer, HashTrieMap()).insert(inner, id))
+    return index.insert(outer, index.get(outer, PersistentMap()).insert(inner, id))
 
 
 def _index_remove(index: _Index, outer: str, inner: Any) -> _Index:

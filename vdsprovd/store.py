@@ -10,16 +10,17 @@ import json
 import logging
 import os
 import sqlite3
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from rpds import HashTrieMap
 
 from vdsprovd import backups, digests
 from vdsprovd.backups import StoreDamaged, StoreError
@@ -40,8 +41,11 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.model import Hints, Hints2, LunType
+from vdsprovd.persistent import PersistentMap
 
 log = logging.getLogger(__name__)
+
+H = TypeVar("H", Hints, Hints2)
 
 REMEMBERED = 10_000
 """How many deleted objects are remembered, so that calls on them answer VDS_E_OBJECT_DELETED."""
@@ -511,7 +515,7 @@ class Store:
                     *self._portal_groups(),
                     *self._luns(),
                     *(
-                        Plex(id, lun_id, place, msgspec.json.decode(hints, type=Hints))
+                        Plex(id, lun_id, place, _hints(hints, Hints))
                         for id, lun_id, place, hints in self._rows("SELECT id, lun_id, place, hints FROM lun_plex")
                     ),
                 ),
@@ -557,8 +561,8 @@ class Store:
                 iscsi_name,
                 friendly_name,
                 True,
-                HashTrieMap(secrets.get((id, 0), {})),
-                HashTrieMap(secrets.get((id, 1), {})),
+                PersistentMap(secrets.get((id, 0), {})),
+                PersistentMap(secrets.get((id, 1), {})),
             )
 
     def _portal_groups(self) -> Iterator[PortalGroup]:
@@ -575,25 +579,31 @@ class Store:
         for lun_id, target_id, index in self._rows(
             "SELECT lun_id, target_id, lun_index FROM association ORDER BY lun_id, place"
         ):
-            associations.setdefault(lun_id, []).append(Association(target_id, index))
+            associations.setdefault(lun_id, []).append(Association(sys.intern(target_id), index))
         for id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints in self._rows(
             "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints FROM lun"
         ):
             yield Lun(
                 id=id,
-                sub_system_id=sub_system_id,
-                pool_id=pool_id,
+                sub_system_id=sys.intern(sub_system_id),
+                pool_id=sys.intern(pool_id),
                 number=number,
                 path=path,
                 name=name,
                 size=size,
                 type=LunType.of(type),
-                mask=tuple(mask.split(";")) if mask else (),
+                mask=tuple(map(sys.intern, mask.split(";"))) if mask else (),
                 online=bool(online),
                 active=bool(active),
-                hints=msgspec.json.decode(hints, type=Hints2),
+                hints=_hints(hints, Hints2),
                 associations=tuple(associations.get(id, ())),
             )
+
+
+@lru_cache(maxsize=64)
+def _hints(text: str, kind: type[H]) -> H:
+    """Most LUNs have the same, which are one object then."""
+    return msgspec.json.decode(text, type=kind)
 
 
 @contextmanager

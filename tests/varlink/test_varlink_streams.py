@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.varlink.sample import (
@@ -27,7 +28,7 @@ from tests.varlink.sample import (
     with_methods,
 )
 from vdsprovd.varlink.call import Call
-from vdsprovd.varlink.interface import Last, More, VarlinkError
+from vdsprovd.varlink.interface import Last, More, VarlinkError, lazily
 from vdsprovd.varlink.routes import BATCH_SIZE, WHOLE_ARRAY_MAX, Route
 from vdsprovd.varlink.server import Service
 
@@ -163,6 +164,52 @@ def test_array_without_more(tmp_path: Path, name: str) -> None:
             assert len(reply["parameters"]["numbers"]) == WHOLE_ARRAY_MAX
             await raw.send(call(name, {"count": WHOLE_ARRAY_MAX + 1}))
             assert await replies(raw) == [{"error": "org.varlink.service.ExpectedMore"}]
+
+    asyncio.run(main())
+
+
+class LazyNumbers(msgspec.Struct):
+    """Numbers that may be made one by one."""
+
+    numbers: tuple[int, ...]
+
+
+@pytest.mark.parametrize("count", [0, 1, BATCH_SIZE, BATCH_SIZE + 1, 3 * BATCH_SIZE + 7])
+@pytest.mark.parametrize("more", [False, True])
+def test_elements_made_as_they_are_sent(tmp_path: Path, count: int, more: bool) -> None:
+    """They come as those of any array do."""
+
+    def squares(call: Call, parameters: Count) -> LazyNumbers:
+        return LazyNumbers(lazily(number**2 for number in range(parameters.count)))
+
+    async def main() -> None:
+        methods = with_methods(method("Squares", Count, LazyNumbers, squares, More.SUPPORTED))
+        async with serving(tmp_path / "s", methods), Raw.to(tmp_path / "s") as raw:
+            await raw.send(call("Squares", {"count": count}, more=more))
+            found = [reply["parameters"]["numbers"] for reply in await replies(raw)]
+            assert list(itertools.chain(*found)) == [number**2 for number in range(count)]
+            assert len(found) == (max(1, -(-count // BATCH_SIZE)) if more else 1)
+
+    asyncio.run(main())
+
+
+def test_a_batch_waits_for_no_other(tmp_path: Path) -> None:
+    """An element that cannot be made breaks off the stream where it would be."""
+
+    def until_it_breaks(call: Call, parameters: Nothing) -> LazyNumbers:
+        return LazyNumbers(lazily(1 // (2 * BATCH_SIZE + 50 - number) for number in range(10 * BATCH_SIZE)))
+
+    async def main() -> None:
+        methods = with_methods(method("UntilItBreaks", Nothing, LazyNumbers, until_it_breaks, More.SUPPORTED))
+        failed = VarlinkError(f"{NAME}.Empty")
+        async with (
+            serving(tmp_path / "s", methods, unexpected=lambda name, error: failed),
+            Raw.to(tmp_path / "s") as raw,
+        ):
+            await raw.send(call("UntilItBreaks", more=True))
+            first, second, last = await replies(raw)
+            assert len(first["parameters"]["numbers"]) == len(second["parameters"]["numbers"]) == BATCH_SIZE
+            assert last == {"error": f"{NAME}.Empty"}
 
     asyncio.run(main())
 

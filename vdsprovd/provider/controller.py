@@ -15,7 +15,7 @@ from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.lun import PortsReply, SubSystemReply
 from vdsprovd.provider.sub_system import LunsReply
-from vdsprovd.varlink import More
+from vdsprovd.varlink import More, lazily
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _BUSY = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
@@ -152,11 +152,10 @@ def _ports(current: inventory.Inventory, controller: inventory.Controller) -> li
 
 
 def _active_luns(current: inventory.Inventory, sub_system_id: str) -> LunsReply:
-    served = current.served.get(sub_system_id, True)
+    if not current.served.get(sub_system_id, True):
+        return LunsReply(())
     return LunsReply(
-        tuple(
-            lun.properties for lun in current.all(Lun) if served and lun.active and lun.sub_system_id == sub_system_id
-        )
+        lazily(lun.encoded for lun in current.all(Lun) if lun.active and lun.sub_system_id == sub_system_id)
     )
 
 

@@ -112,7 +112,7 @@ class Lun(Interface):
         `hresult` is VDS_S_PROPERTIES_INCOMPLETE while the LUN's volume is missing: its health is unknown then.
         """
         missing = lun.condition is Condition.MISSING
-        return LunPropertiesReply(Hresult.VDS_S_PROPERTIES_INCOMPLETE if missing else Hresult.S_OK, lun.properties)
+        return LunPropertiesReply(Hresult.VDS_S_PROPERTIES_INCOMPLETE if missing else Hresult.S_OK, lun.encoded)
 
     @method(Role.VIEWER, *_GETTER)
     def get_sub_system(self, lun: inventory.Lun) -> SubSystemReply:

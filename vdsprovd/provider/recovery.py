@@ -460,21 +460,21 @@ def initiators(found: Iterable[str]) -> list[str]:
 # The calls.
 
 
-def claimed(stored: Stored) -> set[str]:
+def claimed(pending: Collection[PendingStep]) -> set[str]:
     """The ids and iSCSI names of what was being made when a crash cut it off: ours, although it is in no row."""
-    claims = {str(name) for step in stored.pending for name in step.detail.get("claims", ())}
-    return claims | {str(step.detail["lun"]) for step in stored.pending if "lun" in step.detail}
+    claims = {str(name) for step in pending for name in step.detail.get("claims", ())}
+    return claims | {str(step.detail["lun"]) for step in pending if "lun" in step.detail}
 
 
-async def start(context: Context, stored: Stored) -> None:
+async def start(context: Context, pending: Collection[PendingStep]) -> None:
     """Rebuild in the kernel what the store says, adopting what is right already. Raises `HardwareError`."""
     begin(Work("the start"))
-    claims = claimed(stored)
+    claims = claimed(pending)
     async with context.operations.holds.claim(context.provider_id):
-        for step in stored.pending:
+        for step in pending:
             await _settled(context, step)
         found = await context.work(look, context, claims)
-        changes = [step.number for step in stored.pending if step.kind == "change"]
+        changes = [step.number for step in pending if step.kind == "change"]
         await context.work(_write, context, found, changes)
         context.cache.apply(_current(context, found.put), [entry.id for entry in found.drop])
         if found.problems:

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 import msgspec
-from rpds import HashTrieMap
 
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
@@ -51,6 +50,7 @@ from vdsprovd.inventory import (
     Target,
 )
 from vdsprovd.model import LunType
+from vdsprovd.persistent import PersistentMap
 from vdsprovd.provider import creation, facts, recovery
 from vdsprovd.store import Stored
 
@@ -76,14 +76,14 @@ class Rescued(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...]
 
 
-class RescueError(Exception):
+class RescueError(recovery.StartError):
     """The store cannot be rebuilt with this configuration; the message says what to change."""
 
 
 def rescue(config: Config, known: Stored, hardware: Hardware) -> Rescued:
     """The store that what is `known` makes with what the host has. Blocks.
 
-    Raises `RescueError` and `recovery.StartError` for a configuration that lacks what is there, `HardwareError` when the
+    Raises `recovery.StartError` for a configuration that lacks what is there, `HardwareError` when the
     kernel's target cannot be read.
     """
     entities = tuple(_whole(known.entities))
@@ -398,13 +398,13 @@ class _Work:
             mutual = {name: entry.mutual_secret for name, entry in acls.items() if entry.mutual_secret}
             target = msgspec.structs.replace(
                 target,
-                secrets=HashTrieMap({**one_way, **({"": default} if default else {})}),
-                mutual_secrets=HashTrieMap(mutual),
+                secrets=PersistentMap({**one_way, **({"": default} if default else {})}),
+                mutual_secrets=PersistentMap(mutual),
             )
         if authentication and not target.authentication:
             # Who asked for a secret goes on asking, for one that nobody has until it is set anew.
             self.unknown.append(f"the secret of target {target.iscsi_name}; set it anew (IscsiTarget.SetSharedSecret)")
-            target = msgspec.structs.replace(target, secrets=HashTrieMap({"": Secret(secrets.token_hex(8))}))
+            target = msgspec.structs.replace(target, secrets=PersistentMap({"": Secret(secrets.token_hex(8))}))
         return target
 
     def _take_status(self, sub_system: SubSystem) -> None:

@@ -13,7 +13,7 @@ from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.provider.pool_attributes import attributes
 from vdsprovd.provider.provider import StoragePoolsReply
 from vdsprovd.provider.sub_system import LunsReply, ProviderReply
-from vdsprovd.varlink import More
+from vdsprovd.varlink import More, lazily
 
 
 class StoragePoolPropertiesReply(Struct, frozen=True):
@@ -75,7 +75,7 @@ class StoragePool(Interface):
     @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED, more=More.SUPPORTED)
     def query_allocated_luns(self, pool: inventory.StoragePool) -> LunsReply:
         """The LUNs whose bytes are in the pool: a snapshot. (IVdsStoragePool::QueryAllocatedLuns)"""
-        return LunsReply(tuple(lun.properties for lun in self.inventory.all(inventory.Lun) if lun.pool_id == pool.id))
+        return LunsReply(lazily(lun.encoded for lun in self.inventory.all(inventory.Lun) if lun.pool_id == pool.id))
 
     @method(Role.VIEWER, Hresult.VDS_E_OBJECT_DELETED, more=More.SUPPORTED)
     def query_allocated_storage_pools(self, pool: inventory.StoragePool) -> StoragePoolsReply:

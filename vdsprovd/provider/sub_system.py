@@ -32,7 +32,7 @@ from vdsprovd.provider.creation import Wish, check, create_lun, drives, largest_
 from vdsprovd.provider.nodes import check_partition, serve
 from vdsprovd.provider.provider import MaxLunSizeReply
 from vdsprovd.provider.replacement import replace_drive
-from vdsprovd.varlink import More
+from vdsprovd.varlink import More, lazily
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
@@ -131,7 +131,8 @@ class SubSystem(Interface):
     @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
     def query_luns(self, sub_system: inventory.SubSystem) -> LunsReply:
         """All LUNs, masked or not, as they are now: a snapshot. (IVdsSubSystem::QueryLuns)"""
-        return LunsReply(tuple(lun.properties for lun in self.inventory.all(Lun) if lun.sub_system_id == sub_system.id))
+        luns = (lun.encoded for lun in self.inventory.all(Lun) if lun.sub_system_id == sub_system.id)
+        return LunsReply(lazily(luns))
 
     @method(
         Role.OPERATOR,

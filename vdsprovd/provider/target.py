@@ -14,7 +14,7 @@ from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, SuccessReply, method
 from vdsprovd.provider.lun import SubSystemReply
 from vdsprovd.provider.sub_system import LunsReply
-from vdsprovd.varlink import More
+from vdsprovd.varlink import More, lazily
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
@@ -72,7 +72,7 @@ class IscsiTarget(Interface):
     @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
     def query_associated_luns(self, target: Target) -> LunsReply:
         """The LUNs associated with the target, by logical unit number. (IVdsIscsiTarget::QueryAssociatedLuns)"""
-        return LunsReply(tuple(lun.properties for lun in self.inventory.luns_at(target.id)))
+        return LunsReply(lazily(lun.encoded for lun in self.inventory.luns_at(target.id)))
 
     @method(Role.OPERATOR, *_USUAL, Hresult.VDS_S_ALREADY_EXISTS)
     def create_portal_group(self, target: Target) -> CreatePortalGroupReply:
@@ -170,7 +170,7 @@ class IscsiTarget(Interface):
         initiator = names.iscsi_name(initiator_name, "the initiator's name") if initiator_name else ""
         secrets = target.secrets
         if target_shared_secret:
-            _check_one_way(target_shared_secret, target.mutual_secrets.values(), target.id)
+            _check_one_way(target_shared_secret, [*target.mutual_secrets.values()], target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(target_shared_secret)))
         else:
             secrets = secrets.discard(initiator)
@@ -187,7 +187,7 @@ class IscsiTarget(Interface):
         initiator = names.iscsi_name(initiator_name, "the initiator's name")
         secrets = target.mutual_secrets
         if initiator_shared_secret:
-            _check_one_way(initiator_shared_secret, target.secrets.values(), target.id)
+            _check_one_way(initiator_shared_secret, [*target.secrets.values()], target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(initiator_shared_secret)))
         else:
             secrets = secrets.discard(initiator)

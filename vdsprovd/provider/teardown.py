@@ -23,7 +23,7 @@ class Teardown:
     def __init__(self, stored: Stored, hardware: Hardware) -> None:
         self._hardware = hardware
         self._cache = Cache(Inventory().put(*stored.entities), stored.deleted)
-        self._claims = recovery.claimed(stored)
+        self._claims = recovery.claimed(stored.pending)
         self.doing = "tell what there is"
         """What it waits for the kernel to do, for people."""
         self.problems = 0

@@ -4,6 +4,6 @@ Knows nothing of storage. `interface` says what a service offers, `server` serve
 finds or makes the socket.
 """
 
-from vdsprovd.varlink.interface import Error, Interface, Last, Method, More, VarlinkError
+from vdsprovd.varlink.interface import Error, Interface, Last, Method, More, VarlinkError, lazily
 
-__all__ = ["Error", "Interface", "Last", "Method", "More", "VarlinkError"]
+__all__ = ["Error", "Interface", "Last", "Method", "More", "VarlinkError", "lazily"]

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import select
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_Batches = Iterator[tuple[msgspec.Struct, bool]]
 _Answer = Callable[[Route, Call, Any], Coroutine[Any, Any, None]]
 
 # How long one connection may keep the loop before others get their turn.
@@ -185,8 +186,8 @@ class Connection(asyncio.BufferedProtocol):
             parameters = route.read(header.parameters)
             if route.kind is Kind.SYNC:
                 reply = route.method.handler(call, parameters)
-                if not self._send_whole(route, call, reply):
-                    self._start(self._send_array, route, call, reply)
+                if rest := self._send_first(route, call, reply):
+                    self._start(self._send_rest, route, call, rest)
             elif route.kind is Kind.COROUTINE:
                 self._start(self._send_result, route, call, parameters)
             else:
@@ -233,21 +234,25 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _send_result(self, route: Route, call: Call, parameters: Any) -> None:
         reply = await route.method.handler(call, parameters)
-        if not self._send_whole(route, call, reply):
-            await self._send_array(route, call, reply)
+        if rest := self._send_first(route, call, reply):
+            await self._send_rest(route, call, rest)
 
-    def _send_whole(self, route: Route, call: Call, reply: msgspec.Struct) -> bool:
-        """Send a reply unless it has to go in batches; raises VarlinkError where that was not asked for."""
-        if route.fits_one_reply(reply, call.more):
+    def _send_first(self, route: Route, call: Call, reply: msgspec.Struct) -> _Batches | None:
+        """Send a reply, or the first batch of it; gives what makes the others. Raises VarlinkError where more than one is
+        needed and that was not asked for."""
+        if route.array is None:
             self._send(call, reply, continues=False)
-            return True
-        if not call.more:
+            return None
+        batches = route.batches(reply, call.more)
+        batch, continues = next(batches)
+        if continues and not call.more:
             raise expected_more()
-        return False
+        self._send(call, batch, continues)
+        return batches if continues else None
 
-    async def _send_array(self, route: Route, call: Call, reply: msgspec.Struct) -> None:
-        since = self._loop.time()
-        for batch, continues in route.batches(reply):
+    async def _send_rest(self, route: Route, call: Call, batches: _Batches) -> None:
+        since = await self._give_way(self._loop.time())
+        for batch, continues in batches:
             self._send(call, batch, continues)
             since = await self._give_way(since)
 

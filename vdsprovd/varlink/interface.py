@@ -6,15 +6,17 @@ The description that clients read is generated from these values, so it cannot s
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
 if TYPE_CHECKING:
     from vdsprovd.varlink.call import Call
+
+T = TypeVar("T")
 
 NO_PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -49,7 +51,7 @@ class Method:
       missing. Without `more`, its first reply is the only one.
 
     A function or coroutine function may allow `more` when its reply has exactly one array: the server then sends the
-    array in batches.
+    array in batches, whose elements may be made as they are sent: see `lazily`.
     """
 
     name: str
@@ -77,6 +79,14 @@ class Interface:
         from vdsprovd.varlink.description import describe  # noqa: PLC0415
 
         return describe(self)
+
+
+def lazily(elements: Iterator[T]) -> tuple[T, ...]:
+    """An array for a reply that may be sent in batches, of which each element is made when its batch is sent.
+
+    It is no tuple: only the server can read it, once.
+    """
+    return cast("tuple[T, ...]", elements)
 
 
 class Last:

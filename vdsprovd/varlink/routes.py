@@ -6,6 +6,7 @@ import enum
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -54,17 +55,17 @@ class Route:
         fields = msgspec.structs.fields(method.reply)
         return cls(method, kind, reader(method.parameters), array, not any(field.required for field in fields))
 
-    def fits_one_reply(self, reply: msgspec.Struct, more: bool) -> bool:
-        """Whether the reply can be sent as it is; it may have to be split, or refused, otherwise."""
-        return self.array is None or len(getattr(reply, self.array)) <= (BATCH_SIZE if more else WHOLE_ARRAY_MAX)
-
-    def batches(self, reply: msgspec.Struct) -> Iterator[tuple[msgspec.Struct, bool]]:
-        """Split a reply's array over replies; each with whether another follows."""
+    def batches(self, reply: msgspec.Struct, more: bool) -> Iterator[tuple[msgspec.Struct, bool]]:
+        """Split a reply's array over replies, or make one of all of it unless it is too long for that; each with whether
+        another follows. What `lazily` made comes into being with its batch."""
         assert self.array is not None
-        items = getattr(reply, self.array)
-        for start in range(0, len(items), BATCH_SIZE):
-            end = start + BATCH_SIZE
-            yield msgspec.structs.replace(reply, **{self.array: items[start:end]}), end < len(items)
+        size = BATCH_SIZE if more else WHOLE_ARRAY_MAX
+        elements = iter(getattr(reply, self.array))
+        batch = tuple(islice(elements, size))
+        while ahead := tuple(islice(elements, 1)):
+            yield msgspec.structs.replace(reply, **{self.array: batch}), True
+            batch = ahead + tuple(islice(elements, size - 1))
+        yield msgspec.structs.replace(reply, **{self.array: batch}), False
 
 
 def routes(interfaces: dict[str, Interface]) -> dict[str, Route]:

@@ -1,0 +1,39 @@
+"""What a daemon costs that has nothing to do."""
+
+import time
+from pathlib import Path
+
+from benchmark.simulated import simulated, started
+
+SECONDS = 30
+
+
+def measure(count: int) -> dict[str, object]:
+    """Memory and wake-ups with no LUNs and with many, that were there when it started. (Without a LIO kernel the simulator's
+    memory counts, too.)"""
+    found: dict[str, object] = {}
+    sizes = {}
+    lio = Path("/sys/kernel/config/target").exists()
+    for luns in (0, count):
+        with (started if lio else simulated)(luns) as client:
+            sizes[luns] = memory(client.pid)
+            found[f"{luns} LUNs: memory, MiB"] = round(sizes[luns] / (1 << 20), 1)
+            found[f"{luns} LUNs: wake-ups a second"] = round(wake_ups(client.pid), 2)
+    return found | {"memory a LUN, KiB": round((sizes[count] - sizes[0]) / count / 1024, 2)}
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process that are in memory."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) << 10
+
+
+def wake_ups(pid: int) -> float:
+    """How often a second its threads wake up, all in all."""
+    before = _switches(pid)
+    time.sleep(SECONDS)
+    return (_switches(pid) - before) / SECONDS
+
+
+def _switches(pid: int) -> int:
+    texts = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status"))
+    return sum(int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0]) for text in texts)
