@@ -4,7 +4,6 @@ import argparse
 import ast
 import datetime
 import json
-import os
 import subprocess
 import tempfile
 from importlib import import_module
@@ -94,15 +93,7 @@ def _lab(options: argparse.Namespace, folder: str) -> int:
     command += [str(CHECKOUT / "scripts/bench"), "--in-guest", folder, *options.cases]
     command += ["--luns", ",".join(map(str, options.luns))] if options.luns else []
     command += ["--long"] if options.long else []
-    # The lab's kernel is several processes that take turns: on one processor a system call costs 7 us, and where they
-    # wander between two, three times as much for seconds at a time.
-    mine = os.sched_getaffinity(0)
-    if not options.qemu:
-        os.sched_setaffinity(0, {sorted(mine)[os.getpid() % len(mine)]})
-    try:
-        return subprocess.run(command, check=False).returncode
-    finally:
-        os.sched_setaffinity(0, mine)
+    return subprocess.run(command, check=False).returncode
 
 
 def _measure(options: argparse.Namespace) -> None:

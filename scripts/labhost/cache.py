@@ -4,6 +4,7 @@ lock               held while something is built or removed
 <name>/            finished; nothing but a rename puts one there
 <name>.use         locked (shared) by every lab that runs from <name>; its time is that of the last use
 building-<name>/   being built, or left by a build that was killed
+processor<N>       locked by the guest that has that processor for itself; see processors
 """
 
 import contextlib

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from labhost import processors
 from labhost.guest import COMMON_SETTINGS, Wiring
 from labhost.prerequisites import SEARCH_PATH
 
@@ -44,12 +45,13 @@ def start(root: Path, number: int, memory: int, wiring: Wiring) -> subprocess.Po
     ]
     if wiring.network is not None:
         command.append(f"{NETWORK_DEVICE}:transport=fd,fd={wiring.network},depth=64,mac=52:54:00:77:00:{number:02x}")
-    return subprocess.Popen(
-        command,
-        # The kernel's memory is a file in TMPDIR.
-        env={"TMPDIR": "/tmp", "HOME": "/tmp", "PATH": SEARCH_PATH},  # noqa: S108 -- of the chroot, ours alone
-        pass_fds=wiring.all(),
-        stdin=subprocess.DEVNULL,
-        stdout=wiring.console,
-        stderr=wiring.console,
-    )
+    with processors.one(root.parents[1]) as held:  # the cache, which all labs of this user share
+        return subprocess.Popen(
+            command,
+            # The kernel's memory is a file in TMPDIR.
+            env={"TMPDIR": "/tmp", "HOME": "/tmp", "PATH": SEARCH_PATH},  # noqa: S108 -- of the chroot, ours alone
+            pass_fds=[*wiring.all(), held],
+            stdin=subprocess.DEVNULL,
+            stdout=wiring.console,
+            stderr=wiring.console,
+        )
