@@ -13,7 +13,8 @@ FIRST_HBA = 2_000_000
 def add_target(target: str, initiators: Collection[str]) -> None:
     """A target that listens, and that these initiators may log in to."""
     group = f"{ROOT}/iscsi/{target}/tpgt_1"
-    for path in (f"{ROOT}/iscsi/{target}", group, *(f"{group}/acls/{name}" for name in initiators)):
+    os.makedirs(f"{ROOT}/iscsi/{target}")  # noqa: PTH103  # the first one makes the folder of iSCSI, too
+    for path in (group, *(f"{group}/acls/{name}" for name in initiators)):
         os.mkdir(path)  # noqa: PTH102  # nothing between us and the kernel
     os.mkdir(f"{group}/np/127.0.0.1:3260")  # noqa: PTH102
     _write(f"{group}/enable", "1")

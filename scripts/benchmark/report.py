@@ -50,13 +50,15 @@ def _json(result: Result) -> str:
 
 def draw() -> None:
     """Write the tables in the document, and the plots, from the newest results."""
+    files = sorted(RESULTS.glob("*.json"))
+    results = [json.loads(file.read_text()) for file in files]
     text = DOCUMENT.read_text()
-    for file in sorted(RESULTS.glob("*.json")):
-        result = json.loads(file.read_text())
+    for result in results:
         text = with_table(text, result)
+    DOCUMENT.write_text(text)
+    for file, result in zip(files, results, strict=True):
         if result["plot"]:
             _plot(result, file.with_suffix(".png"))
-    DOCUMENT.write_text(text)
 
 
 def with_table(text: str, result: Result) -> str:

@@ -1,0 +1,64 @@
+"""What vdsprovd costs beside the bare operations of the kernel, as ratios in one run: the short form of scripts/bench.
+
+The limits are at least twice what was measured on a busy machine; they are to be lowered as the ratios fall.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from benchmark.cases import bulk, churn, create, reads_during_create, syscalls
+from benchmark.contenders.worker import Worker
+from benchmark.figures import Row
+
+pytestmark = pytest.mark.lab
+
+
+def figures(rows: list[Row], luns: int, contender: str, name: str) -> float:
+    """A figure of one contender with so many LUNs."""
+    (row,) = (row for row in rows if row.luns == luns and row.contender == contender)
+    value = row.figures[name]
+    assert isinstance(value, float | int)
+    return value
+
+
+def test_creating_a_lun_costs_a_multiple_of_the_floor_that_does_not_grow() -> None:
+    """Time, with few LUNs and with more, beside the floor and rtslib."""
+    rows = list(create.measure([5, 60], [Worker("rtslib", "rtslib", luns=5)]))
+    few, more = (figures(rows, luns, "vdsprovd", "ratio to the floor") for luns in (5, 60))
+    assert max(few, more) < 100
+    assert more < 3 * few
+    assert figures(rows, 60, "rtslib", "ratio to the floor") > 2
+
+
+def test_creating_a_lun_takes_as_many_system_calls_with_many_as_with_few() -> None:
+    """System calls are a matter of the program, not of what else the machine does."""
+    rows = list(syscalls.measure([5, 50]))
+    few, more = (figures(rows, luns, "vdsprovd", "system calls") for luns in (5, 50))
+    assert more < 1.5 * few
+    assert more < 40 * figures(rows, 50, "floor", "system calls")
+
+
+def test_bulk_costs_a_multiple_of_the_floor() -> None:
+    """One target, many targets, several LUNs in each, many initiators."""
+    rows = list(bulk.measure([20]))
+    ratios = {row.contender: row.figures["ratio to the floor"] for row in rows if row.contender.startswith("vdsprovd")}
+    assert len(ratios) == 4
+    assert all(isinstance(ratio, float) and ratio < 150 for ratio in ratios.values()), ratios
+
+
+def test_reads_go_on_while_luns_are_created() -> None:
+    """The 99th percentile, beside that of a daemon that does nothing else."""
+    rows = list(reads_during_create.measure([30]))
+    assert figures(rows, 30, "while 30 LUNs are created", "p99 to p99") < 100
+
+
+def test_what_comes_and_goes_leaves_nothing_behind() -> None:
+    """Descriptors, configfs and the pool are as they were after the first cycles."""
+    first, *_, last = churn.measure([40])
+    for name in ("descriptors", "folders in configfs", "files in the pool"):
+        assert first.figures[name] == last.figures[name]
+    assert float(last.figures["memory, MiB"]) < 1.2 * float(first.figures["memory, MiB"])
