@@ -5,20 +5,22 @@ from pathlib import Path
 
 from benchmark.simulated import simulated, started
 
-SECONDS = 30
+_SETTLES = 3
+"""Seconds in which a start is over: after it, the store is backed up."""
 
 
-def measure(count: int) -> dict[str, object]:
+def measure(count: int, seconds: float = 30) -> dict[str, float]:
     """Memory and wake-ups with no LUNs and with many, that were there when it started. (Without a LIO kernel the simulator's
     memory counts, too.)"""
-    found: dict[str, object] = {}
+    found: dict[str, float] = {}
     sizes = {}
     lio = Path("/sys/kernel/config/target").exists()
     for luns in (0, count):
         with (started if lio else simulated)(luns) as client:
+            time.sleep(_SETTLES)
             sizes[luns] = memory(client.pid)
             found[f"{luns} LUNs: memory, MiB"] = round(sizes[luns] / (1 << 20), 1)
-            found[f"{luns} LUNs: wake-ups a second"] = round(wake_ups(client.pid), 2)
+            found[f"{luns} LUNs: wake-ups a second"] = round(wake_ups(client.pid, seconds), 2)
     return found | {"memory a LUN, KiB": round((sizes[count] - sizes[0]) / count / 1024, 2)}
 
 
@@ -27,11 +29,11 @@ def memory(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) << 10
 
 
-def wake_ups(pid: int) -> float:
+def wake_ups(pid: int, seconds: float) -> float:
     """How often a second its threads wake up, all in all."""
     before = _switches(pid)
-    time.sleep(SECONDS)
-    return (_switches(pid) - before) / SECONDS
+    time.sleep(seconds)
+    return (_switches(pid) - before) / seconds
 
 
 def _switches(pid: int) -> int:

@@ -4,27 +4,27 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median, quantiles
 
-from benchmark.client import Client, request
+from benchmark.client import Client, one_processor, request
 from benchmark.echo import echo, learn
 from benchmark.simulated import simulated
 
 FEW = 10
 """LUNs of the daemon to which the one with many is compared."""
-ROUNDS, CALLS = 15, 300
-CLIENTS, SECONDS = 32, 1.0
+CALLS = 300
+"""Of one contender in a round."""
+CLIENTS = 32
 
 
-def measure(count: int) -> dict[str, object]:
-    """Latency with one client, and calls per second with many."""
+def measure(count: int, rounds: int = 15, seconds: float = 1.0) -> dict[str, float]:
+    """Latency with one client, and calls per second with many, for so many seconds each."""
     with simulated(FEW) as few, simulated(count) as many, echo() as least:
-        found: dict[str, object] = {}
+        found: dict[str, float] = {}
         for name in queries(many):
-            found |= _compared(name, {"echo": least, "few": few, "many": many})
+            found |= _compared(name, {"echo": least, "few": few, "many": many}, rounds, seconds)
         return found
 
 
@@ -40,21 +40,21 @@ def queries(client: Client) -> dict[str, bytes]:
     }
 
 
-def _compared(name: str, contenders: dict[str, Client]) -> dict[str, object]:
+def _compared(name: str, contenders: dict[str, Client], rounds: int, seconds: float) -> dict[str, float]:
     """One query of all contenders, in turns: what else the machine does falls on all of them."""
     calls = {key: queries(client)[name] for key, client in contenders.items() if key != "echo"}
     calls["echo"] = calls["many"]
     learn(contenders["echo"], [contenders["many"].exchange(calls["many"])])
     p50s: dict[str, list[float]] = {key: [] for key in contenders}
     p99s: dict[str, list[float]] = {key: [] for key in contenders}
-    with _one_processor(client.pid for client in contenders.values()):
-        for _ in range(ROUNDS):
+    with one_processor(client.pid for client in contenders.values()):
+        for _ in range(rounds):
             for key, client in contenders.items():
                 cuts = quantiles(_latencies(client, calls[key], CALLS), n=100)
                 p50s[key].append(cuts[49])
                 p99s[key].append(cuts[98])
-    loads = {key: load(client, calls[key]) for key, client in contenders.items()}
-    figures: dict[str, object] = {}
+    loads = {key: load(client, calls[key], seconds) for key, client in contenders.items()}
+    figures: dict[str, float] = {}
     for key in contenders:
         figures[f"{name}: {key}, p50 us"] = round(median(p50s[key]) * 1e6, 1)
         figures[f"{name}: {key}, p99 us"] = round(median(p99s[key]) * 1e6, 1)
@@ -72,21 +72,6 @@ def _compared(name: str, contenders: dict[str, Client]) -> dict[str, object]:
     }
 
 
-@contextmanager
-def _one_processor(pids: Iterable[int]) -> Iterator[None]:
-    """Run the servers and this client on one processor: how long it takes to wake another differs from case to case by more
-    than a call takes."""
-    all_of_them = os.sched_getaffinity(0)
-    everybody = [0, *pids]
-    for pid in everybody:
-        os.sched_setaffinity(pid, {max(all_of_them)})
-    try:
-        yield
-    finally:
-        for pid in everybody:
-            os.sched_setaffinity(pid, all_of_them)
-
-
 def _latencies(client: Client, call: bytes, number: int) -> list[float]:
     took = []
     for _ in range(number):
@@ -96,11 +81,11 @@ def _latencies(client: Client, call: bytes, number: int) -> list[float]:
     return took
 
 
-def load(client: Client, call: bytes) -> tuple[float, float]:
+def load(client: Client, call: bytes, seconds: float) -> tuple[float, float]:
     """Calls a second, when as many clients each have one under way all the time, and what each costs the server's processor,
     in seconds."""
     with ExitStack() as stack:
-        poll = select.epoll()
+        poll = stack.enter_context(select.epoll())
         sockets: dict[int, socket.socket] = {}
         for _ in range(CLIENTS):
             sock = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -110,7 +95,7 @@ def load(client: Client, call: bytes) -> tuple[float, float]:
         used, begun, done = processor(client.pid), time.monotonic(), 0
         for sock in sockets.values():
             sock.sendall(call)
-        while time.monotonic() - begun < SECONDS:
+        while time.monotonic() - begun < seconds:
             for descriptor, _ in poll.poll(1):
                 sock = sockets[descriptor]
                 if sock.recv(1 << 16).endswith(b"\0"):
@@ -122,4 +107,5 @@ def load(client: Client, call: bytes) -> tuple[float, float]:
 
 def processor(pid: int) -> float:
     """The seconds of processor time that a process has used, with the kernel's work for it."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
