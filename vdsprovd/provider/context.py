@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ParamSpec, TypeVar, cast
 
@@ -18,7 +18,6 @@ from vdsprovd.hardware import (
     Fact,
     Hardware,
     HardwareError,
-    Member,
     Mismatch,
     NoDrives,
     NoSpace,
@@ -152,19 +151,25 @@ class Context:
     async def surroundings(self, pool_id: str) -> list[Entity]:
         """What a change of a volume changes around it: the pool's space, and what is free on its drives. None of it when that
         cannot be read: the change itself is made, and has to be told."""
-        entry, found = self.cache.inventory.known(StoragePool, pool_id), self.drive_pool(pool_id)
+        try:
+            return await self.look(self.look_around, pool_id)
+        except HardwareError as error:  # there is no answer
+            log.warning("%s", error)
+            return []
 
-        def look() -> tuple[StoragePool, Mapping[str, Member]]:
+    def look_around(self, pool_id: str) -> list[Entity]:
+        """The same for who is in a worker thread already."""
+        entry, found = self.cache.inventory.known(StoragePool, pool_id), self.drive_pool(pool_id)
+        try:
             with self.hardware.scan():
                 pool = measure(entry, found)
                 known = found.members() if pool.drives and not pool.fault else ()
-                return pool, {member.id: member for member in known}
-
-        try:
-            pool, members = await self.look(look)
-        except Exception as error:
-            log.warning("cannot read what is free in pool %s: %s", entry.name, self.translate(error).message)
+        except HardwareError as error:
+            log.warning("cannot read what is free in pool %s: %s", entry.name, error)
             return []
+        members = {member.id: member for member in known}
+        if not members:
+            return [pool]
         return [
             pool,
             *(

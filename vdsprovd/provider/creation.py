@@ -7,7 +7,7 @@ import msgspec
 
 from vdsprovd.hardware import Condition, HardwareError, Layout, NoDrives, Step, Unsupported, VolumeState, realize, undo
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Drive, Lun, Plex, StoragePool
+from vdsprovd.inventory import Drive, Entity, Lun, Plex, StoragePool
 from vdsprovd.model import AsyncOutputType, DriveStatus, Hints2, LunType
 from vdsprovd.operations import Operation
 from vdsprovd.provider import automagic, facts, names
@@ -121,10 +121,8 @@ async def create_lun(
     )
 
     async def work(operation: Operation) -> str:
-        made, plexes = await context.guarded(
-            context.long_work(_make, context, operation, lun, choice.layout), choice.pool.id
-        )
-        context.cache.apply([made, *plexes, *await context.surroundings(choice.pool.id)])
+        made = await context.guarded(context.long_work(_make, context, operation, lun, choice.layout), choice.pool.id)
+        context.cache.apply(made)
         return lun.id
 
     return context.operations.start(
@@ -136,15 +134,17 @@ async def create_lun(
     )
 
 
-def _make(context: Context, operation: Operation, lun: Lun, layout: Layout) -> tuple[Lun, list[Plex]]:
-    """Make the volume and the disk, and write the LUN down; or leave nothing. Runs in a worker thread."""
+def _make(context: Context, operation: Operation, lun: Lun, layout: Layout) -> list[Entity]:
+    """Make the volume and the disk, and write the LUN down; or leave nothing. Gives the LUN, its plexes, and what has changed
+    around them. Runs in a worker thread."""
     pool = context.pool(lun.pool_id)
     step = context.store.begin("create_lun", lun=lun.id, pool=lun.pool_id, number=lun.number)
     try:
         pool.create(lun.id, lun.size, layout, operation.progress)
         try:
             operation.commit()
-            state = pool.probe(lun.id)
+            # Not read: its ends have just been written.
+            state = pool.glance([lun.id])[lun.id]
             made, plexes = found(lun, state), plexes_of(lun.id, state, ())
             on_disk = [Step(None, facts.disk(context.cache.inventory, made))]
             realize(context.hardware, on_disk)
@@ -163,7 +163,7 @@ def _make(context: Context, operation: Operation, lun: Lun, layout: Layout) -> t
         if not getattr(error, "__notes__", None):  # else the next start undoes what could not be undone
             context.store.owe(step)
         raise
-    return made, plexes
+    return [made, *plexes, *context.look_around(lun.pool_id)]
 
 
 def found(lun: Lun, state: VolumeState) -> Lun:
