@@ -58,6 +58,7 @@ def measure(counts: Sequence[int], contenders: Sequence[Contender] | None = None
             # Before the others and after them: what else the machine does is to fall on all of them.
             least = _sum(least, _floor(subject))
             subject.start()
+            subject.settle()
             mine = Vdsprovd(subject).do(_work(subject, "", Vdsprovd.luns), PATIENCE)
             subject.luns += Vdsprovd.luns
             for name, cost in [("floor", least), ("vdsprovd", mine), *theirs]:
