@@ -67,4 +67,5 @@ def timed() -> Iterator[Stopwatch]:
 
 def kernel() -> str:
     """The kernel and the processors of this machine, in a few words."""
-    return f"{os.uname().release}, {os.cpu_count()} processors"
+    processors = os.cpu_count()
+    return f"{os.uname().release}, {processors} processor{'s' if processors != 1 else ''}"

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,20 @@ def _plot(result: Result, file: Path) -> None:
         sys.exit(
             "bench: matplotlib draws the plots: .venv/bin/pip install '.[bench]', then .venv/bin/python scripts/bench --draw"
         )
-    lines: dict[str, list[tuple[int, float]]] = {}
+    lines: dict[str, list[tuple[int, float]]] = {"floor": [], "vdsprovd": []}  # of the same colour everywhere
     for luns, contender, figures in result["rows"]:
         if isinstance(value := figures.get(result["plot"]), float | int):
             lines.setdefault(contender, []).append((luns, value))
+    lines = {contender: points for contender, points in lines.items() if points}
     figure = Figure(figsize=(8, 5), dpi=110, layout="constrained")
     axes = figure.subplots()
     for (contender, points), marker in zip(lines.items(), "osD^vP*X<>", strict=False):
         axes.plot(*zip(*points, strict=True), marker=marker, label=contender, linewidth=1.6, markersize=5)
     axes.set(xscale="log", yscale="log", xlabel="LUNs present", ylabel=result["plot"])
-    axes.set_title(f"{result['title']}\n{result['date']}, kernel {result['kernel']}", fontsize=10)
+    title = textwrap.fill(result["title"], 80)
+    figure.suptitle(f"{title}\n{result['date']}, kernel {result['kernel']}", fontsize=10)
+    values = [value for points in lines.values() for _, value in points]
+    axes.set_ylim(10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values))))
     counts = sorted({luns for luns, _, _ in result["rows"]})
     axes.set_xticks(counts, [f"{count:,}" for count in counts])
     axes.minorticks_off()

@@ -20,6 +20,8 @@ INITIATOR = "iqn.2026-11.org.example:host1"
 MIB = 1 << 20
 AUDIT = 300
 """Seconds between audits, as by default."""
+IDLE = 0.03
+"""Seconds of processor time in a second of a daemon that has nothing to do."""
 
 
 class Daemon:
@@ -60,6 +62,15 @@ class Daemon:
                 self.connection = connection
                 return time.monotonic() - begun
             time.sleep(0.005)
+
+    def settle(self) -> None:
+        """Wait until what a start leaves to be done is done: a backup, watches, a look at everything."""
+        used = self.processor()
+        while True:
+            time.sleep(1)
+            before, used = used, self.processor()
+            if used - before < IDLE:
+                return
 
     def stop(self) -> None:
         """Stop it; its exports stay."""

@@ -44,25 +44,28 @@ def measure(counts: Sequence[int], contenders: Sequence[Contender] | None = None
             subject.make(count)
             subject.stop()
             least = _floor(subject)
-            theirs = []
+            theirs: list[tuple[str, Cost]] = []
+            gone = []
             for name, contender in list(left.items()):
                 # What nobody here does faster than in proportion to N is not tried where that would be too long.
                 if took.get(name, 0) * count > PATIENCE:
-                    yield Row(count, name, {PLOT: f"not tried: over {PATIENCE} s for {contender.luns}"})
-                    del left[name]
+                    gone.append(Row(count, name, {PLOT: f"not tried: over {PATIENCE} s for {contender.luns}"}))
                 elif cost := _others(subject, contender):
                     theirs.append((name, cost))
                     took[name] = cost.total / count
                 else:
-                    yield Row(count, name, {PLOT: f"over {PATIENCE} s for {contender.luns}"})
-                    del left[name]
+                    gone.append(Row(count, name, {PLOT: f"over {PATIENCE} s for {contender.luns}"}))
             # Before the others and after them: what else the machine does is to fall on all of them.
             least = _sum(least, _floor(subject))
             subject.start()
+            subject.settle()
             mine = Vdsprovd(subject).do(_work(subject, "", Vdsprovd.luns), PATIENCE)
             subject.luns += Vdsprovd.luns
             for name, cost in [("floor", least), ("vdsprovd", mine), *theirs]:
                 yield _row(count, name, cost, least)
+            for row in gone:
+                yield row
+                del left[row.contender]
 
 
 def _floor(subject: Daemon) -> Cost:

@@ -16,7 +16,7 @@ COUNTS = (100,)
 LONG = (1000,)
 PLOT = ""
 
-CHANGES = 5
+CHANGES = 3
 
 
 def measure(counts: Sequence[int]) -> Iterator[Row]:

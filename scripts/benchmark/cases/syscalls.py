@@ -35,6 +35,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 calls.subtract(_of_worker(subject, function, 0))
                 yield _row(count, name, calls)
             subject.start()
+            subject.settle()
 
 
 def _of_worker(subject: Daemon, function: str, luns: int) -> Counter[str]:
