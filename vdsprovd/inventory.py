@@ -501,7 +501,7 @@ class Inventory(msgspec.Struct, frozen=True):
     def all(self, kind: type[E]) -> Iterator[E]:
         """Every object of a kind, in no order."""
         of_kind = self.by_type.get(OBJECT_TYPES[kind])
-        return (cast(E, entity) for entity in of_kind.values()) if of_kind is not None else iter(())
+        return cast("Iterator[E]", iter(of_kind.values())) if of_kind is not None else iter(())
 
     def count(self, kind: type[Any]) -> int:
         """How many objects of a kind there are."""
@@ -550,12 +550,15 @@ class Inventory(msgspec.Struct, frozen=True):
 
     def _link(self, entity: Entity) -> Inventory:
         before = self.objects.get(entity.id)
-        result = self._unlink(before) if before is not None else self
+        same = before is not None and _indexed(before) == _indexed(entity)
+        result = self if before is None or same else self._unlink(before)
         kind = object_type(entity)
         changes: dict[str, Any] = {
             "objects": result.objects.insert(entity.id, entity),
             "by_type": result.by_type.insert(kind, result.by_type.get(kind, HashTrieMap()).insert(entity.id, entity)),
         }
+        if same:
+            return msgspec.structs.replace(result, **changes)
         match entity:
             case Lun():
                 luns, uses = result.luns_of_target, result.initiator_uses
@@ -615,6 +618,22 @@ class Inventory(msgspec.Struct, frozen=True):
                     portals = _index_remove(portals, portal_id, entity.id)
                 changes["groups_of_portal"] = portals
         return msgspec.structs.replace(self, **changes) if changes else self
+
+
+def _indexed(entity: Entity) -> object:
+    """What of an object the reverse indexes are made of."""
+    match entity:
+        case Lun():
+            return entity.associations, entity.mask
+        case Controller() | Port():
+            return entity.sub_system_id, entity.online
+        case Plex():
+            return entity.lun_id, entity.place
+        case Target():
+            return entity.iscsi_name
+        case PortalGroup():
+            return entity.target_id, entity.tag, entity.portal_ids
+    return None
 
 
 def _index_insert(index: _Index, outer: str, inner: Any, id: str) -> _Index:

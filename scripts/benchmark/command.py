@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CASES = ("boot", "audit")
+CASES = ("boot", "reenumerate", "audit")
 """Modules of benchmark.cases. They are only loaded in the lab: elsewhere there is no kernel to measure, and no vdsprovd."""
 
 

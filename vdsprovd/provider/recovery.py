@@ -355,28 +355,22 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     context.local = initiators(hardware.local_initiators())
     observed = hardware.read(needed=inventory.target_by_name)
     disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
-    numbers = [
-        *(disk.number for disk in disks.values()),
-        *(lun.number for lun in inventory.all(Lun)),
-        context.last_lun_number,
-    ]
+    known = list(inventory.all(Lun))
+    numbers = [*(disk.number for disk in disks.values()), *(lun.number for lun in known), context.last_lun_number]
     context.last_lun_number = max(numbers)
     with hardware.scan():
         put, drop = surroundings.find(context, inventory, context.config.subsystem)
         portals, gone_portals = surroundings.find_portals(context, inventory, context.config.subsystem)
         put, drop = [*put, *portals], [*drop, *gone_portals]
-        states = scans.survey(context, inventory.all(Lun), {lun.id for lun in inventory.all(Lun)})
-    luns = [
-        _placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks)
-        for lun in inventory.all(Lun)
-    ]
+        states = scans.survey(context, known, {lun.id for lun in known})
+    luns = [_placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks) for lun in known]
     # What is being settled stays as it is.
     luns = [
         msgspec.structs.replace(lun, exported=lun.id in disks) if context.operations.holds.busy(lun.id) else lun
         for lun in luns
     ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
-    wanted_inventory = inventory.put(*put, *luns)
+    wanted_inventory = inventory.put(*(entry for entry in (*put, *luns) if entry != inventory.objects.get(entry.id)))
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
@@ -482,10 +476,10 @@ async def start(context: Context, stored: Stored) -> None:
 
 
 def _current(context: Context, found: Iterable[Entity]) -> Iterator[Entity]:
-    """What a look found, but for what has been settled since it began."""
+    """What a look found to be other than it is known, but for what has been settled since it began."""
     for entity in found:
         known = context.cache.inventory.objects.get(entity.id)
-        if isinstance(entity, Lun | Plex) and context.cache.was_deleted(entity.id):
+        if entity == known or (isinstance(entity, Lun | Plex) and context.cache.was_deleted(entity.id)):
             continue
         if isinstance(entity, Lun) and isinstance(known, Lun):
             yield msgspec.structs.replace(entity, size=known.size)
