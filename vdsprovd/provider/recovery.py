@@ -339,7 +339,8 @@ def _pool(hardware: Hardware, inventory: Inventory, pool_id: str) -> Pool:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a look at the host gave: entities to put, ids to drop from the store, and problems that remain."""
+    """What a look at the host gave: entities to put, which are other than they were, ids to drop from the store, and
+    problems that remain."""
 
     put: list[Entity]
     drop: list[Entity]
@@ -370,7 +371,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         for lun in luns
     ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
-    wanted_inventory = inventory.put(*(entry for entry in (*put, *luns) if entry != inventory.objects.get(entry.id)))
+    wanted_inventory = inventory.put(*_changed(inventory, [*put, *luns]))
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
@@ -394,7 +395,12 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         else lun
         for lun in luns
     ]
-    return Found([*put, *luns, *plexes], drop, problems)
+    return Found(_changed(inventory, [*put, *luns, *plexes]), drop, problems)
+
+
+def _changed(inventory: Inventory, found: Iterable[Entity]) -> list[Entity]:
+    """The objects that are other than the inventory has them."""
+    return [entity for entity in found if entity != inventory.objects.get(entity.id)]
 
 
 def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -> list[Fact]:
@@ -476,10 +482,10 @@ async def start(context: Context, stored: Stored) -> None:
 
 
 def _current(context: Context, found: Iterable[Entity]) -> Iterator[Entity]:
-    """What a look found to be other than it is known, but for what has been settled since it began."""
+    """What a look found, but for what has been settled since it began."""
     for entity in found:
         known = context.cache.inventory.objects.get(entity.id)
-        if entity == known or (isinstance(entity, Lun | Plex) and context.cache.was_deleted(entity.id)):
+        if isinstance(entity, Lun | Plex) and context.cache.was_deleted(entity.id):
             continue
         if isinstance(entity, Lun) and isinstance(known, Lun):
             yield msgspec.structs.replace(entity, size=known.size)
