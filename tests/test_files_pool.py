@@ -189,3 +189,28 @@ def test_volumes_that_do_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for thread in asked:
             thread.join(20)
     assert {state.condition for state in pool.survey(luns).values()} == {Condition.GOOD}
+
+
+def test_one_that_hangs_keeps_no_other_from_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread reads the rest, and the one that hung does not go on when it has its answer."""
+    monkeypatch.setattr(raw, "PATIENCE", 0.2)
+    pool, answer = FilesPool(tmp_path), threading.Event()
+    read: dict[str, threading.Thread] = {}
+    luns = [str(uuid.uuid4()) for _ in range(5)]
+    for lun in luns:
+        pool.create(lun, MIB, Layout(), lambda _percent: None)
+
+    def hangs(descriptor: int, _size: int) -> None:
+        lun = Path(f"/proc/self/fd/{descriptor}").readlink().stem
+        assert lun not in read
+        read[lun] = threading.current_thread()
+        if lun == luns[2]:
+            assert answer.wait(60)
+
+    monkeypatch.setattr(files, "read_ends", hangs)
+    states = pool.survey(luns)
+    assert [states[lun].answers for lun in luns] == [True, True, False, True, True]
+    answer.set()
+    read[luns[2]].join(20)
+    assert list(read) == luns
+    assert len(set(read.values())) == 2

@@ -30,7 +30,7 @@ def side_by_side(
     """What the function returns for each item, in their order. `what` completes "it was asked to ..."; one that gets no
     answer keeps no other from being done. Raises what the function raises."""
     results: dict[int, R] = {}
-    left = iter(range(len(items)))  # threads can share it
+    left = iter(range(len(items)))  # shared: to take the next is one operation of the interpreter
     at_work: dict[int, int] = {}  # thread -> place
 
     def run() -> None:
@@ -43,12 +43,14 @@ def side_by_side(
     looked, used, shown = time.monotonic(), time.process_time(), 0
     with asking(what(items[shown])):
         while wait(running, _LOOK).not_done:
-            if (oldest := min(list(at_work.values()), default=shown)) != shown:
+            oldest = min(list(at_work.values()), default=shown)
+            stands = oldest == shown
+            if not stands:
                 shown = oldest
                 answered(what(items[shown]))
             now, using = time.monotonic(), time.process_time()
             idle = using - used < _BUSY * (now - looked) * len(os.sched_getaffinity(0))
-            if idle and len(running) < min(MOST, len(items)):
+            if (idle or stands) and len(running) < min(MOST, len(items)):
                 running += [workers.submit(run) for _ in range(min(len(running), MOST - len(running)))]
             looked, used = now, using
     for future in running:

@@ -59,8 +59,7 @@ class Fact(msgspec.Struct, frozen=True):
     @property
     def key(self) -> "Key":
         """What names the object; two facts with one key are the same object with different settings."""
-        fields = self.__struct_fields__[: self.identity]
-        return (type(self), *(getattr(self, field) for field in fields))
+        return (type(self), *msgspec.structs.astuple(self)[: self.identity])
 
     @property
     def needs(self) -> "tuple[Key, ...]":
@@ -229,17 +228,18 @@ def steps(before: Iterable[Fact], after: Iterable[Fact]) -> list[Step]:
     then changes and additions from the inside out."""
     old = {fact.key: fact for fact in before}
     new = {fact.key: fact for fact in after}
+    differ = {key: fact for key, fact in new.items() if old.get(key) != fact}
     remade = {
         key
-        for key, fact in old.items()
-        if key in new and any(getattr(fact, field) != getattr(new[key], field) for field in fact.fixed)
+        for key, fact in differ.items()
+        if key in old and any(getattr(fact, field) != getattr(old[key], field) for field in fact.fixed)
     }
     if remade:
         for fact in sorted(old.values(), key=_rank):
             if not remade.isdisjoint(fact.needs):
                 remade.add(fact.key)
     removed = [fact for key, fact in old.items() if key not in new or key in remade]
-    there = [fact for key, fact in new.items() if old.get(key) != fact or key in remade]
+    there = [fact for key, fact in new.items() if key in differ or key in remade]
     return [
         *(Step(fact, None) for fact in sorted(removed, key=_rank, reverse=True)),
         *(Step(None if fact.key in remade else old.get(fact.key), fact) for fact in sorted(there, key=_rank)),

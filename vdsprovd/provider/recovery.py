@@ -339,7 +339,8 @@ def _pool(hardware: Hardware, inventory: Inventory, pool_id: str) -> Pool:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a look at the host gave: entities to put, ids to drop from the store, and problems that remain."""
+    """What a look at the host gave: entities to put, which are other than they were, ids to drop from the store, and
+    problems that remain."""
 
     put: list[Entity]
     drop: list[Entity]
@@ -355,28 +356,22 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     context.local = initiators(hardware.local_initiators())
     observed = hardware.read(needed=inventory.target_by_name)
     disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
-    numbers = [
-        *(disk.number for disk in disks.values()),
-        *(lun.number for lun in inventory.all(Lun)),
-        context.last_lun_number,
-    ]
+    known = list(inventory.all(Lun))
+    numbers = [*(disk.number for disk in disks.values()), *(lun.number for lun in known), context.last_lun_number]
     context.last_lun_number = max(numbers)
     with hardware.scan():
         put, drop = surroundings.find(context, inventory, context.config.subsystem)
         portals, gone_portals = surroundings.find_portals(context, inventory, context.config.subsystem)
         put, drop = [*put, *portals], [*drop, *gone_portals]
-        states = scans.survey(context, inventory.all(Lun), {lun.id for lun in inventory.all(Lun)})
-    luns = [
-        _placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks)
-        for lun in inventory.all(Lun)
-    ]
+        states = scans.survey(context, known, {lun.id for lun in known})
+    luns = [_placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks) for lun in known]
     # What is being settled stays as it is.
     luns = [
         msgspec.structs.replace(lun, exported=lun.id in disks) if context.operations.holds.busy(lun.id) else lun
         for lun in luns
     ]
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
-    wanted_inventory = inventory.put(*put, *luns)
+    wanted_inventory = inventory.put(*_changed(inventory, [*put, *luns]))
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
@@ -400,7 +395,12 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         else lun
         for lun in luns
     ]
-    return Found([*put, *luns, *plexes], drop, problems)
+    return Found(_changed(inventory, [*put, *luns, *plexes]), drop, problems)
+
+
+def _changed(inventory: Inventory, found: Iterable[Entity]) -> list[Entity]:
+    """The objects that are other than the inventory has them."""
+    return [entity for entity in found if entity != inventory.objects.get(entity.id)]
 
 
 def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -> list[Fact]:

@@ -1,27 +1,36 @@
 """What a daemon costs that has nothing to do."""
 
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmark.figures import Row
 from benchmark.simulated import simulated, started
+
+AIM = "at most 40 MiB and 6 KiB a LUN; under 1 wake-up a second"
+COUNTS = (1000,)
+LONG = (10000,)
+PLOT = ""
 
 _SETTLES = 3
 """Seconds in which a start is over: after it, the store is backed up."""
 
 
-def measure(count: int, seconds: float = 30) -> dict[str, float]:
+def measure(counts: Sequence[int], seconds: float = 30) -> Iterator[Row]:
     """Memory and wake-ups with no LUNs and with many, that were there when it started. (Without a LIO kernel the simulator's
     memory counts, too.)"""
-    found: dict[str, float] = {}
-    sizes = {}
     lio = Path("/sys/kernel/config/target").exists()
-    for luns in (0, count):
-        with (started if lio else simulated)(luns) as client:
+    empty = 0
+    for count in (0, *counts):
+        with (started if lio else simulated)(count) as client:
             time.sleep(_SETTLES)
-            sizes[luns] = memory(client.pid)
-            found[f"{luns} LUNs: memory, MiB"] = round(sizes[luns] / (1 << 20), 1)
-            found[f"{luns} LUNs: wake-ups a second"] = round(wake_ups(client.pid, seconds), 2)
-    return found | {"memory a LUN, KiB": round((sizes[count] - sizes[0]) / count / 1024, 2)}
+            figures = {"memory, MiB": memory(client.pid) / (1 << 20)}
+            if count:
+                figures["a LUN, KiB"] = (memory(client.pid) - empty) / count / 1024
+            else:
+                empty = memory(client.pid)
+            figures["wake-ups a second"] = wake_ups(client.pid, seconds)
+        yield Row(count, "vdsprovd" if lio else "vdsprovd on the simulator", figures)
 
 
 def memory(pid: int) -> int:

@@ -1,20 +1,32 @@
-"""QueryLuns as a stream."""
+"""QueryLuns of all LUNs with all properties, as a stream, beside an asyncio server that has them ready."""
 
 import time
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 import msgspec
 
 from benchmark.client import Client, one_processor, request
 from benchmark.echo import Batch, echo, learn
+from benchmark.figures import Row
 from benchmark.simulated import simulated
+
+AIM = "whole at most 1.5 times the encoding; the first batch under a twentieth of it"
+COUNTS = (1000,)
+LONG = (10000,)
+PLOT = ""
 
 _CONTINUES = b'"continues":true}\0'
 
 
-def measure(count: int, rounds: int = 25) -> dict[str, float]:
+def measure(counts: Sequence[int], rounds: int = 25) -> Iterator[Row]:
     """All properties of all LUNs, until the first batch and until the last, beside encoding them, and beside a server that
     has them ready and only encodes and sends them. `cold` is the first stream after a start."""
+    for count in counts:
+        yield from _measured(count, rounds)
+
+
+def _measured(count: int, rounds: int) -> Iterator[Row]:
     with simulated(count) as ours, echo() as least:
         (sub_system,) = ours.call("HwProvider.QuerySubSystems")["subSystems"]
         call = request("SubSystem.QueryLuns", more=True, id=sub_system["id"])
@@ -22,35 +34,36 @@ def measure(count: int, rounds: int = 25) -> dict[str, float]:
         luns = [lun for reply in replies for lun in msgspec.json.decode(reply[:-1], type=Batch).parameters.luns]
         assert len(luns) == count
         learn(least, replies)
-        figures: dict[str, list[float]] = {name: [] for name in ("first", "echo first", "whole", "echo", "encode")}
+        took: dict[str, list[float]] = {name: [] for name in ("first", "echo first", "whole", "echo", "encode")}
         for _ in range(rounds):
-            figures["first"].append(stream(ours, call)[0])
-            figures["echo first"].append(stream(least, call)[0])
+            took["first"].append(stream(ours, call)[0])
+            took["echo first"].append(stream(least, call)[0])
         with one_processor((ours.pid, least.pid)):
             for _ in range(rounds):
-                figures["whole"].append(stream(ours, call)[1])
-                figures["echo"].append(stream(least, call)[1])
+                took["whole"].append(stream(ours, call)[1])
+                took["echo"].append(stream(least, call)[1])
                 begun = time.perf_counter()
-                size = len(msgspec.json.encode(luns))
-                figures["encode"].append(time.perf_counter() - begun)
-    ms = {name: median(values) * 1e3 for name, values in figures.items()}
+                msgspec.json.encode(luns)
+                took["encode"].append(time.perf_counter() - begun)
 
     def ratio(one: str, other: str) -> float:
-        return round(median(ours / theirs for ours, theirs in zip(figures[one], figures[other], strict=True)), 3)
+        return median(mine / theirs for mine, theirs in zip(took[one], took[other], strict=True))
 
-    return {
-        "bytes": size,
-        "cold: first batch, ms": round(cold_first * 1e3, 2),
-        "cold: whole, ms": round(cold_whole * 1e3, 2),
-        "first batch, ms": round(ms["first"], 2),
-        "whole, ms": round(ms["whole"], 2),
-        "echo: first batch, ms": round(ms["echo first"], 2),
-        "echo: whole, ms": round(ms["echo"], 2),
-        "encoding alone, ms": round(ms["encode"], 2),
-        "whole / echo": ratio("whole", "echo"),
-        "whole / encoding alone": ratio("whole", "encode"),
-        "first / whole": ratio("first", "whole"),
+    encoding, sending = median(took["encode"]), median(took["echo"])
+    yield Row(count, "encoding alone", {"whole, ms": encoding * 1e3})
+    yield Row(count, "echo", {"whole, ms": sending * 1e3, "first batch, ms": median(took["echo first"]) * 1e3})
+    whole, first = median(took["whole"]), median(took["first"])
+    figures = {
+        "whole, ms": whole * 1e3,
+        "first batch, ms": first * 1e3,
+        "whole to encoding": ratio("whole", "encode"),
+        "whole to the echo": ratio("whole", "echo"),
+        "first to whole": first / whole,
     }
+    yield Row(count, "vdsprovd", figures)
+    yield Row(
+        count, "vdsprovd, first after a start", {"whole, ms": cold_whole * 1e3, "first batch, ms": cold_first * 1e3}
+    )
 
 
 def stream(client: Client, call: bytes) -> tuple[float, float, list[bytes]]:

@@ -1,17 +1,21 @@
 """Queries of one object, beside an asyncio server that does nothing but decode and encode the same bytes."""
 
-import os
 import select
 import socket
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 from benchmark.client import Client, one_processor, request
 from benchmark.echo import echo, learn
+from benchmark.figures import Row, percentile, processor
 from benchmark.simulated import simulated
 
+AIM = "p50 at most 2 times the echo's, p99 at most 3 times; the same whatever N"
+COUNTS = (1000,)
+LONG = (10000,)
+PLOT = ""
 FEW = 10
 """LUNs of the daemon to which the one with many is compared."""
 CALLS = 300
@@ -19,13 +23,12 @@ CALLS = 300
 CLIENTS = 32
 
 
-def measure(count: int, rounds: int = 15, seconds: float = 1.0) -> dict[str, float]:
+def measure(counts: Sequence[int], rounds: int = 15, seconds: float = 1.0) -> Iterator[Row]:
     """Latency with one client, and calls per second with many, for so many seconds each."""
-    with simulated(FEW) as few, simulated(count) as many, echo() as least:
-        found: dict[str, float] = {}
-        for name in queries(many):
-            found |= _compared(name, {"echo": least, "few": few, "many": many}, rounds, seconds)
-        return found
+    for count in counts:
+        with simulated(FEW) as few, simulated(count) as many, echo() as least:
+            for name in queries(many):
+                yield from _compared(name, {"echo": least, "few": few, "many": many}, count, rounds, seconds)
 
 
 def queries(client: Client) -> dict[str, bytes]:
@@ -40,7 +43,7 @@ def queries(client: Client) -> dict[str, bytes]:
     }
 
 
-def _compared(name: str, contenders: dict[str, Client], rounds: int, seconds: float) -> dict[str, float]:
+def _compared(name: str, contenders: dict[str, Client], count: int, rounds: int, seconds: float) -> Iterator[Row]:
     """One query of all contenders, in turns: what else the machine does falls on all of them."""
     calls = {key: queries(client)[name] for key, client in contenders.items() if key != "echo"}
     calls["echo"] = calls["many"]
@@ -50,26 +53,24 @@ def _compared(name: str, contenders: dict[str, Client], rounds: int, seconds: fl
     with one_processor(client.pid for client in contenders.values()):
         for _ in range(rounds):
             for key, client in contenders.items():
-                cuts = quantiles(_latencies(client, calls[key], CALLS), n=100)
-                p50s[key].append(cuts[49])
-                p99s[key].append(cuts[98])
-    loads = {key: load(client, calls[key], seconds) for key, client in contenders.items()}
-    figures: dict[str, float] = {}
-    for key in contenders:
-        figures[f"{name}: {key}, p50 us"] = round(median(p50s[key]) * 1e6, 1)
-        figures[f"{name}: {key}, p99 us"] = round(median(p99s[key]) * 1e6, 1)
-        rate, processor = loads[key]
-        figures[f"{name}: {key}, calls/s with {CLIENTS} clients"] = round(rate)
-        figures[f"{name}: {key}, us of the server's processor a call"] = round(processor * 1e6, 1)
+                took = _latencies(client, calls[key], CALLS)
+                p50s[key].append(median(took))
+                p99s[key].append(percentile(took, 99))
+    for key, luns, who in (("echo", count, "echo"), ("few", FEW, "vdsprovd"), ("many", count, "vdsprovd")):
+        rate, used = load(contenders[key], calls[key], seconds)
+        figures = {
+            "p50, us": median(p50s[key]) * 1e6,
+            "p99, us": median(p99s[key]) * 1e6,
+            "p50 to the echo": _ratio(p50s[key], p50s["echo"]),
+            "p99 to the echo": _ratio(p99s[key], p99s["echo"]),
+            f"calls/s with {CLIENTS} clients": rate,
+            "the server's processor, us a call": used * 1e6,
+        }
+        yield Row(luns, f"{name}: {who}", figures)
 
-    def ratio(of: dict[str, list[float]], to: str) -> float:
-        return round(median(ours / theirs for ours, theirs in zip(of["many"], of[to], strict=True)), 2)
 
-    return figures | {
-        f"{name}: p50 / echo": ratio(p50s, "echo"),
-        f"{name}: p99 / echo": ratio(p99s, "echo"),
-        f"{name}: p50 / with {FEW} LUNs": ratio(p50s, "few"),
-    }
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def _latencies(client: Client, call: bytes, number: int) -> list[float]:
@@ -103,9 +104,3 @@ def load(client: Client, call: bytes, seconds: float) -> tuple[float, float]:
                     sock.sendall(call)
         took = time.monotonic() - begun
         return done / took, (processor(client.pid) - used) / done
-
-
-def processor(pid: int) -> float:
-    """The seconds of processor time that a process has used, with the kernel's work for it."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -112,7 +112,7 @@ class Lio:
             case Group():
                 self._add_group(fact)
             case Unit(target, tag, index, lun, number):
-                configfs.link(configfs.group(target, tag) / "lun" / f"lun_{index}", configfs.disk(lun, number))
+                configfs.link(f"{configfs.group(target, tag)}/lun/lun_{index}", configfs.disk(lun, number))
             case Acl(target, tag, initiator, credentials):
                 path = configfs.group(target, tag) / "acls" / initiator
                 # One that somebody else made is adopted: its settings are overwritten, its other grants stay.
@@ -120,8 +120,8 @@ class Lio:
                 _write_credentials(path, None, credentials)
             case Grant(target, tag, initiator, index, unit):
                 base = configfs.group(target, tag)
-                folder = base / "acls" / initiator / f"lun_{index}"
-                configfs.link(folder, base / "lun" / f"lun_{unit}")
+                folder = f"{base}/acls/{initiator}/lun_{index}"
+                configfs.link(folder, f"{base}/lun/lun_{unit}")
                 configfs.write(f"{folder}/write_protect", "0")
             case Listener(target, tag, address, port):
                 path = configfs.listener(target, tag, address, port)

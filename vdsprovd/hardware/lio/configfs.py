@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from rtslib_fb import utils as rtslib
@@ -53,6 +54,7 @@ def disk(lun: str, number: int) -> Path:
     return file if file.exists() else hba(number, block=True) / lun
 
 
+@lru_cache(1000)
 def group(target: str, tag: int) -> Path:
     """A target portal group's folder."""
     return ISCSI / target / f"tpgt_{tag}"
@@ -118,14 +120,14 @@ def write(path: Path | str, value: str) -> None:
         os.close(descriptor)
 
 
-def link(folder: Path, to: Path) -> None:
+def link(folder: str, to: Path | str) -> None:
     """Make a folder that holds one link, or leave nothing."""
-    folder.mkdir()
+    os.mkdir(folder)  # noqa: PTH102  # as in `read`, no more than the system calls: there are thousands of these
     try:
-        (folder / _LINK).symlink_to(to)
+        os.symlink(to, f"{folder}/{_LINK}")  # noqa: PTH211
     except OSError:
         with suppress(OSError):
-            folder.rmdir()
+            Path(folder).rmdir()
         raise
 
 

@@ -202,7 +202,7 @@ def at(wanted: Key) -> Fact | None:
             case (kind, str(target), int(tag), int(index)) if kind is Unit:
                 return _unit(target, tag, index)
             case (kind, str(target), int(tag), str(initiator)) if kind is Acl:
-                return Acl(target, tag, initiator, _credentials(_acl(target, tag, initiator) / "auth"))
+                return Acl(target, tag, initiator, _credentials(_acl(target, tag, initiator)))
             case (kind, str(target), int(tag), str(initiator), int(index)) if kind is Grant:
                 return _grant(target, tag, initiator, index)
             case (kind, str(target), int(tag), str(address), int(port)) if kind is Listener:
@@ -223,22 +223,22 @@ def _disks() -> Iterator[Disk]:
         number = _disk_number(hba)
         if number < 0:
             continue
-        for name in configfs.folders(f"{configfs.CORE}/{hba}"):
+        folder = f"{configfs.CORE}/{hba}"
+        for name in configfs.folders(folder):
             if _is_uuid(name):
                 with suppress(FileNotFoundError):  # gone since
-                    yield _disk(name, number, block=hba.startswith("iblock"))
+                    yield _disk(f"{folder}/{name}", name, number, block=hba.startswith("iblock"))
 
 
 def disk(lun: str, number: int) -> Disk:
     """The storage object of that LUN, as the kernel describes it."""
     try:
-        return _disk(lun, number, block=False)
+        return _disk(f"{configfs.hba(number, block=False)}/{lun}", lun, number, block=False)
     except FileNotFoundError:
-        return _disk(lun, number, block=True)
+        return _disk(f"{configfs.hba(number, block=True)}/{lun}", lun, number, block=True)
 
 
-def _disk(lun: str, number: int, *, block: bool) -> Disk:
-    folder = f"{configfs.hba(number, block=block)}/{lun}"
+def _disk(folder: str, lun: str, number: int, *, block: bool) -> Disk:
     serial = _serial(folder)
     path, size = behind(folder, block=block)
     return Disk(lun, number, path, size, block, _access(folder), serial)
@@ -300,7 +300,7 @@ def _group(target: str, tag: int) -> Iterator[Fact]:
         yield _unit(target, tag, _number(name))
     for initiator in configfs.folders(path / "acls"):
         acl = _acl(target, tag, initiator)
-        yield Acl(target, tag, initiator, _credentials(acl / "auth"))
+        yield Acl(target, tag, initiator, _credentials(acl))
         for name in configfs.folders(acl):
             if name.startswith("lun_"):
                 yield _grant(target, tag, initiator, _number(name))
@@ -337,8 +337,8 @@ def _unit(target: str, tag: int, index: int) -> Unit:
     return Unit(target, tag, index, lun, _disk_number(hba.rpartition("/")[2]))
 
 
-def _acl(target: str, tag: int, initiator: str) -> Path:
-    return configfs.group(target, tag) / "acls" / initiator
+def _acl(target: str, tag: int, initiator: str) -> str:
+    return f"{configfs.group(target, tag)}/acls/{initiator}"
 
 
 def _grant(target: str, tag: int, initiator: str, index: int) -> Grant:
@@ -356,6 +356,6 @@ def _disk_number(hba: str) -> int:
     return int(found["number"]) - configfs.FIRST_HBA if found else -1
 
 
-def _credentials(auth: Path) -> Credentials:
-    values = {field: configfs.read(f"{auth}/{name}") for name, field in AUTHENTICATION.items()}
+def _credentials(acl: str) -> Credentials:
+    values = {field: configfs.read(f"{acl}/auth/{name}") for name, field in AUTHENTICATION.items()}
     return Credentials(**{field: Secret(value) for field, value in values.items() if value not in _UNSET})

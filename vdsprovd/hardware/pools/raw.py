@@ -133,7 +133,6 @@ class _Asker(threading.Thread):
             with self._lock:
                 if asked(self.ident or 0) is question:
                     self._given_up = True
-                    self.found = dict(self.found)  # what it may still find comes too late
                     return question
         return None
 
