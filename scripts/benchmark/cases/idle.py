@@ -5,9 +5,6 @@ from pathlib import Path
 
 from benchmark.simulated import simulated, started
 
-_SETTLES = 3
-"""Seconds in which a start is over: after it, the store is backed up."""
-
 
 def measure(count: int, seconds: float = 30) -> dict[str, float]:
     """Memory and wake-ups with no LUNs and with many, that were there when it started. (Without a LIO kernel the simulator's
@@ -17,7 +14,6 @@ def measure(count: int, seconds: float = 30) -> dict[str, float]:
     lio = Path("/sys/kernel/config/target").exists()
     for luns in (0, count):
         with (started if lio else simulated)(luns) as client:
-            time.sleep(_SETTLES)
             sizes[luns] = memory(client.pid)
             found[f"{luns} LUNs: memory, MiB"] = round(sizes[luns] / (1 << 20), 1)
             found[f"{luns} LUNs: wake-ups a second"] = round(wake_ups(client.pid, seconds), 2)
