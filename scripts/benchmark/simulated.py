@@ -31,6 +31,8 @@ INITIATOR = "iqn.2026-11.org.example:host1"
 MIB = 1 << 20
 ADDRESS, PORT = "127.0.0.1", 3260
 PREFIX = "iqn.2026-11.org.example"
+_SETTLES = 2.0
+"""Seconds in which a start is over: after it, the store is backed up."""
 CONFIGURATION = {
     "subsystem": [
         {
@@ -82,6 +84,7 @@ def simulated(count: int) -> Iterator[Client]:
             store.fill(stored(count))
         with serving([sys.executable, "-m", "benchmark.simulated", str(folder)], folder / "socket") as client:
             client.until_ready()
+            time.sleep(_SETTLES)
             yield client
 
 
@@ -106,6 +109,7 @@ def started(count: int) -> Iterator[Client]:
         try:
             with serving(command, folder / "socket") as client:
                 client.until_ready()
+                time.sleep(_SETTLES)
                 yield client
         finally:
             subprocess.run([*command, "--teardown"], cwd=CHECKOUT, check=True, capture_output=True)

@@ -12,9 +12,6 @@ COUNTS = (1000,)
 LONG = (10000,)
 PLOT = ""
 
-_SETTLES = 3
-"""Seconds in which a start is over: after it, the store is backed up."""
-
 
 def measure(counts: Sequence[int], seconds: float = 30) -> Iterator[Row]:
     """Memory and wake-ups with no LUNs and with many, that were there when it started. (Without a LIO kernel the simulator's
@@ -23,7 +20,6 @@ def measure(counts: Sequence[int], seconds: float = 30) -> Iterator[Row]:
     empty = 0
     for count in (0, *counts):
         with (started if lio else simulated)(count) as client:
-            time.sleep(_SETTLES)
             figures = {"memory, MiB": memory(client.pid) / (1 << 20)}
             if count:
                 figures["a LUN, KiB"] = (memory(client.pid) - empty) / count / 1024

@@ -71,7 +71,8 @@ def stream(client: Client, call: bytes) -> tuple[float, float, list[bytes]]:
     begun, first, chunks, end = time.perf_counter(), 0.0, [b""], b""
     client.socket.sendall(call)
     while not end.endswith(b"\0") or end.endswith(_CONTINUES):
-        chunks.append(client.socket.recv(1 << 20))
+        # Whoever takes in much at once gets the first batch together with others.
+        chunks.append(client.socket.recv(1 << 20 if first else 1 << 12))
         end = (end + chunks[-1][-len(_CONTINUES) :])[-len(_CONTINUES) :]
         if not first and b"\0" in chunks[-1]:
             first = time.perf_counter() - begun
