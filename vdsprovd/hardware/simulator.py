@@ -127,7 +127,7 @@ class SimulatedPool:
         return {lun: self.probe(lun) for lun in luns}
 
     def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
-        return self.survey(luns)
+        return {lun: self.probe(lun) for lun in luns}
 
     def volumes(self) -> Collection[str]:
         return list(self.sizes)
@@ -359,7 +359,7 @@ class SimulatedDrivePool:
         return {lun: self.probe(lun) for lun in luns}
 
     def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
-        return self.survey(luns)
+        return {lun: self.probe(lun) for lun in luns}
 
     def volumes(self) -> Collection[str]:
         return list(self.sizes)
