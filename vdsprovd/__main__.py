@@ -38,6 +38,9 @@ from vdsprovd.varlink import activation
 log = logging.getLogger("vdsprovd")
 
 DEFAULT_CONFIG = Path("/etc/vdsprovd/vdsprovd.toml")
+_TURN = 0.0005
+"""Seconds after which a thread that computes lets the event loop have the interpreter: a query takes several such turns
+while a recovery compares thousands of objects."""
 _CLOSING = 5.0
 """Seconds that the store's disk has for the store to be closed."""
 SIMULATED_SPACE = 100 << 30
@@ -155,6 +158,7 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         return 0
     # systemd ends a daemon that gives no sign of life with SIGABRT; then standard error has where its threads were.
     faulthandler.enable(2)
+    sys.setswitchinterval(_TURN)
     stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
     # For asyncio.to_thread: one of our own, because asyncio would wait for the end of its threads.
