@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ctypes
 import faulthandler
 import grp
 import logging
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -260,6 +261,7 @@ async def serve(
                 status = f"serving {listener.getsockname()}"
                 notify.ready(status)
                 log.info("ready: %d LUNs, serving %s", context.cache.inventory.count(Lun), listener.getsockname())
+                _give_back()
                 if on_ready:
                     on_ready(context)
                 await _until(stop, reload, lambda found: _reload(context, gate, found, status))
@@ -269,6 +271,12 @@ async def serve(
         watches.close()
         await service.close()
         await context.close()
+
+
+def _give_back() -> None:
+    """Give the kernel back the memory that a start needs and nothing after it. The C library would keep it."""
+    with suppress(AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _assembled(configuration: Config, store: Store, hardware: Hardware) -> tuple[Context, tuple[PendingStep, ...]]:

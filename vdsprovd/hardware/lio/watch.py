@@ -93,6 +93,7 @@ class _Watches:
             path = "/".join((_ROOT, *parts))
             try:
                 watch = self._inotify.add_watch(path, _MASK)
+                watch.path = configfs.ROOT  # its own takes a kilobyte, and is not asked for
                 self._folders[watch.wd] = parts
             except (FileNotFoundError, NotADirectoryError):
                 continue
