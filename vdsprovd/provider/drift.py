@@ -148,7 +148,7 @@ async def look(context: Context, touched: Iterable[Key]) -> Collection[Key]:
         # A LUN is not held, for a client that finds it held is refused: one that is worked on is looked at later.
         inventory = context.cache.inventory
         busy = {key for key in keys if key[0] is Disk and holds.busy(str(key[1]))}
-        wanted = {key: facts.at(inventory, key, context.local) for key in keys - busy}
+        wanted = facts.at(inventory, keys - busy, context.local)
         there = await context.look(_read, context, wanted)
         busy |= {key for key in keys if key[0] is Disk and _was_worked_on(context, str(key[1]), inventory)}
         _note(context, {key: _deviation(inventory, wanted[key], there.get(key)) for key in keys - busy})

@@ -43,9 +43,15 @@ def of_lun(
             yield from acls(inventory, target, group, local, initiators)
 
 
-def at(inventory: Inventory, key: Key, local: Collection[str]) -> Fact | None:
-    """The fact of that key, None when there shall be none; at the cost of one LUN's or one portal group's facts."""
-    return next((fact for fact in _around(inventory, key, local) if fact.key == key), None)
+def at(inventory: Inventory, keys: Iterable[Key], local: Collection[str]) -> dict[Key, Fact | None]:
+    """The facts of those keys, None when there shall be none; at the cost of their LUNs' and portal groups' facts."""
+    keys = list(keys)
+    found: dict[Key, Fact | None] = {}
+    for key in keys:
+        if key not in found:  # a logical unit comes with all of its grants
+            found |= {fact.key: fact for fact in _around(inventory, key, local)}
+            found.setdefault(key, None)
+    return {key: found[key] for key in keys}
 
 
 def _around(inventory: Inventory, key: Key, local: Collection[str]) -> Iterator[Fact]:
