@@ -22,9 +22,9 @@ PATIENCE = 300
 def shapes(count: int) -> Iterator[tuple[int, int, int]]:
     """Targets, LUNs in each, and initiators that see each: in the proportions of 1,000 x 1, 256 x 1, 64 x 8, 100 x 32."""
     yield 1, count, 1
-    yield count * 256 // 1000, 1, 1
+    yield max(1, count * 256 // 1000), 1, 1
     yield max(1, count * 64 // 1000), 8, 1
-    yield 1, count // 10, 32
+    yield 1, max(1, count // 10), 32
 
 
 def measure(counts: Sequence[int]) -> Iterator[Row]:
