@@ -1,4 +1,4 @@
-"""Many LUNs at once, in one target and in many, for one initiator and for many: N is 1,000 where the aim names numbers."""
+"""Many LUNs at once: targets x LUNs in each x initiators that see each."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,11 +20,11 @@ PATIENCE = 300
 
 
 def shapes(count: int) -> Iterator[tuple[int, int, int]]:
-    """Targets, LUNs in each, and initiators that see each: in the proportions of 1,000 x 1, 256 x 1, 64 x 8, 100 x 32."""
+    """For 1,000 those that the aim is for, and fewer in proportion: 1 x 1,000 x 1, 256 x 1 x 1, 64 x 8 x 1, 1 x 100 x 32."""
     yield 1, count, 1
-    yield count * 256 // 1000, 1, 1
+    yield max(1, count * 256 // 1000), 1, 1
     yield max(1, count * 64 // 1000), 8, 1
-    yield 1, count // 10, 32
+    yield 1, max(1, count // 10), 32
 
 
 def measure(counts: Sequence[int]) -> Iterator[Row]:
@@ -38,7 +38,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 initiators=tuple(f"iqn.2026-11.org.example:host{number}" for number in range(initiators)),
                 new_targets=True,
             )
-            shape = f"{targets} targets of {luns} LUNs for {initiators} initiators"
+            shape = f"{targets} x {luns} x {initiators}"
             tell(shape)
             least = _others(Worker("floor", "bare"), work)
             assert least
@@ -61,11 +61,11 @@ def _others(contender: Contender, work: Work) -> Cost | None:
 
 def _row(count: int, shape: str, name: str, cost: Cost | None, least: Cost) -> Row:
     if cost is None:
-        return Row(count, f"{name}: {shape}", {"s": f"over {PATIENCE}"})
+        return Row(count, f"{name}, {shape}", {"s": f"over {PATIENCE}"})
     figures = {
         "s": cost.total,
         "ratio to the floor": cost.total / least.total,
         "processor, s": cost.processor,
         "peak memory, MiB": cost.peak,
     }
-    return Row(count, f"{name}: {shape}", figures)
+    return Row(count, f"{name}, {shape}", figures)

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmark import floor
@@ -23,19 +23,24 @@ PATIENCE = 120
 """Seconds."""
 
 
-def measure(counts: Sequence[int]) -> Iterator[Row]:
+BESIDE = {"floor": "bare", "rtslib, nothing saved": "rtslib"}
+"""Functions of contenders.worker."""
+
+
+def measure(counts: Sequence[int], beside: Mapping[str, str] = BESIDE) -> Iterator[Row]:
     """As strace counts them: of a process from its start to its end, less those of one that makes no LUN."""
     with daemon(0) as subject:
         for count in counts:
+            if subject.luns:
+                subject.start()
             subject.make(count)
+            subject.settle()
             yield _row(count, "vdsprovd", _of_daemon(subject))
             subject.stop()
-            for name, function in (("floor", "bare"), ("rtslib, nothing saved", "rtslib")):
+            for name, function in beside.items():
                 calls = _of_worker(subject, function, LUNS)
                 calls.subtract(_of_worker(subject, function, 0))
                 yield _row(count, name, calls)
-            subject.start()
-            subject.settle()
 
 
 def _of_worker(subject: Daemon, function: str, luns: int) -> Counter[str]:
