@@ -31,6 +31,8 @@ INITIATOR = "iqn.2026-11.org.example:host1"
 MIB = 1 << 20
 ADDRESS, PORT = "127.0.0.1", 3260
 PREFIX = "iqn.2026-11.org.example"
+_ENVIRONMENT = {"PYTHONPATH": f"{CHECKOUT}/scripts:{CHECKOUT}", "MALLOC_ARENA_MAX": "1"}
+"""The last as in systemd/vdsprovd.service."""
 _SETTLES = 2.0
 """Seconds in which a start is over: after it, the store is backed up."""
 CONFIGURATION = {
@@ -118,7 +120,7 @@ def started(count: int) -> Iterator[Client]:
 @contextmanager
 def serving(command: list[str], path: Path) -> Iterator[Client]:
     """A process that serves that socket, and a connection to it."""
-    process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | {"PYTHONPATH": f"{CHECKOUT}/scripts:{CHECKOUT}"})
+    process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | _ENVIRONMENT)
     try:
         deadline = time.monotonic() + 120
         while True:
