@@ -51,6 +51,11 @@ class Client:
         found: dict[str, Any] = reply.get("parameters", {})
         return found
 
+    def done(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Call a method and wait for what it begins; gives what came of it."""
+        reply = self.call(method, False, **parameters)
+        return self.call("Async.Wait", id=reply["async"]) if "async" in reply else reply
+
     def until_ready(self) -> None:
         """Wait until the provider has started."""
         while True:

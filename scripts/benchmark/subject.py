@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import figures, floor
+from benchmark.client import Client
 from benchmark.disk import disk
 from vdsprovd.varlink import VarlinkError
 from vdsprovd.varlink.client import Connection
@@ -78,6 +79,11 @@ class Daemon:
         self.connection.close()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
+
+    def client(self) -> Client:
+        """A connection that has nothing of ours."""
+        assert self.process
+        return Client(self.folder / "socket", self.process.pid)
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
         """Call a method, by its name without org.vdsprov, and wait for what it begins."""

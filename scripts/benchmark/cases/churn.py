@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark import floor
+from benchmark.client import Client
 from benchmark.contenders import SIZE
-from benchmark.contenders.daemon import Client
 from benchmark.figures import Row, timed
 from benchmark.subject import INITIATOR, Daemon, daemon
 
@@ -24,7 +24,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
     for count in counts:
         with daemon(0) as subject:
             subject.make(1)
-            client = Client(str(subject.folder / "socket"))
+            client = subject.client()
             done = 0
             for until in [count // 10, *(count * look // LOOKS for look in range(1, LOOKS + 1))]:
                 with timed() as watch:
@@ -36,16 +36,16 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
 
 
 def _cycle(subject: Daemon, client: Client, luns: int) -> None:
-    (sub_system,) = client.call("HwProvider.QuerySubSystems")["subSystems"]
+    (sub_system,) = client.done("HwProvider.QuerySubSystems")["subSystems"]
     made = []
     for _ in range(luns):
-        lun = client.call(
+        lun = client.done(
             "SubSystem.CreateLun", id=sub_system["id"], type="simple", sizeInBytes=SIZE, unmaskingList=INITIATOR
         )["object"]
-        client.call("LunIscsi.AssociateTargets", id=lun, targetIds=[subject.target])
+        client.done("LunIscsi.AssociateTargets", id=lun, targetIds=[subject.target])
         made.append(lun)
     for lun in made:
-        client.call("Lun.Delete", id=lun)
+        client.done("Lun.Delete", id=lun)
 
 
 def _present(subject: Daemon) -> dict[str, float]:

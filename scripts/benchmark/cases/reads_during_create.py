@@ -8,7 +8,7 @@ from statistics import median
 from time import perf_counter
 
 from benchmark.contenders import Work
-from benchmark.contenders.daemon import Client, Vdsprovd
+from benchmark.contenders.daemon import Vdsprovd
 from benchmark.figures import Row, percentile
 from benchmark.subject import INITIATOR, TARGET, Daemon, daemon
 
@@ -43,12 +43,12 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
 
 def _read(subject: Daemon, more: Callable[[int], bool]) -> list[float]:
     """How long each call takes, while there is to be one more."""
-    client = Client(str(subject.folder / "socket"))
-    (lun, *_) = client.call("IscsiTarget.QueryAssociatedLuns", id=subject.target)["luns"]
+    client = subject.client()
+    (lun, *_) = client.done("IscsiTarget.QueryAssociatedLuns", id=subject.target)["luns"]
     seconds: list[float] = []
     while more(len(seconds)):
         begun = perf_counter()
-        client.call("Lun.GetProperties", id=lun["id"])
+        client.done("Lun.GetProperties", id=lun["id"])
         seconds.append(perf_counter() - begun)
     client.close()
     return seconds
