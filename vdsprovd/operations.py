@@ -218,7 +218,7 @@ class Operation:
         self.message = ""
         self.object: str | None = None
         self.finished = False
-        self._cancel = threading.Event()
+        self._cancelled = False
         self._cancellable = cancellable
         self._committed = False
         self._deciding = threading.Lock()
@@ -227,7 +227,7 @@ class Operation:
 
     def progress(self, percent: int) -> None:
         """Called by the worker thread as work proceeds. Raises `Cancelled` when the caller wants it to stop."""
-        if self._cancel.is_set():
+        if self._cancelled:
             raise Cancelled("the operation was cancelled")
         answered()
         self._loop.call_soon_threadsafe(self._show, min(99, percent))
@@ -252,13 +252,13 @@ class Operation:
     def commit(self) -> None:
         """From here on it is too late to cancel. Raises `Cancelled` when that was asked for before."""
         with self._deciding:
-            if self._cancel.is_set():
+            if self._cancelled:
                 raise Cancelled("the operation was cancelled")
             self._committed = True
 
     def cancel(self) -> None:
         """Ask the work to stop and undo itself (IVdsAsync::Cancel)."""
-        if self._cancel.is_set():
+        if self._cancelled:
             raise VdsError(Hresult.VDS_E_OPERATION_CANCELED, "the operation was cancelled already", self.id)
         if not (self._cancellable or self.finished):
             raise VdsError(
@@ -269,7 +269,7 @@ class Operation:
         with self._deciding:
             if self.finished or self._committed:
                 raise VdsError(Hresult.VDS_E_CANCEL_TOO_LATE, "the operation is too far along to be cancelled", self.id)
-            self._cancel.set()
+            self._cancelled = True
 
     def finish(self, result: Hresult, message: str = "", object: str | None = None) -> None:
         """The operation is over."""

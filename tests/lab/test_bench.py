@@ -29,7 +29,7 @@ def test_creating_a_lun_costs_a_multiple_of_the_floor_that_does_not_grow() -> No
     """Time, with few LUNs and with more, beside the floor and rtslib."""
     rows = list(create.measure([5, 40], [Worker("rtslib", "rtslib", luns=5)]))
     few, more = (figures(rows, luns, "vdsprovd", "ratio to the floor") for luns in (5, 40))
-    assert max(few, more) < 100
+    assert max(few, more) < 50
     assert more < 3 * few
     assert figures(rows, 40, "rtslib", "ratio to the floor") > 2
 
@@ -38,7 +38,7 @@ def test_creating_a_lun_takes_as_many_system_calls_with_many_as_with_few() -> No
     """System calls are a matter of the program, not of what else the machine does."""
     rows = list(syscalls.measure([5, 40], {"floor": "bare"}))
     few, more = (figures(rows, luns, "vdsprovd", "system calls") for luns in (5, 40))
-    assert more < 1.5 * few
+    assert more < 2.5 * few  # what is noticed of others' changes falls on the one or the other
     assert more < 40 * figures(rows, 40, "floor", "system calls")
 
 
@@ -47,13 +47,13 @@ def test_bulk_costs_a_multiple_of_the_floor() -> None:
     rows = list(bulk.measure([16]))
     ratios = {row.contender: row.figures["ratio to the floor"] for row in rows if row.contender.startswith("vdsprovd")}
     assert len(ratios) == 4
-    assert all(isinstance(ratio, float) and ratio < 150 for ratio in ratios.values()), ratios
+    assert all(isinstance(ratio, float) and ratio < 80 for ratio in ratios.values()), ratios
 
 
 def test_reads_go_on_while_luns_are_created() -> None:
     """The 99th percentile, beside that of a daemon that does nothing else."""
     rows = list(reads_during_create.measure([30]))
-    assert figures(rows, 30, "while 30 LUNs are created", "p99 to p99") < 100
+    assert figures(rows, 30, "while 30 LUNs are created", "p99 to p99") < 60
 
 
 def test_what_comes_and_goes_leaves_nothing_behind() -> None:

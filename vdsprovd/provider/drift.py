@@ -88,7 +88,7 @@ class _Watcher:
     async def look(self) -> None:
         """Look at what was touched."""
         begin(self._work)
-        touched, self._touched = self._touched, set()
+        touched, self._touched = _named(self._context.cache.inventory, self._touched), set()
         stuck = _stuck_targets(self._context)
         later = {key for key in touched if self._work.silences or str(key[1]) in stuck or key[1] in self._context.stuck}
         try:
@@ -100,6 +100,15 @@ class _Watcher:
             later = touched
         if later:
             asyncio.get_running_loop().call_later(_LATER, self._touch, later)
+
+
+def _named(inventory: Inventory, keys: Collection[Key]) -> set[Key]:
+    """The keys, with the LUNs of disks of which only the number is known."""
+    numbers = {key[2] for key in keys if key[0] is Disk and not key[1]}
+    named = {key for key in keys if key[0] is not Disk or key[1]}
+    if numbers:
+        named |= {(Disk, lun.id, lun.number) for lun in inventory.all(Lun) if lun.number in numbers}
+    return named
 
 
 def _stuck_targets(context: Context) -> set[str]:

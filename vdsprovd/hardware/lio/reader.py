@@ -174,6 +174,11 @@ def key(parts: tuple[str, ...]) -> Key | None:
     return None
 
 
+def some_disk(hba: str) -> Key:
+    """The key of the disk that was in an HBA folder of ours which is gone: of which LUN it was only the inventory knows."""
+    return (Disk, "", _disk_number(hba))
+
+
 def _key_in_group(target: str, tag: int, parts: list[str]) -> Key | None:
     match parts:
         case [] | ["enable"] | ["attrib", "authentication"] | ["param", "TargetAlias"]:

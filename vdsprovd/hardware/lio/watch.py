@@ -96,6 +96,8 @@ class _Watches:
                 watch.path = configfs.ROOT  # its own takes a kilobyte, and is not asked for
                 self._folders[watch.wd] = parts
             except (FileNotFoundError, NotADirectoryError):
+                if parts[0] == "core" and len(parts) == 2:
+                    found.add(reader.some_disk(parts[1]))
                 continue
             except OSError as error:
                 self._complain(error)
