@@ -1,7 +1,7 @@
 """What the host has, as one immutable value. The provider cache is the newest one.
 
-An entity holds what shall be (it comes from the store) and what was found (faults, free space). Maps are
-persistent, so a changed inventory shares all but the touched path with the one before: a command costs what it touches.
+An entity holds what shall be (it comes from the store) and what was found (faults, free space). Maps are persistent, so a
+changed inventory shares all but what was touched with the one before: a command costs what it touches.
 """
 
 from __future__ import annotations

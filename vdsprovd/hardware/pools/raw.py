@@ -60,9 +60,12 @@ class Asking:
         """By LUN: the thread that has no answer, and when it asked."""
 
     def ask(self, luns: Iterable[str], function: Callable[[str], VolumeState]) -> dict[str, VolumeState]:
-        """What the function finds of each volume: it never raises, and goes through the `door` of each. One thread asks for all of them, and another one
-        goes on when that gets no answer. While some volumes have none, the others of the pool get little time, or are not
-        asked at all: mostly they are on the same disk, and each would keep a thread."""
+        """What the function finds of each volume: it never raises, and goes through the `door` of each.
+
+        One thread asks for all of them, and another one goes on when that gets no answer. While some volumes have none, the
+        others of the pool get little time, or are not asked at all: mostly they are on the same disk, and each would keep a
+        thread.
+        """
         found: dict[str, VolumeState] = {}
         left: deque[str] = deque()
         for lun in luns:
