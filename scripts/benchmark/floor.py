@@ -13,10 +13,10 @@ FIRST_HBA = 2_000_000
 def add_target(target: str, initiators: Collection[str]) -> None:
     """A target that listens, and that these initiators may log in to."""
     group = f"{ROOT}/iscsi/{target}/tpgt_1"
-    os.makedirs(f"{ROOT}/iscsi/{target}")  # noqa: PTH103  # the first one makes the folder of iSCSI, too
+    os.makedirs(f"{ROOT}/iscsi/{target}")  # the first one makes the folder of iSCSI, too
     for path in (group, *(f"{group}/acls/{name}" for name in initiators)):
-        os.mkdir(path)  # noqa: PTH102  # nothing between us and the kernel
-    os.mkdir(f"{group}/np/127.0.0.1:3260")  # noqa: PTH102
+        os.mkdir(path)
+    os.mkdir(f"{group}/np/127.0.0.1:3260")
     _write(f"{group}/enable", "1")
 
 
@@ -26,21 +26,21 @@ def add_lun(target: str, number: int, file: str, size: int, initiators: Collecti
     os.ftruncate(descriptor, size)
     os.close(descriptor)
     hba = f"{ROOT}/core/fileio_{FIRST_HBA + number}"
-    name = os.path.basename(file)  # noqa: PTH119
+    name = os.path.basename(file)
     disk = f"{hba}/{name}"
-    os.mkdir(hba)  # noqa: PTH102
-    os.mkdir(disk)  # noqa: PTH102
+    os.mkdir(hba)
+    os.mkdir(disk)
     _write(f"{disk}/control", f"fd_dev_name={file},fd_dev_size={size}")
     _write(f"{disk}/enable", "1")
     _write(f"{disk}/wwn/vpd_unit_serial", name)
     group = f"{ROOT}/iscsi/{target}/tpgt_1"
     unit = f"{group}/lun/lun_{number}"
-    os.mkdir(unit)  # noqa: PTH102
-    os.symlink(disk, f"{unit}/disk")  # noqa: PTH211
+    os.mkdir(unit)
+    os.symlink(disk, f"{unit}/disk")
     for initiator in initiators:
         mapped = f"{group}/acls/{initiator}/lun_{number}"
-        os.mkdir(mapped)  # noqa: PTH102
-        os.symlink(unit, f"{mapped}/unit")  # noqa: PTH211
+        os.mkdir(mapped)
+        os.symlink(unit, f"{mapped}/unit")
 
 
 def _write(path: str, value: str) -> None:
@@ -62,9 +62,9 @@ def clear(keep: Collection[str] = ()) -> None:
                 with os.scandir(path) as entries:
                     links = [entry.path for entry in entries if entry.is_symlink()]
                 for link in links:
-                    os.unlink(link)  # noqa: PTH108
+                    os.unlink(link)
             with suppress(FileNotFoundError):
-                os.rmdir(path)  # noqa: PTH106
+                os.rmdir(path)
 
 
 def _objects() -> Iterator[tuple[str, bool]]:
@@ -97,9 +97,9 @@ def create_bare(description: list[tuple[str, ...]]) -> None:
     for operation, path, *value in description:
         match operation:
             case "mkdir":
-                os.mkdir(path)  # noqa: PTH102  # nothing between us and the kernel
+                os.mkdir(path)
             case "link":
-                os.symlink(value[0], path)  # noqa: PTH211
+                os.symlink(value[0], path)
             case _:
                 _write(path, value[0])
 

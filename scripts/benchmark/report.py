@@ -77,7 +77,7 @@ def _plot(result: Result, file: Path) -> None:
     """One line for each contender, on logarithmic axes."""
     try:
         import matplotlib as mpl  # noqa: PLC0415  # only who draws needs it
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.figure import Figure  # noqa: PLC0415  # as above
     except ImportError:
         sys.exit(
             "bench: matplotlib draws the plots: .venv/bin/pip install '.[bench]', then .venv/bin/python scripts/bench --draw"

@@ -84,9 +84,9 @@ def rtslib(work: Work) -> Iterator[AddLun]:
 
     def add(target: str, number: int) -> None:
         file = work.file(number)
-        with open(file, "xb") as made:  # noqa: PTH123
+        with open(file, "xb") as made:
             made.truncate(SIZE)
-        disk = FileIOStorageObject(os.path.basename(file), file, SIZE)  # noqa: PTH119
+        disk = FileIOStorageObject(os.path.basename(file), file, SIZE)
         unit = LUN(groups[target], storage_object=disk)
         for acl in acls[target]:
             MappedLUN(acl, unit.lun, unit)
@@ -97,7 +97,7 @@ def rtslib(work: Work) -> Iterator[AddLun]:
 @contextmanager
 def rtslib_saved(work: Work) -> Iterator[AddLun]:
     """rtslib's classes, and its file written after each LUN, so that it lasts."""
-    from rtslib_fb import RTSRoot  # noqa: PLC0415
+    from rtslib_fb import RTSRoot  # noqa: PLC0415  # as above
 
     root = RTSRoot()
     with rtslib(work) as made:
