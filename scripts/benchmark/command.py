@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("cases", nargs="*", metavar="CASE", help="what to measure (default: every case)")
+    add("cases", nargs="*", type=_case, metavar="CASE", help="what to measure (default: every case)")
     add("--luns", type=_counts, metavar="N,...", help="how many LUNs there are; each case has its own default")
     add("--long", action="store_true", help="as many LUNs as the aims name: hours, where the default is minutes")
     add(
@@ -82,8 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _case(text: str) -> str:
+    if text not in CASES:
+        raise argparse.ArgumentTypeError(f"there is no case {text!r}; there are {', '.join(CASES)}")
+    return text
+
+
 def _counts(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    parts = text.split(",")
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers of LUNs, such as 10,1000")
+    return [int(part) for part in parts]
 
 
 def _lab(options: argparse.Namespace, folder: str) -> int:
