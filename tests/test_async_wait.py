@@ -7,7 +7,8 @@ from typing import Any, cast
 from vdsprovd.hresult import Hresult
 from vdsprovd.model import AsyncOutputType
 from vdsprovd.operations import Operation
-from vdsprovd.provider.async_operation import Async, WaitReply
+from vdsprovd.provider.async_operation import Async
+from vdsprovd.replies import WaitReply
 from vdsprovd.varlink import Last
 
 

@@ -28,6 +28,7 @@ from vdsprovd.inventory import Controller, Drive, Entity, Inventory, Lun, Plex, 
 from vdsprovd.model import DriveStatus, Health, LunStatus, Struct
 from vdsprovd.operations import Operation, Work
 from vdsprovd.provider.context import Context
+from vdsprovd.replies import AsyncReply
 from vdsprovd.varlink.call import Call
 
 ALL_KNOWN = "all of them are known without asking the host"
@@ -58,18 +59,6 @@ class Failure(Struct, frozen=True):
 
 class Nothing(Struct, frozen=True):
     """A reply without parameters."""
-
-
-class AsyncReply(Struct, frozen=True):
-    """`async` is the id of the org.vdsprov.Async object to wait for."""
-
-    async_: str = msgspec.field(name="async")
-
-
-class SuccessReply(Struct, frozen=True):
-    """`hresult` is 0, or the success code of the method that has one, such as VDS_S_NAME_TRUNCATED."""
-
-    hresult: int
 
 
 @dataclass(frozen=True)

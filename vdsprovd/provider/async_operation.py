@@ -3,29 +3,12 @@
 from collections.abc import AsyncIterator
 
 from vdsprovd.hresult import Hresult
-from vdsprovd.model import AsyncOutputType, Struct
 from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.replies import QueryStatusReply, WaitReply
 from vdsprovd.varlink import Last, More
 from vdsprovd.varlink.call import Call
 
 _SOFTWARE = "it is about formatting volumes, which only software providers do"
-
-
-class WaitReply(Struct, frozen=True, omit_defaults=True):
-    """While the operation runs, only `percentCompleted`; at its end also its result, and what it made, if anything."""
-
-    percent_completed: int
-    hresult: int | None = None
-    type: AsyncOutputType | None = None
-    object: str | None = None
-    message: str | None = None
-
-
-class QueryStatusReply(Struct, frozen=True):
-    """`hresult` is VDS_E_OPERATION_PENDING while the operation runs, then its result."""
-
-    hresult: int
-    percent_completed: int
 
 
 class Async(Interface):

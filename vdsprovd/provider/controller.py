@@ -9,38 +9,24 @@ import msgspec
 from vdsprovd import inventory
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Lun
-from vdsprovd.model import ControllerProperties, ControllerStatus, PortProperties, PortStatus, Struct
+from vdsprovd.model import ControllerStatus, PortStatus
 from vdsprovd.provider import nodes
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
 from vdsprovd.provider.context import Context
-from vdsprovd.provider.lun import PortsReply, SubSystemReply
-from vdsprovd.provider.sub_system import LunsReply
+from vdsprovd.replies import (
+    ControllerPropertiesReply,
+    ControllerReply,
+    LunsReply,
+    PortPropertiesReply,
+    PortsReply,
+    SubSystemReply,
+)
 from vdsprovd.varlink import More, lazily
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _BUSY = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
 _USUAL = (*_BUSY, Hresult.VDS_E_OBJECT_STATUS_FAILED)
 _ALWAYS = {"VDS_E_NOT_SUPPORTED": "LIO can always do it, on every node"}
-
-
-class ControllerPropertiesReply(Struct, frozen=True):
-    """A controller's properties."""
-
-    hresult: int
-    properties: ControllerProperties
-
-
-class PortPropertiesReply(Struct, frozen=True):
-    """A port's properties."""
-
-    hresult: int
-    properties: PortProperties
-
-
-class ControllerReply(Struct, frozen=True):
-    """The id of a controller."""
-
-    controller: str
 
 
 class Controller(Interface):

@@ -4,33 +4,13 @@ import msgspec
 
 from vdsprovd import inventory
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.model import DriveExtent, DriveFlag, DriveProperties, DriveProperties2, DriveStatus, Struct
+from vdsprovd.model import DriveExtent, DriveFlag, DriveStatus
 from vdsprovd.provider.api import Interface, Role, method
-from vdsprovd.provider.lun import SubSystemReply
 from vdsprovd.provider.replacement import check_free
+from vdsprovd.replies import DriveExtentsReply, DriveProperties2Reply, DrivePropertiesReply, SubSystemReply
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
-
-
-class DrivePropertiesReply(Struct, frozen=True):
-    """A drive's properties."""
-
-    hresult: int
-    properties: DriveProperties
-
-
-class DriveProperties2Reply(Struct, frozen=True):
-    """A drive's properties."""
-
-    hresult: int
-    properties: DriveProperties2
-
-
-class DriveExtentsReply(Struct, frozen=True):
-    """Extents of drives."""
-
-    extents: tuple[DriveExtent, ...]
 
 
 class Drive(Interface):

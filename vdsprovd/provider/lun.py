@@ -14,18 +14,14 @@ from vdsprovd.model import (
     Hints,
     Hints2,
     LunInformation,
-    LunPlexProperties,
-    LunProperties,
     LunStatus,
-    PortProperties,
     StorageBusType,
     StorageDeviceIdDescriptor,
-    Struct,
     TransitionState,
 )
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names
-from vdsprovd.provider.api import Interface, Role, SuccessReply, method
+from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.creation import drives, found, plexes_of, rounded
 from vdsprovd.provider.hints import check as check_hints
@@ -35,7 +31,20 @@ from vdsprovd.provider.nodes import check_partition
 from vdsprovd.provider.plexes import properties
 from vdsprovd.provider.reshaping import reshape, sides
 from vdsprovd.provider.scans import scan
-from vdsprovd.provider.sub_system import ControllersReply, TargetsReply
+from vdsprovd.replies import (
+    ControllersReply,
+    Hints2Reply,
+    HintsReply,
+    LunInformationReply,
+    LunNumberReply,
+    LunPropertiesReply,
+    MaxBytesReply,
+    PlexesReply,
+    PortsReply,
+    SubSystemReply,
+    SuccessReply,
+    TargetsReply,
+)
 from vdsprovd.varlink import More
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
@@ -43,61 +52,6 @@ _USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CA
 
 LUNS_PER_TARGET = 16384
 """Logical unit numbers that SCSI's flat addressing can express (SAM-5 4.7.7)."""
-
-
-class LunPropertiesReply(Struct, frozen=True):
-    """A LUN's properties."""
-
-    hresult: int
-    properties: LunProperties
-
-
-class SubSystemReply(Struct, frozen=True):
-    """The id of a subsystem."""
-
-    sub_system: str
-
-
-class LunInformationReply(Struct, frozen=True):
-    """What initiators read of a LUN."""
-
-    properties: LunInformation
-
-
-class PlexesReply(Struct, frozen=True):
-    """Plexes."""
-
-    plexes: tuple[LunPlexProperties, ...]
-
-
-class HintsReply(Struct, frozen=True):
-    """The hints in force."""
-
-    hints: Hints
-
-
-class Hints2Reply(Struct, frozen=True):
-    """The hints in force."""
-
-    hints2: Hints2
-
-
-class PortsReply(Struct, frozen=True):
-    """Controller ports."""
-
-    controller_ports: tuple[PortProperties, ...]
-
-
-class MaxBytesReply(Struct, frozen=True):
-    """By how many bytes a LUN can grow."""
-
-    max_bytes_to_be_added: int
-
-
-class LunNumberReply(Struct, frozen=True):
-    """The array's own number of a LUN."""
-
-    lun_number: int
 
 
 class Lun(Interface):

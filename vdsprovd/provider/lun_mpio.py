@@ -18,10 +18,10 @@ from vdsprovd.model import (
     PathPolicy,
     PathStatus,
     ProviderLbSupportFlag,
-    Struct,
 )
 from vdsprovd.provider import facts
 from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.replies import LoadBalancePolicyReply, PathInfoReply, SupportedLbPoliciesReply
 
 _USUAL = (
     Hresult.VDS_E_PROVIDER_CACHE_CORRUPT,
@@ -29,25 +29,6 @@ _USUAL = (
     Hresult.VDS_E_OBJECT_STATUS_FAILED,
     Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS,
 )
-
-
-class PathInfoReply(Struct, frozen=True):
-    """Paths."""
-
-    paths: tuple[PathInfo, ...]
-
-
-class LoadBalancePolicyReply(Struct, frozen=True):
-    """How the array wants its paths to be used."""
-
-    policy: LoadBalancePolicy
-    paths: tuple[PathPolicy, ...]
-
-
-class SupportedLbPoliciesReply(Struct, frozen=True):
-    """Load balance policies."""
-
-    lb_flags: tuple[ProviderLbSupportFlag, ...]
 
 
 class LunMpio(Interface):

@@ -9,30 +9,14 @@ from vdsprovd.inventory import Drive, Lun
 from vdsprovd.model import (
     DriveExtent,
     Hints,
-    LunPlexProperties,
-    Struct,
 )
 from vdsprovd.provider.api import Interface, Role, method
-from vdsprovd.provider.drive import DriveExtentsReply
 from vdsprovd.provider.hints import check, in_force
-from vdsprovd.provider.lun import HintsReply
 from vdsprovd.provider.plexes import properties
+from vdsprovd.replies import DriveExtentsReply, HintsReply, LunPlexPropertiesReply, LunReply
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
-
-
-class LunPlexPropertiesReply(Struct, frozen=True):
-    """A plex's properties."""
-
-    hresult: int
-    properties: LunPlexProperties
-
-
-class LunReply(Struct, frozen=True):
-    """The id of a LUN."""
-
-    lun: str
 
 
 class LunPlex(Interface):

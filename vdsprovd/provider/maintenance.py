@@ -9,8 +9,9 @@ from vdsprovd import inventory
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Drive
 from vdsprovd.model import MaintenanceOperation
-from vdsprovd.provider.api import Interface, Role, SuccessReply, method
+from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.provider.context import Context
+from vdsprovd.replies import SuccessReply
 
 _USUAL = (
     Hresult.VDS_E_PROVIDER_CACHE_CORRUPT,

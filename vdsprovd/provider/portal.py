@@ -5,28 +5,14 @@ import msgspec
 from vdsprovd.hardware import Fact
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Inventory, Portal, PortalGroup, Target
-from vdsprovd.model import IpAddress, IscsiPortalStatus, PortalProperties, Struct
+from vdsprovd.model import IpAddress, IscsiPortalStatus
 from vdsprovd.provider import facts
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, ipsec, method
-from vdsprovd.provider.lun import SubSystemReply
-from vdsprovd.provider.target import PortalGroupsReply
+from vdsprovd.replies import PortalGroupsReply, PortalPropertiesReply, SecurityFlagsReply, SubSystemReply
 from vdsprovd.varlink import More
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
-
-
-class PortalPropertiesReply(Struct, frozen=True):
-    """A portal's properties."""
-
-    hresult: int
-    properties: PortalProperties
-
-
-class SecurityFlagsReply(Struct, frozen=True):
-    """VDS_ISCSI_IPSEC_FLAG values, together."""
-
-    security_flags: int
 
 
 class IscsiPortal(Interface):

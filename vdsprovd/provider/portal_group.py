@@ -7,28 +7,15 @@ import msgspec
 from vdsprovd.hardware import Fact
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Portal, PortalGroup, Target
-from vdsprovd.model import AsyncOutputType, PortalGroupProperties, Struct
+from vdsprovd.model import AsyncOutputType
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
-from vdsprovd.provider.sub_system import PortalsReply
+from vdsprovd.replies import PortalGroupPropertiesReply, PortalsReply, TargetReply
 from vdsprovd.varlink import More
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
-
-
-class PortalGroupPropertiesReply(Struct, frozen=True):
-    """A portal group's properties."""
-
-    hresult: int
-    properties: PortalGroupProperties
-
-
-class TargetReply(Struct, frozen=True):
-    """The id of a target."""
-
-    target: str
 
 
 class IscsiPortalGroup(Interface):

@@ -19,9 +19,7 @@ from vdsprovd.model import (
     ProviderProperties,
     ProviderType,
     StorageIdentifierType,
-    StoragePoolProperties,
     StoragePoolType,
-    Struct,
     SubSystemProperties,
     VersionSupportFlag,
 )
@@ -30,6 +28,15 @@ from vdsprovd.provider import recovery
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
 from vdsprovd.provider.creation import Wish, check, create_lun, largest_lun
 from vdsprovd.provider.pool_attributes import attributes, match
+from vdsprovd.replies import (
+    CreatedLunReply,
+    MaxLunSizeReply,
+    ProviderPropertiesReply,
+    ProviderTypeReply,
+    StoragePoolsReply,
+    SubSystemsReply,
+    VersionSupportReply,
+)
 from vdsprovd.varlink import More
 
 _STATE = (
@@ -41,50 +48,6 @@ _STATE = (
 
 # One GUID a version, the same on every host.
 VERSION_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:vdsprovd:{__version__}"))
-
-
-class ProviderPropertiesReply(Struct, frozen=True):
-    """The provider's properties."""
-
-    hresult: int
-    properties: ProviderProperties
-
-
-class SubSystemsReply(Struct, frozen=True):
-    """Subsystems."""
-
-    sub_systems: tuple[SubSystemProperties, ...]
-
-
-class ProviderTypeReply(Struct, frozen=True):
-    """The interconnect."""
-
-    type: model.HwProviderType
-
-
-class VersionSupportReply(Struct, frozen=True):
-    """Versions of VDS's interfaces."""
-
-    version_support: tuple[VersionSupportFlag, ...]
-
-
-class CreatedLunReply(Struct, frozen=True):
-    """`hresult` is S_FALSE, and the id null, when there is no such LUN."""
-
-    hresult: int
-    lun_id: str
-
-
-class StoragePoolsReply(Struct, frozen=True):
-    """Storage pools."""
-
-    storage_pools: tuple[StoragePoolProperties, ...]
-
-
-class MaxLunSizeReply(Struct, frozen=True):
-    """The largest possible size, in bytes."""
-
-    max_lun_size: int
 
 
 class Provider(Interface):

@@ -4,38 +4,14 @@ from collections.abc import AsyncIterator
 
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Lun, object_type
-from vdsprovd.model import ForeignObject, Notification, ObjectType, Struct
+from vdsprovd.model import ObjectType
 from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.replies import AdviseReply, ForeignObjectsReply, ObjectReply
 from vdsprovd.varlink import More
 from vdsprovd.varlink.call import Call
 
 GROUP = 100
 """The most notifications in one reply (IVdsAdviseSink::OnNotify)."""
-
-
-class ObjectReply(Struct, frozen=True):
-    """The id of an object."""
-
-    object: str
-
-
-class AdviseReply(Struct, frozen=True, omit_defaults=True):
-    """First `established`; then `notifications`, those of one event together; `overrun` when some were lost.
-
-    `sequence` numbers the groups within an `epoch`, which is one run of the daemon.
-    """
-
-    epoch: str
-    sequence: int
-    established: bool = False
-    overrun: bool = False
-    notifications: tuple[Notification, ...] = ()
-
-
-class ForeignObjectsReply(Struct, frozen=True):
-    """What is somebody else's."""
-
-    objects: tuple[ForeignObject, ...]
 
 
 class Service(Interface):

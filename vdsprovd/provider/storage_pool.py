@@ -4,34 +4,19 @@ from vdsprovd import inventory
 from vdsprovd.hresult import Hresult
 from vdsprovd.inventory import Drive
 from vdsprovd.model import (
-    PoolAttributes,
     StoragePoolDriveExtent,
-    StoragePoolProperties,
-    Struct,
 )
 from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.provider.pool_attributes import attributes
-from vdsprovd.provider.provider import StoragePoolsReply
-from vdsprovd.provider.sub_system import LunsReply, ProviderReply
+from vdsprovd.replies import (
+    LunsReply,
+    PoolAttributesReply,
+    PoolDriveExtentsReply,
+    ProviderReply,
+    StoragePoolPropertiesReply,
+    StoragePoolsReply,
+)
 from vdsprovd.varlink import More, lazily
-
-
-class StoragePoolPropertiesReply(Struct, frozen=True):
-    """A storage pool's properties."""
-
-    properties: StoragePoolProperties
-
-
-class PoolAttributesReply(Struct, frozen=True):
-    """A storage pool's attributes; null for what does not apply."""
-
-    attributes: PoolAttributes
-
-
-class PoolDriveExtentsReply(Struct, frozen=True):
-    """The extents of drives that a pool has."""
-
-    extents: tuple[StoragePoolDriveExtent, ...]
 
 
 class StoragePool(Interface):

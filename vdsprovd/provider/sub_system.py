@@ -10,100 +10,40 @@ from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Controller, Drive, Lun, Portal, StoragePool, Target
 from vdsprovd.model import (
     AsyncOutputType,
-    ControllerProperties,
-    DriveProperties,
     Hints,
     Hints2,
     InterconnectFlag,
-    LunProperties,
     LunType,
-    PortalProperties,
-    Struct,
     SubSystemProperties,
     SubSystemProperties2,
     SubSystemStatus,
     SupportedRaidTypeFlag,
-    TargetProperties,
 )
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names, scans
-from vdsprovd.provider.api import Interface, Role, SuccessReply, ipsec, method
+from vdsprovd.provider.api import Interface, Role, ipsec, method
 from vdsprovd.provider.creation import Wish, check, create_lun, drives, largest_lun
 from vdsprovd.provider.nodes import check_partition, serve
-from vdsprovd.provider.provider import MaxLunSizeReply
 from vdsprovd.provider.replacement import replace_drive
+from vdsprovd.replies import (
+    ControllersReply,
+    DriveReply,
+    DrivesReply,
+    InterconnectsReply,
+    IscsiNameReply,
+    LunsReply,
+    MaxLunSizeReply,
+    PortalsReply,
+    ProviderReply,
+    SubSystemProperties2Reply,
+    SubSystemPropertiesReply,
+    SuccessReply,
+    TargetsReply,
+)
 from vdsprovd.varlink import More, lazily
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
-
-
-class SubSystemPropertiesReply(Struct, frozen=True):
-    """A subsystem's properties."""
-
-    hresult: int
-    properties: SubSystemProperties
-
-
-class ProviderReply(Struct, frozen=True):
-    """The id of the provider."""
-
-    provider: str
-
-
-class SubSystemProperties2Reply(Struct, frozen=True):
-    """A subsystem's properties."""
-
-    hresult: int
-    properties: SubSystemProperties2
-
-
-class ControllersReply(Struct, frozen=True):
-    """Controllers."""
-
-    controllers: tuple[ControllerProperties, ...]
-
-
-class DrivesReply(Struct, frozen=True):
-    """Drives."""
-
-    drives: tuple[DriveProperties, ...]
-
-
-class DriveReply(Struct, frozen=True):
-    """The id of a drive."""
-
-    drive: str
-
-
-class LunsReply(Struct, frozen=True):
-    """LUNs."""
-
-    luns: tuple[LunProperties, ...]
-
-
-class TargetsReply(Struct, frozen=True):
-    """Targets."""
-
-    targets: tuple[TargetProperties, ...]
-
-
-class PortalsReply(Struct, frozen=True):
-    """Portals."""
-
-    portals: tuple[PortalProperties, ...]
-
-
-class IscsiNameReply(Struct, frozen=True):
-    """An iSCSI name."""
-
-    iscsi_name: str
-
-
-class InterconnectsReply(Struct, frozen=True):
-    """Interconnects."""
-
-    supported_interconnects_flag: tuple[InterconnectFlag, ...]
 
 
 class SubSystem(Interface):

@@ -8,12 +8,19 @@ import msgspec
 from vdsprovd.hardware import Fact, Secret, TargetNode
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Inventory, PortalGroup, Target
-from vdsprovd.model import AsyncOutputType, PortalGroupProperties, Struct, TargetProperties
+from vdsprovd.model import AsyncOutputType
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names
-from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, SuccessReply, method
-from vdsprovd.provider.lun import SubSystemReply
-from vdsprovd.provider.sub_system import LunsReply
+from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
+from vdsprovd.replies import (
+    CreatePortalGroupReply,
+    InitiatorsReply,
+    LunsReply,
+    PortalGroupsReply,
+    SubSystemReply,
+    SuccessReply,
+    TargetPropertiesReply,
+)
 from vdsprovd.varlink import More, lazily
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
@@ -21,32 +28,6 @@ _USUAL = (*_GETTER, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
 
 GROUPS_PER_TARGET = 64
 """At this many portal groups CreatePortalGroup hands out an existing one: LIO links every LUN into every group."""
-
-
-class TargetPropertiesReply(Struct, frozen=True):
-    """A target's properties."""
-
-    hresult: int
-    properties: TargetProperties
-
-
-class PortalGroupsReply(Struct, frozen=True):
-    """Portal groups."""
-
-    portal_groups: tuple[PortalGroupProperties, ...]
-
-
-class CreatePortalGroupReply(Struct, frozen=True):
-    """`hresult` is VDS_S_ALREADY_EXISTS when an existing group is handed out."""
-
-    hresult: int
-    async_: str = msgspec.field(name="async")
-
-
-class InitiatorsReply(Struct, frozen=True):
-    """iSCSI names of initiators."""
-
-    initiator_list: tuple[str, ...]
 
 
 class IscsiTarget(Interface):
