@@ -603,6 +603,9 @@ class Simulator:
         with self._lock:
             return [fact for fact in self.facts.values() if target is None or getattr(fact, "target", None) == target]
 
+    def discover(self, needed: Container[str] | None = None) -> Collection[Key]:
+        return [fact.key for fact in self.read(needed=needed)]
+
     def look(self, keys: Collection[Key]) -> Collection[Fact]:
         with self._lock:
             return [self.facts[key] for key in keys if key in self.facts]

@@ -527,10 +527,11 @@ def _write(context: Context, found: Found, finished: Sequence[int] = ()) -> None
 
 
 async def reenumerate(context: Context) -> None:
-    """IVdsHwProvider::Reenumerate. A scan that breaks off leaves the cache corrupt."""
+    """IVdsHwProvider::Reenumerate: discovers what there is; how it is, Refresh reads. A scan that breaks off leaves the cache
+    corrupt."""
     async with context.operations.holds.claim(context.provider_id):
         try:
-            await context.look(context.hardware.read, needed=context.cache.inventory.target_by_name)
+            await context.look(context.hardware.discover, needed=context.cache.inventory.target_by_name)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error

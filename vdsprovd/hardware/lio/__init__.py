@@ -77,6 +77,10 @@ class Lio:
         with configfs.scan():
             return list(reader.facts(needed) if target is None else reader.of_target(target))
 
+    def discover(self, needed: Container[str] | None = None) -> Collection[Key]:
+        with configfs.scan():
+            return list(reader.keys(needed))
+
     def foreign(self, targets: Container[str], luns: Container[str]) -> Collection[ForeignObject]:
         with configfs.scan():
             return [*reader.foreign_disks(luns), *reader.foreign_targets(targets)]

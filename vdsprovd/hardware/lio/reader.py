@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from vdsprovd.hardware import (
     Access,
@@ -28,6 +29,8 @@ from vdsprovd.hardware.lio import configfs
 from vdsprovd.model import ForeignObject, ForeignType, PathStatus
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _INFO = re.compile(r"File: (?P<path>.*\S)\s+Size: (?P<size>\d+)\s+Mode:")
 _HBA = re.compile(r"(?P<kind>fileio|iblock)_(?P<number>\d+)")
@@ -62,15 +65,24 @@ _IDENTITY = {
 def facts(needed: Container[str] | None = None) -> Iterator[Fact]:
     """Every fact of the host. Raises OSError when a disk cannot be read, or one of the targets that are needed (None: all
     are); what vanished meanwhile is left out."""
-    yield from _disks()
+    for folder, lun, number in _disks():
+        with suppress(FileNotFoundError):  # gone since
+            yield _disk(folder, lun, number)
     for target in targets():
-        yield from _whole(target, needed is None or target in needed)
+        yield from _whole(of_target, target, needed is None or target in needed)
 
 
-def _whole(target: str, needed: bool) -> list[Fact]:
+def keys(needed: Container[str] | None = None) -> Iterator[Key]:
+    """The keys of every object of the host, from the names of folders alone; otherwise as `facts`."""
+    yield from ((Disk, lun, number) for _, lun, number in _disks())
+    for target in targets():
+        yield from _whole(_keys_of_target, target, needed is None or target in needed)
+
+
+def _whole(read: Callable[[str], Iterator[T]], target: str, needed: bool) -> list[T]:
     for _ in range(TRIES):
         try:
-            return list(of_target(target))
+            return list(read(target))
         except OSError as error:
             trouble = error
     if needed:
@@ -140,11 +152,28 @@ def is_target(name: str) -> bool:
 
 def of_target(target: str) -> Iterator[Fact]:
     """A target and everything in it. Raises OSError when a folder or an attribute vanishes during the scan."""
+    return (fact for key in _keys_of_target(target) if (fact := _read(key)))
+
+
+def _keys_of_target(target: str) -> Iterator[Key]:
     if not (configfs.ISCSI / target).exists():
         return
-    yield TargetNode(target)
+    yield (TargetNode, target)
     for tag in tags(target):
-        yield from _group(target, tag)
+        yield from _keys_of_group(target, tag)
+
+
+def _keys_of_group(target: str, tag: int) -> Iterator[Key]:
+    path = configfs.group(target, tag)
+    yield (Group, target, tag)
+    for name in configfs.folders(path / "lun"):
+        yield (Unit, target, tag, _number(name))
+    for initiator in configfs.folders(path / "acls"):
+        yield (Acl, target, tag, initiator)
+        for name in configfs.folders(_acl(target, tag, initiator)):
+            if name.startswith("lun_"):
+                yield (Grant, target, tag, initiator, _number(name))
+    yield from (listener.key for listener in listeners(target, tag))
 
 
 def tags(target: str) -> list[int]:
@@ -197,24 +226,28 @@ def _key_in_group(target: str, tag: int, parts: list[str]) -> Key | None:
 def at(wanted: Key) -> Fact | None:
     """The fact of that key, None when there is no such object. Raises OSError when it cannot be read."""
     try:
-        match wanted:
-            case (kind, str(lun), int(number)) if kind is Disk:
-                return disk(lun, number)
-            case (kind, str(target)) if kind is TargetNode:
-                return TargetNode(target) if (configfs.ISCSI / target).exists() else None
-            case (kind, str(target), int(tag)) if kind is Group:
-                return _group_itself(target, tag)
-            case (kind, str(target), int(tag), int(index)) if kind is Unit:
-                return _unit(target, tag, index)
-            case (kind, str(target), int(tag), str(initiator)) if kind is Acl:
-                return Acl(target, tag, initiator, _credentials(_acl(target, tag, initiator)))
-            case (kind, str(target), int(tag), str(initiator), int(index)) if kind is Grant:
-                return _grant(target, tag, initiator, index)
-            case (kind, str(target), int(tag), str(address), int(port)) if kind is Listener:
-                there = configfs.listener(target, tag, address, port).exists()
-                return Listener(target, tag, address, port) if there else None
+        return _read(wanted)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _read(wanted: Key) -> Fact | None:
+    match wanted:
+        case (kind, str(target), int(tag), str(initiator), int(index)) if kind is Grant:
+            return _grant(target, tag, initiator, index)
+        case (kind, str(target), int(tag), int(index)) if kind is Unit:
+            return _unit(target, tag, index)
+        case (kind, str(target), int(tag), str(initiator)) if kind is Acl:
+            return Acl(target, tag, initiator, _credentials(_acl(target, tag, initiator)))
+        case (kind, str(lun), int(number)) if kind is Disk:
+            return disk(lun, number)
+        case (kind, str(target), int(tag)) if kind is Group:
+            return _group_itself(target, tag)
+        case (kind, str(target)) if kind is TargetNode:
+            return TargetNode(target) if (configfs.ISCSI / target).exists() else None
+        case (kind, str(target), int(tag), str(address), int(port)) if kind is Listener:
+            there = configfs.listener(target, tag, address, port).exists()
+            return Listener(target, tag, address, port) if there else None
     raise ValueError(f"{wanted} is no key")
 
 
@@ -223,27 +256,26 @@ def is_ours(hba: str) -> bool:
     return _disk_number(hba) >= 0
 
 
-def _disks() -> Iterator[Disk]:
+def _disks() -> Iterator[tuple[str, str, int]]:
+    """The folders of our disks, with the LUN and the number of each."""
     for hba in configfs.folders(configfs.CORE):
         number = _disk_number(hba)
         if number < 0:
             continue
         folder = f"{configfs.CORE}/{hba}"
-        for name in configfs.folders(folder):
-            if _is_uuid(name):
-                with suppress(FileNotFoundError):  # gone since
-                    yield _disk(f"{folder}/{name}", name, number, block=hba.startswith("iblock"))
+        yield from ((f"{folder}/{name}", name, number) for name in configfs.folders(folder) if _is_uuid(name))
 
 
 def disk(lun: str, number: int) -> Disk:
     """The storage object of that LUN, as the kernel describes it."""
     try:
-        return _disk(f"{configfs.hba(number, block=False)}/{lun}", lun, number, block=False)
+        return _disk(f"{configfs.hba(number, block=False)}/{lun}", lun, number)
     except FileNotFoundError:
-        return _disk(f"{configfs.hba(number, block=True)}/{lun}", lun, number, block=True)
+        return _disk(f"{configfs.hba(number, block=True)}/{lun}", lun, number)
 
 
-def _disk(folder: str, lun: str, number: int, *, block: bool) -> Disk:
+def _disk(folder: str, lun: str, number: int) -> Disk:
+    block = folder.startswith(f"{configfs.CORE}/iblock")
     serial = _serial(folder)
     path, size = behind(folder, block=block)
     return Disk(lun, number, path, size, block, _access(folder), serial)
@@ -296,20 +328,6 @@ def _is_uuid(name: str) -> bool:
         return str(uuid.UUID(name)) == name
     except ValueError:
         return False
-
-
-def _group(target: str, tag: int) -> Iterator[Fact]:
-    path = configfs.group(target, tag)
-    yield _group_itself(target, tag)
-    for name in configfs.folders(path / "lun"):
-        yield _unit(target, tag, _number(name))
-    for initiator in configfs.folders(path / "acls"):
-        acl = _acl(target, tag, initiator)
-        yield Acl(target, tag, initiator, _credentials(acl))
-        for name in configfs.folders(acl):
-            if name.startswith("lun_"):
-                yield _grant(target, tag, initiator, _number(name))
-    yield from listeners(target, tag)
 
 
 def _group_itself(target: str, tag: int) -> Group:
