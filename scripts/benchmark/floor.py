@@ -22,25 +22,38 @@ def add_target(target: str, initiators: Collection[str]) -> None:
 
 def add_lun(target: str, number: int, file: str, size: int, initiators: Collection[str]) -> None:
     """A sparse file as a LUN of the target, which these initiators see; the file's name is its serial number."""
+    add_disk(number, file, size)
+    add_unit(target, number, file, initiators)
+
+
+def add_disk(number: int, file: str, size: int) -> None:
+    """The first half of `add_lun`: the file and its storage object."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     os.ftruncate(descriptor, size)
     os.close(descriptor)
-    hba = f"{ROOT}/core/fileio_{FIRST_HBA + number}"
     name = os.path.basename(file)
-    disk = f"{hba}/{name}"
-    os.mkdir(hba)
+    disk = _disk(number, name)
+    os.mkdir(os.path.dirname(disk))
     os.mkdir(disk)
     _write(f"{disk}/control", f"fd_dev_name={file},fd_dev_size={size}")
     _write(f"{disk}/enable", "1")
     _write(f"{disk}/wwn/vpd_unit_serial", name)
+
+
+def add_unit(target: str, number: int, file: str, initiators: Collection[str]) -> None:
+    """The second half: the storage object as a logical unit of the target, and who sees it."""
     group = f"{ROOT}/iscsi/{target}/tpgt_1"
     unit = f"{group}/lun/lun_{number}"
     os.mkdir(unit)
-    os.symlink(disk, f"{unit}/disk")
+    os.symlink(_disk(number, os.path.basename(file)), f"{unit}/disk")
     for initiator in initiators:
         mapped = f"{group}/acls/{initiator}/lun_{number}"
         os.mkdir(mapped)
         os.symlink(unit, f"{mapped}/unit")
+
+
+def _disk(number: int, name: str) -> str:
+    return f"{ROOT}/core/fileio_{FIRST_HBA + number}/{name}"
 
 
 def _write(path: str, value: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from benchmark import floor
 from benchmark.contenders import Contender, Cost, Work
 from benchmark.contenders.daemon import Vdsprovd
+from benchmark.contenders.service import Service
 from benchmark.contenders.worker import Worker
 from benchmark.disk import disk
 from benchmark.figures import Row, tell
@@ -43,7 +44,8 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
             least = _others(Worker("floor", "bare"), work)
             assert least
             yield _row(count, shape, "floor", least, least)
-            yield _row(count, shape, "rtslib, nothing saved", _others(Worker("", "rtslib"), work), least)
+            for contender in (Service(), Worker("rtslib, nothing saved", "rtslib")):
+                yield _row(count, shape, contender.name, _others(contender, work), least)
             with daemon(0) as subject:
                 yield _row(count, shape, "vdsprovd", Vdsprovd(subject).do(work, PATIENCE), least)
 

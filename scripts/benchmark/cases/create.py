@@ -7,6 +7,7 @@ from statistics import median
 from benchmark import floor
 from benchmark.contenders import Contender, Cost, Work
 from benchmark.contenders.daemon import Vdsprovd
+from benchmark.contenders.service import Service
 from benchmark.contenders.targetcli import Batch, OneShot, Targetclid
 from benchmark.contenders.worker import Worker
 from benchmark.figures import Row, spread, tell
@@ -26,6 +27,7 @@ BARE = Worker("floor", "bare", luns=100)
 def others() -> list[Contender]:
     """All contenders but the floor and vdsprovd."""
     return [
+        Service(),
         Worker("rtslib, nothing saved", "rtslib"),
         Worker("rtslib, saved", "rtslib_saved", luns=3),
         OneShot(),
