@@ -20,7 +20,7 @@ def test_imports_nothing_of_the_daemon() -> None:
         "import sys, vdsprovd.client, vdsprovd.cli.__main__, vdsprovd.cli.listing, vdsprovd.cli.call, "
         "vdsprovd.cli.events, vdsprovd.cli.recover, vdsprovd.cli.import_target;"
         "print([name for name in ('rtslib_fb', 'rtslib', 'pyudev', 'ifaddr', 'sqlite3', 'rich',"
-        " 'vdsprovd.inventory', 'vdsprovd.provider') if name in sys.modules])"
+        " 'vdsprovd.inventory', 'vdsprovd.provider', 'vdsprovd.model', 'asyncio') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -179,13 +179,13 @@ def test_dangling_import_target(daemon: Daemon) -> None:
 def test_no_call_for_each_lun(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """`luns` takes as many calls for forty LUNs as for one."""
     calls = Counter[str]()
-    stream = Client.stream
+    query = Client.query
 
-    def counted(self: Client, method: str, /, **parameters: Any) -> Iterator[dict[str, Any]]:
+    def counted(self: Client, method: str, /, **parameters: Any) -> list[Any]:
         calls[method] += 1
-        return stream(self, method, **parameters)
+        return query(self, method, **parameters)
 
-    monkeypatch.setattr(Client, "stream", counted)
+    monkeypatch.setattr(Client, "query", counted)
     target = daemon.make_target("iqn.2026-11.org.example:many")
     for _ in range(40):
         daemon.client.call("LunIscsi.AssociateTargets", id=daemon.make_lun(), targetIds=[target])

@@ -11,7 +11,7 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,20 +142,24 @@ class Daemon:
 
 @contextmanager
 def answering(path: Path, *answers: bytes) -> Iterator[None]:
-    """A server that gives one connection these answers, one a call, and closes it."""
+    """A server that gives the first connection these answers, one a call, and closes it and every later one."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        listener.settimeout(30)
 
         def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                for answer in answers:
-                    connection.recv(65536)
-                    connection.sendall(answer + b"\0")
+            left = iter(answers)
+            # Until the listener is shut down, which is an error for accept().
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        for answer in left:
+                            connection.recv(65536)
+                            connection.sendall(answer + b"\0")
 
         server = threading.Thread(target=serve, daemon=True)
         server.start()
         yield
+        listener.shutdown(socket.SHUT_RDWR)
         server.join(30)

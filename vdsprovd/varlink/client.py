@@ -34,6 +34,10 @@ MAX_MESSAGE = 64 << 20
 _READ = 64 << 10
 
 
+class NotSentError(ConnectionError):
+    """The connection was lost before all of a call had left: the server has no whole call, and carries nothing out."""
+
+
 class _Dialogue:
     """What the two kinds of connection share: whose turn it is, and what the messages mean."""
 
@@ -42,6 +46,11 @@ class _Dialogue:
         self._messages: deque[bytes] = deque()
         self._open = True
         self._busy = False
+
+    @property
+    def free(self) -> bool:
+        """Whether a call can be made now: the connection is open, and no reply is outstanding."""
+        return self._open and not self._busy
 
     def _begin(self) -> None:
         if not self._open:
@@ -170,6 +179,9 @@ class Connection(_Dialogue):
         try:
             self._limit(deadline)
             self._socket.sendall(message)
+        except ConnectionError as error:
+            self.close()
+            raise NotSentError(*error.args) from error
         except BaseException:
             self.close()
             raise
@@ -213,7 +225,19 @@ class AsyncConnection(_Dialogue):
         # Imported here: it would be half of a command's start-up, and a blocking client needs none of it.
         import asyncio  # noqa: PLC0415
 
-        return cls(*await asyncio.open_unix_connection(str(path), limit=_READ))
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            # Where many wait in line, a Unix socket that does not block is refused, and never becomes connected by itself.
+            while True:
+                try:
+                    connected.connect(str(path))
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(0.01)
+            return cls(*await asyncio.open_unix_connection(sock=connected, limit=_READ))
+        except BaseException:
+            connected.close()
+            raise
 
     async def __aenter__(self) -> Self:
         return self
@@ -279,6 +303,9 @@ class AsyncConnection(_Dialogue):
         try:
             self._writer.write(message)
             await self._writer.drain()
+        except ConnectionError as error:
+            self.close()
+            raise NotSentError(*error.args) from error
         except BaseException:
             self.close()
             raise

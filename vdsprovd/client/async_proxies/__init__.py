@@ -1,0 +1,102 @@
+"""Typed proxies, for asyncio: one class for each kind of object.
+
+Generated from the daemon's methods by scripts/client-proxies; do not edit.
+"""
+
+from typing import TYPE_CHECKING
+
+from vdsprovd.client.async_proxies.proxy import AsyncCaller
+
+if TYPE_CHECKING:
+    from vdsprovd.client.async_proxies.controller import Controller
+    from vdsprovd.client.async_proxies.drive import Drive
+    from vdsprovd.client.async_proxies.lun import Lun
+    from vdsprovd.client.async_proxies.lun_plex import LunPlex
+    from vdsprovd.client.async_proxies.port import Port
+    from vdsprovd.client.async_proxies.portal import Portal
+    from vdsprovd.client.async_proxies.portal_group import PortalGroup
+    from vdsprovd.client.async_proxies.provider import Provider
+    from vdsprovd.client.async_proxies.service import Service
+    from vdsprovd.client.async_proxies.storage_pool import StoragePool
+    from vdsprovd.client.async_proxies.sub_system import SubSystem
+    from vdsprovd.client.async_proxies.target import Target
+
+
+class Objects(AsyncCaller):
+    """The ways to objects: `client.lun(id)` is the LUN of that id, whether there is one or not."""
+
+    # Imported when they are asked for: VDS's types take longer to load than most commands of vdsprovctl to run.
+
+    @property
+    def service(self) -> "Service":
+        """The way in: objects by id, and notifications."""
+        from vdsprovd.client.async_proxies.service import Service  # noqa: PLC0415
+
+        return Service(self)
+
+    @property
+    def provider(self) -> "Provider":
+        """The daemon itself."""
+        from vdsprovd.client.async_proxies.provider import Provider  # noqa: PLC0415
+
+        return Provider(self)
+
+    def storage_pool(self, id: str) -> "StoragePool":
+        """A place where LUNs' bytes live."""
+        from vdsprovd.client.async_proxies.storage_pool import StoragePool  # noqa: PLC0415
+
+        return StoragePool(self, id)
+
+    def sub_system(self, id: str) -> "SubSystem":
+        """A storage host's LIO configuration, or one part of it, with its pools, LUNs, targets and portals."""
+        from vdsprovd.client.async_proxies.sub_system import SubSystem  # noqa: PLC0415
+
+        return SubSystem(self, id)
+
+    def controller(self, id: str) -> "Controller":
+        """A controller: the host as a node that serves LUNs."""
+        from vdsprovd.client.async_proxies.controller import Controller  # noqa: PLC0415
+
+        return Controller(self, id)
+
+    def port(self, id: str) -> "Port":
+        """A controller's port."""
+        from vdsprovd.client.async_proxies.port import Port  # noqa: PLC0415
+
+        return Port(self, id)
+
+    def drive(self, id: str) -> "Drive":
+        """A drive: a disk of the host that is a pool's member, a hot spare, or free."""
+        from vdsprovd.client.async_proxies.drive import Drive  # noqa: PLC0415
+
+        return Drive(self, id)
+
+    def lun(self, id: str) -> "Lun":
+        """A LUN: a disk that initiators see, with its bytes in a pool."""
+        from vdsprovd.client.async_proxies.lun import Lun  # noqa: PLC0415
+
+        return Lun(self, id)
+
+    def lun_plex(self, id: str) -> "LunPlex":
+        """A plex: one copy of a LUN's bytes, on drives of its own. Only mirrors have several."""
+        from vdsprovd.client.async_proxies.lun_plex import LunPlex  # noqa: PLC0415
+
+        return LunPlex(self, id)
+
+    def target(self, id: str) -> "Target":
+        """An iSCSI target."""
+        from vdsprovd.client.async_proxies.target import Target  # noqa: PLC0415
+
+        return Target(self, id)
+
+    def portal_group(self, id: str) -> "PortalGroup":
+        """A portal group: the portals through which a target can be logged in to."""
+        from vdsprovd.client.async_proxies.portal_group import PortalGroup  # noqa: PLC0415
+
+        return PortalGroup(self, id)
+
+    def portal(self, id: str) -> "Portal":
+        """A portal: an address of the host and a TCP port."""
+        from vdsprovd.client.async_proxies.portal import Portal  # noqa: PLC0415
+
+        return Portal(self, id)

@@ -1,0 +1,45 @@
+"""Service: The way in: objects by id, and notifications.
+
+Generated from the daemon's methods by scripts/client-proxies; do not edit.
+"""
+
+from collections.abc import AsyncGenerator
+
+from vdsprovd.client.async_proxies.proxy import Proxy
+from vdsprovd.model import ObjectType
+from vdsprovd.replies import AdviseReply, ForeignObjectsReply, ObjectReply
+
+
+class Service(Proxy):
+    """The way in: objects by id, and notifications.
+
+    It has the methods of IVdsService.
+    """
+
+    # IVdsService
+
+    async def get_object(self, object_id: str, type: ObjectType) -> ObjectReply:
+        """Check that there is an object of that id and type; its methods take the id. (IVdsProviderPrivate::GetObject)
+
+        Role: viewer. Codes: VDS_E_INITIALIZED_FAILED, VDS_E_OBJECT_NOT_FOUND.
+        """
+        return await self._call("Service.GetObject", ObjectReply, objectId=object_id, type=type)
+
+    async def query_foreign_objects(self) -> ForeignObjectsReply:
+        """What this host's target holds that is not the provider's: targetcli's, another daemon's. It is never touched,
+        and
+        a name that it has cannot be used.
+
+        Role: viewer. Codes: VDS_E_INITIALIZED_FAILED.
+        """
+        return await self._call("Service.QueryForeignObjects", ForeignObjectsReply)
+
+    def advise(self) -> AsyncGenerator[AdviseReply, None]:
+        """Be told of every change, whoever made it. Closing the connection ends it.
+
+        The first reply has `established`; enumerate then, and nothing is missed. After `overrun` enumerate again. Do
+        not call HwProvider.Refresh while handling notifications. (IVdsService::Advise)
+
+        Role: viewer. Codes: VDS_E_INITIALIZED_FAILED.
+        """
+        return self._stream("Service.Advise", AdviseReply)
