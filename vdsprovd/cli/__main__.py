@@ -25,6 +25,7 @@ COMMANDS = {
     "import-target": ("import_target", "Show, set or clear a subsystem's import target."),
     "call": ("call", "Call any method of the API."),
     "events": ("events", "Follow what changes."),
+    "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),
     "recover": ("recover", "Make a corrupt provider cache sound again."),
 }
 

@@ -1,0 +1,101 @@
+"""DiskRAID at a terminal: the prompt, its history and completion, and what a person is asked."""
+
+import atexit
+import contextlib
+import getpass
+import os
+import readline
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from vdsprovd import __version__
+from vdsprovd.diskraid.completion import complete
+from vdsprovd.diskraid.session import Ended, Session
+
+PROMPT: Final = "DISKRAID> "
+_HISTORY_LENGTH: Final = 1000
+
+
+class Console:
+    """Who sits at the terminal."""
+
+    def secret(self, purpose: str) -> str:
+        """A secret, which is typed unseen."""
+        return getpass.getpass(f"{purpose[:1].upper()}{purpose[1:]}: ")
+
+    def cancels(self) -> bool:
+        """Whether the operation that Ctrl-C interrupted shall be cancelled; a second Ctrl-C lets it go on."""
+        try:
+            answer = input("Cancel the operation (y), or let it go on in the background (Enter)? ")
+        except (KeyboardInterrupt, EOFError):
+            print()
+            return False
+        finally:
+            _forget_last()
+        return answer.strip().lower() in ("y", "yes")
+
+
+def run(session: Session) -> None:
+    """Carry out what is typed, until EXIT or the end of the input. An error ends nothing, nor does Ctrl-C."""
+    session.say(f"DiskRAID's language for vdsprovd, version {__version__}", f"On computer: {socket.gethostname()}", "")
+    _prepare(session)
+    while True:
+        try:
+            line = input(PROMPT)
+        except KeyboardInterrupt:
+            print()
+            continue
+        except EOFError:
+            print()
+            return
+        if _has_secret(line):
+            _forget_last()
+        try:
+            session.execute(line)
+        except Ended:
+            return
+        except KeyboardInterrupt:
+            # Whatever was asked for, its reply is not to be taken for that of the next call.
+            session.close()
+            session.say("", "Interrupted.")
+        session.say("")
+
+
+def _prepare(session: Session) -> None:
+    """History and completion."""
+    history = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "vdsprovd/diskraid-history"
+    with contextlib.suppress(OSError):
+        history.parent.mkdir(parents=True, exist_ok=True)
+        if history.exists():
+            readline.read_history_file(history)
+        atexit.register(_save, history)
+    readline.set_history_length(_HISTORY_LENGTH)
+    readline.set_completer_delims(" ")
+    readline.parse_and_bind("tab: complete")
+    found: Sequence[str] = ()
+
+    def completer(text: str, state: int) -> str | None:
+        nonlocal found
+        if state == 0:
+            found = complete(session, readline.get_line_buffer()[: readline.get_begidx()], text)
+        return found[state] if state < len(found) else None
+
+    readline.set_completer(completer)
+
+
+def _save(history: Path) -> None:
+    # Where it cannot be written, the next session does without.
+    with contextlib.suppress(OSError):
+        readline.write_history_file(history)
+
+
+def _has_secret(line: str) -> bool:
+    return "sec" in line.lower() and "=" in line
+
+
+def _forget_last() -> None:
+    """Have the last line that was typed not in the history: it was an answer, or a secret."""
+    if length := readline.get_current_history_length():
+        readline.remove_history_item(length - 1)
