@@ -17,7 +17,7 @@ from labhost.prerequisites import BUILDING, EMULATION, RUNNING, require
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GUEST_SCRIPTS = CHECKOUT / "scripts/guest"
-BUILD_SPACE = 1500 << 20
+BUILD_SPACE = 2000 << 20
 KERNEL_SPACE = 1000 << 20
 # What a test run may want to know of the one who called it.
 FORWARDED = ("CI", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "PYTEST_ADDOPTS")
@@ -64,6 +64,11 @@ def _parser() -> Parser:
         help="a folder of this machine, writable in the guest at the same path (repeatable)",
     )
     add("--systemd", action="store_true", help="boot systemd with the project's units, and run COMMAND once it is up")
+    add(
+        "--clean",
+        action="store_true",
+        help="a guest without the project's commands, units and group, for its packages to bring them",
+    )
     add(
         "--hosts",
         metavar="N",
@@ -142,7 +147,7 @@ def _lab(options: argparse.Namespace) -> int:
         "labhost.rootfs",
         {"recipe": asdict(wanted)},
         need=BUILD_SPACE,
-        announce="building the lab's root file system (about 2 minutes, once)...",
+        announce="building the lab's root file system (about 3 minutes, once)...",
     )
     kernel = None
     if options.qemu:
@@ -167,6 +172,7 @@ def _lab(options: argparse.Namespace) -> int:
         "command": options.command,
         "environment": _environment(options.env),
         "systemd": options.systemd,
+        "clean": options.clean,
         "hosts": options.hosts,
         "memory": options.memory,
         "timeout": options.timeout,

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-# What takes seconds of a boot with systemd and does nothing for a guest that lives for a minute. The unit that restores
-# targets is among them: the kernel's configuration is to be what COMMAND makes of it.
+# What takes seconds of a boot with systemd and does nothing for a guest that lives for a minute.
 COMMON_SETTINGS = (
     "systemd.condition_needs_update=no",
     *(
@@ -14,7 +13,6 @@ COMMON_SETTINGS = (
             "modprobe@efi_pstore.service",
             "modprobe@fuse.service",
             "proc-sys-fs-binfmt_misc.automount",
-            "rtslib-fb-targetctl.service",
             "systemd-pstore.service",
         )
     ),

@@ -113,6 +113,7 @@ class Session:
             "LAB_CHECKOUT": cast(str, task["checkout"]),
             "LAB_ENVIRONMENT": cast(list[str], task["environment"]),
             "LAB_SYSTEMD": int(cast(bool, task["systemd"])),
+            "LAB_CLEAN": int(cast(bool, task["clean"])),
             "LAB_HOSTS": self._hosts,
             "LAB_NETWORK": qemu.NETWORK_DEVICE if self._emulated else uml.NETWORK_DEVICE,
             "LAB_TERMINAL": int(self._terminal),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,17 +17,23 @@ STOCK_KERNEL_PACKAGE = "linux-image-amd64"
 PACKAGES = (
     "ca-certificates",
     "dbus",  # one of targetcli's calls wants a system bus
+    "debhelper",  # scripts/package
+    "dh-python",
     "dmsetup",
+    "dpkg-dev",
     "e2fsprogs",
     "fio",
     "gdisk",
+    "go-md2man",
     "iproute2",
     "iputils-ping",
     "kmod",
     "ledmon",
     "less",
     "libiscsi-bin",
+    "lintian",
     "lvm2",
+    "mandoc",
     "multipath-tools",
     "ncurses-base",
     "open-iscsi",
@@ -46,9 +53,12 @@ PACKAGES = (
     "tmux",
     "udev",
     "util-linux",
+    "vagrant",
     "xfsprogs",
 )
 EXTRAS = ("daemon", "test")
+# Besides the newest, which the project's dependencies bring, and the suite's own: what Debian 12 has.
+RTSLIB = ("2.1.75",)
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class Recipe:
     kernel_package: str
     packages: tuple[str, ...]
     dependencies: tuple[str, ...]
+    rtslib: tuple[str, ...]
     scripts: tuple[tuple[str, str], ...]
     builder: str
 
@@ -77,12 +88,18 @@ def read(checkout: Path) -> Recipe:
         suite=SUITE,
         kernel_suite=KERNEL_SUITE,
         kernel_package=KERNEL_PACKAGE,
-        packages=PACKAGES,
+        packages=tuple(sorted({*PACKAGES, *_of_the_package(checkout)})),
         dependencies=tuple(dependencies),
+        rtslib=RTSLIB,
         scripts=tuple(sorted(project.get("scripts", {}).items())),
         # A change of how it is built is a change of what is built.
         builder=hashlib.sha256((Path(__file__).parent / "rootfs.py").read_bytes()).hexdigest(),
     )
+
+
+def _of_the_package(checkout: Path) -> list[str]:
+    """What the Debian package needs of Python's: a guest has no network from which to install it."""
+    return re.findall(r"^ (python3-[a-z0-9-]+)", (checkout / "debian/control").read_text(), re.MULTILINE)
 
 
 def stock_kernel_name() -> str:

@@ -15,6 +15,7 @@ from labhost.namespaces import Json
 
 ARCHIVE_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"  # of Debian's package of that name
 VENV = "/opt/vdsprovd"
+RTSLIB = "/opt/rtslib"
 # Nobody reads manuals in a guest, and they are a quarter of its files.
 EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 
@@ -79,7 +80,7 @@ def inside(task: Json) -> int:
             # Without root nobody makes device nodes.
             _bind(Path("/dev"), root)
             _modules(root, root / "usr/lib/uml/modules", log)
-            _python(root, cast(list[str], recipe["dependencies"]), log)
+            _python(root, cast(list[str], recipe["dependencies"]), cast(list[str], recipe["rtslib"]), log)
             _wrappers(root, cast(list[list[str]], recipe["scripts"]))
             _furnish(root, log)
         except subprocess.CalledProcessError as error:
@@ -178,8 +179,8 @@ def _chroot(root: Path, command: list[str], log: IO[str], environment: dict[str,
     )
 
 
-def _python(root: Path, dependencies: list[str], log: IO[str]) -> None:
-    """A venv with the project's dependencies; the checkout itself joins it at boot.
+def _python(root: Path, dependencies: list[str], rtslib: list[str], log: IO[str]) -> None:
+    """A venv with the project's dependencies; the checkout itself joins it at boot. Beside it, other versions of rtslib.
 
     pip runs in the chroot, for its Python, but with this machine's configuration: the same registry, certificates and
     folders of wheels.
@@ -208,8 +209,16 @@ def _python(root: Path, dependencies: list[str], log: IO[str]) -> None:
         _bind(Path(place), root)
     environment["PIP_CONFIG_FILE"] = "/tmp/pip.conf"  # noqa: S108 -- of a chroot that only this process knows
     _chroot(root, ["python3", "-m", "venv", VENV], log)
-    pip = [f"{VENV}/bin/python3", "-m", "pip", "install", "--no-cache-dir", "--no-input", *dependencies]
-    _chroot(root, pip, log, environment)
+    pip = [f"{VENV}/bin/python3", "-m", "pip", "install", "--no-cache-dir", "--no-input"]
+    _chroot(root, [*pip, *dependencies], log, environment)
+    for version in rtslib:
+        into = ["--no-deps", f"--target={RTSLIB}/{version}", f"rtslib-fb=={version}", "six"]
+        _chroot(root, [*pip, *into], log, environment)
+    # The suite's, which is in one folder with all of the suite's Python packages.
+    suites = root / f"{RTSLIB}/debian".lstrip("/")
+    suites.mkdir(parents=True)
+    for name in ("rtslib_fb", "six.py"):
+        (suites / name).symlink_to(f"/usr/lib/python3/dist-packages/{name}")
     (root / "tmp/pip.conf").unlink()
 
 

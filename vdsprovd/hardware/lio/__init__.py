@@ -9,11 +9,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import ifaddr
-from rtslib_fb.fabric import FabricModule
-from rtslib_fb.root import RTSRoot
-from rtslib_fb.target import TPG, NetworkPortal, Target
-from rtslib_fb.tcm import BlockStorageObject, FileIOStorageObject
-from rtslib_fb.utils import RTSLibError
 
 from vdsprovd.hardware import (
     Access,
@@ -38,7 +33,17 @@ from vdsprovd.hardware import (
     drives,
     enclosures,
 )
-from vdsprovd.hardware.lio import configfs, reader, sessions, watch
+from vdsprovd.hardware.lio import configfs, reader, rtslib, sessions, watch
+from vdsprovd.hardware.lio.rtslib import (
+    TPG,
+    BlockStorageObject,
+    FabricModule,
+    FileIOStorageObject,
+    NetworkPortal,
+    RTSLibError,
+    RTSRoot,
+    Target,
+)
 from vdsprovd.hardware.pools import folders
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import report
@@ -60,10 +65,10 @@ class Lio:
         # rtslib is not thread-safe. What goes straight to configfs needs no lock.
         self._rtslib = threading.Lock()
         # A kernel that finds its database folder missing complains in its log and keeps no persistent reservations.
-        Path("/etc/target").mkdir(mode=0o700, exist_ok=True)
+        Path(rtslib.STATE).mkdir(mode=0o700, exist_ok=True)
         with configfs.door("use the kernel's iSCSI target"):
             with warnings.catch_warnings():
-                # It would have its own folder; where somebody's storage objects are, the kernel keeps the one that it has.
+                # Where somebody's storage objects are, the kernel keeps the folder that it has.
                 warnings.simplefilter("ignore")
                 RTSRoot()
             self._iscsi = FabricModule("iscsi")
@@ -311,7 +316,8 @@ def _told_who_listens(listener: Listener) -> Iterator[None]:
     try:
         yield
     except RTSLibError as error:
-        if getattr(error.__context__, "errno", 0) == errno.EINVAL:
+        cause = rtslib.refusal(error)
+        if cause is not None and cause.errno == errno.EINVAL:
             taken = f"the kernel cannot listen at {listener.address}:{listener.port}"
             advice = "another target may listen at every address, or a program: `ss -ltnp` lists them"
             raise Refused(f"cannot add {listener}: {taken}; {advice}") from error

@@ -11,11 +11,9 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-from rtslib_fb import utils as rtslib
-from rtslib_fb.utils import RTSLibError
-
 from vdsprovd.asking import asking
 from vdsprovd.hardware import HardwareError, Mismatch, Refused
+from vdsprovd.hardware.lio.rtslib import NotInConfigfs, RTSLibError, refusal
 
 ROOT = Path("/sys/kernel/config/target")
 ISCSI = ROOT / "iscsi"
@@ -26,9 +24,6 @@ FIRST_HBA = 1_000_000
 
 _LINK = "vdsprovd"
 """The name of our links; each is alone in its folder."""
-
-# Its name before rtslib 2.2 has no "Error".
-_NotInConfigfs = getattr(rtslib, "RTSLibNotInCFSError", None) or rtslib.RTSLibNotInCFS
 
 _MISMATCHES = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
 
@@ -74,12 +69,11 @@ def door(what: str) -> Iterator[None]:
             yield
     except HardwareError:
         raise
-    except _NotInConfigfs as error:
+    except NotInConfigfs as error:
         raise Mismatch(f"cannot {what}: {error}") from error
     except RTSLibError as error:
-        # The errno survives only as the context of the exception that rtslib wraps in a text.
-        cause = error.__context__
-        raise _translated(what, cause if isinstance(cause, OSError) else None, str(error)) from error
+        cause = refusal(error)
+        raise _translated(what, cause, (cause and cause.strerror) or str(error)) from error
     except OSError as error:
         raise _translated(what, error, error.strerror or str(error)) from error
     except Exception as error:
