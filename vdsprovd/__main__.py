@@ -92,6 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure, status = str(error), EX_DATAERR
     except (StoreError, HardwareError, OSError, sqlite3.Error) as error:
         failure, status = str(error), EX_UNAVAILABLE
+    except ModuleNotFoundError as error:
+        failure = f"there is no Python module {error.name}; to serve a kernel: pip install 'vdsprovd[daemon]'"
+        status = EX_UNAVAILABLE
     print(f"vdsprovd: {failure}", file=sys.stderr)
     if inherited is not None and inherited.fileno() >= 0:
         asyncio.run(_answer_those_who_wait(inherited, failure))

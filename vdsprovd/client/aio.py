@@ -133,7 +133,7 @@ class AsyncClient(Objects):
                 try:
                     return await connection.call(attempt.method, parameters, reply)
                 except (VarlinkError, OSError) as error:
-                    pause = attempt.failed(error)
+                    pause = self._failed(attempt, error)
                 finally:
                     self._put_back(connection)
                 await asyncio.sleep(pause)
@@ -149,7 +149,7 @@ class AsyncClient(Objects):
                         attempt.replied()
                         yield value
             except (VarlinkError, OSError) as error:
-                pause = attempt.failed(error)
+                pause = self._failed(attempt, error)
             else:
                 return
             finally:
@@ -171,12 +171,23 @@ class AsyncClient(Objects):
             return connection
         raise Unreachable(self.socket, "the client is closed", connected=True)
 
+    def _failed(self, attempt: Attempt, error: Exception) -> float:
+        """The seconds after which to try again; raises what the caller gets."""
+        if not isinstance(error, VarlinkError):
+            # What was lost with its daemon was not the only one.
+            while self._idle:
+                self._discard(self._idle.pop())
+        return attempt.failed(error)
+
     def _put_back(self, connection: AsyncConnection) -> None:
         if self._open and connection.free:
             self._idle.append(connection)
         else:
-            connection.close()
-            self._connections.discard(connection)
+            self._discard(connection)
+
+    def _discard(self, connection: AsyncConnection) -> None:
+        connection.close()
+        self._connections.discard(connection)
 
 
 class AsyncOperation:

@@ -9,7 +9,7 @@ from typing import Final
 from vdsprovd.client.errors import AnswerLost, Unreachable, vds_error
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.varlink import VarlinkError
-from vdsprovd.varlink.client import NotSentError
+from vdsprovd.varlink.client import NotTakenError
 
 PAUSE: Final = 0.05
 """Seconds before something is tried again."""
@@ -33,9 +33,9 @@ def is_query(method: str) -> bool:
 class Attempt:
     """One call, and what became of it so far.
 
-    What never left is sent again, whatever it is. What has left is sent again once, and only if it is a query: a daemon
-    that a call brings down is not to be brought down for ever. A stream that has given replies is sent again only if it
-    is `resumable`, which means that its replies make sense after a gap.
+    What the daemon has not read is sent again, whatever it is. What it has is sent again once, and only if it is a query: a
+    daemon that a call brings down is not to be brought down for ever. A stream that has given replies is sent again only
+    if it is `resumable`, which means that its replies make sense after a gap.
     """
 
     def __init__(
@@ -71,9 +71,12 @@ class Attempt:
         """The call was refused, or its connection was lost."""
         if isinstance(error, VarlinkError):
             return self._refused(vds_error(error), error)
-        if isinstance(error, NotSentError):
-            self._lose()
-            return 0.0
+        if isinstance(error, NotTakenError):
+            # One that was kept open for the next call tells nothing of the daemon that is there now.
+            at_once = not self.lost
+            if self._may_return() or at_once:
+                return 0.0 if at_once else PAUSE
+            raise Unreachable(self._socket, _reason(error), connected=True) from error
         if not is_query(self.method):
             raise AnswerLost(self._socket, _reason(error), self.method.removeprefix(f"{_PREFIX}.")) from error
         # What takes too long once would take as long again.
@@ -108,4 +111,6 @@ class Attempt:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
     return getattr(error, "strerror", None) or str(error)

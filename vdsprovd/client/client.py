@@ -219,7 +219,7 @@ class Client(Objects):
             try:
                 return connection.call(attempt.method, parameters, reply)
             except (VarlinkError, OSError) as error:
-                pause = attempt.failed(error)
+                pause = self._failed(attempt, error)
             finally:
                 self._put_back(connection)
             time.sleep(pause)
@@ -232,7 +232,7 @@ class Client(Objects):
                     attempt.replied()
                     yield value
             except (VarlinkError, OSError) as error:
-                pause = attempt.failed(error)
+                pause = self._failed(attempt, error)
             else:
                 return
             finally:
@@ -254,9 +254,21 @@ class Client(Objects):
             return connection
         raise Unreachable(self.socket, "the client is closed", connected=True)
 
+    def _failed(self, attempt: Attempt, error: Exception) -> float:
+        """The seconds after which to try again; raises what the caller gets."""
+        if not isinstance(error, VarlinkError):
+            # What was lost with its daemon was not the only one.
+            with suppress(IndexError):  # other threads take from them
+                while True:
+                    self._discard(self._idle.pop())
+        return attempt.failed(error)
+
     def _put_back(self, connection: Connection) -> None:
         if self._open and connection.free and len(self._idle) < _KEPT:
             self._idle.append(connection)
         else:
-            connection.close()
-            self._connections.discard(connection)
+            self._discard(connection)
+
+    def _discard(self, connection: Connection) -> None:
+        connection.close()
+        self._connections.discard(connection)

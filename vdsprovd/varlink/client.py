@@ -34,8 +34,8 @@ MAX_MESSAGE = 64 << 20
 _READ = 64 << 10
 
 
-class NotSentError(ConnectionError):
-    """The connection was lost before all of a call had left: the server has no whole call, and carries nothing out."""
+class NotTakenError(ConnectionError):
+    """The connection was lost before the server had read all of a call, so that it carries nothing out."""
 
 
 class _Dialogue:
@@ -46,6 +46,8 @@ class _Dialogue:
         self._messages: deque[bytes] = deque()
         self._open = True
         self._busy = False
+        # A stream that is not at its end has begun to come.
+        self._answered = False
 
     @property
     def free(self) -> bool:
@@ -62,10 +64,17 @@ class _Dialogue:
     def _take(self, data: bytes) -> None:
         """Take what was read; raises ConnectionError where that ends the connection."""
         if not data:
-            raise ConnectionResetError("the server closed the connection")
+            raise ConnectionAbortedError("the server closed the connection")
         self._messages.extend(self._frames.feed(data))
         if self._frames.too_long and not self._messages:
             raise ConnectionError(f"the server sent a message of more than {MAX_MESSAGE} bytes")
+
+    def _reset(self, error: ConnectionResetError) -> ConnectionError:
+        """What a reset means. Linux resets a Unix socket whose peer closed it with something unread, or never accepted it; one
+        whose peer had read everything is at its end instead (unix_release_sock in net/unix/af_unix.c). Of a stream that has
+        begun, the call was read.
+        """
+        return ConnectionError(*error.args) if self._answered else NotTakenError(*error.args)
 
     def _read(self, reply: type[T]) -> tuple[T, bool]:
         """Read the next message as a reply of that type, with whether another follows; raises VarlinkError."""
@@ -73,13 +82,13 @@ class _Dialogue:
             message = read_reply(self._messages.popleft())
             parameters = message.parameters
             if message.error is not None:
-                self._busy = False
+                self._busy = self._answered = False
                 raise VarlinkError(message.error, msgspec.json.decode(parameters))
             kind: Any = reply
             value: T = _decoder(kind)(parameters)
         except (*UNREADABLE, MalformedError) as error:
             raise ConnectionError(f"cannot understand the server's reply: {error}") from error
-        self._busy = bool(message.continues)
+        self._busy = self._answered = bool(message.continues)
         return value, self._busy
 
 
@@ -117,8 +126,11 @@ class Connection(_Dialogue):
         self.close()
 
     def close(self) -> None:
-        """Close the connection, which cancels what it was waiting for."""
+        """Close the connection, which cancels what it, or another thread, was waiting for."""
         self._open = False
+        # To close alone would not wake a thread that reads.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     @overload
@@ -181,7 +193,7 @@ class Connection(_Dialogue):
             self._socket.sendall(message)
         except ConnectionError as error:
             self.close()
-            raise NotSentError(*error.args) from error
+            raise NotTakenError(*error.args) from error
         except BaseException:
             self.close()
             raise
@@ -194,6 +206,9 @@ class Connection(_Dialogue):
             return self._read(reply)
         except VarlinkError:
             raise
+        except ConnectionResetError as error:
+            self.close()
+            raise self._reset(error) from error
         except BaseException:
             self.close()
             raise
@@ -305,7 +320,7 @@ class AsyncConnection(_Dialogue):
             await self._writer.drain()
         except ConnectionError as error:
             self.close()
-            raise NotSentError(*error.args) from error
+            raise NotTakenError(*error.args) from error
         except BaseException:
             self.close()
             raise
@@ -317,6 +332,9 @@ class AsyncConnection(_Dialogue):
             return self._read(reply)
         except VarlinkError:
             raise
+        except ConnectionResetError as error:
+            self.close()
+            raise self._reset(error) from error
         except BaseException:
             self.close()
             raise
