@@ -460,7 +460,7 @@ class Tour:
 
 HINTS = """
 The daemon runs, and the LUN is mounted at {mount}. What to type:
-    vdsprovctl luns             what the daemon knows; also subsystems, pools, targets, portals
+    vdsprovctl lun list         what the daemon knows; also subsystem, pool, target, portal
     vdsprovctl events &         notifications, as they come
     iscsiadm -m session -P 3    what the initiator sees
     vdsprovctl recover          Reenumerate, then Refresh; after you broke something, such as

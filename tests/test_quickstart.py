@@ -164,7 +164,7 @@ def test_keep_gives_a_shell_in_the_host_that_was_built() -> None:
             return output
 
         made = re.findall(r'"type":"create_lun","object":"([0-9a-f-]{36})"', terminal.shown)
-        luns = json.loads(ask("vdsprovctl luns --json"))
+        luns = json.loads(ask("vdsprovctl lun list --json"))
         assert [lun["id"] for lun in luns] == made
         assert len(ask("pgrep vdsprovd").split()) == 1
         assert "ext4" in ask("findmnt --noheadings --output FSTYPE --mountpoint /var/tmp/vdsprovd-tour-*/mount")

@@ -12,7 +12,8 @@ import msgspec
 
 from vdsprovd import backups, digests
 from vdsprovd.backups import StoreDamaged, StoreError
-from vdsprovd.cli.tables import Column, print_table, size
+from vdsprovd.cli.sizes import size
+from vdsprovd.cli.tables import Column, table
 from vdsprovd.config import Config
 from vdsprovd.hardware import Hardware, Refused
 from vdsprovd.provider.rescue import Rescued, rescue
@@ -125,7 +126,7 @@ def _explain(folder: Path, found: Salvage, rescued: Rescued) -> None:
         Column("FROM", lambda row: "+".join(row.sources)),
         Column("NOTE", lambda row: row.note, cut=True),
     ]
-    print_table(columns, rescued.rows, whole=not sys.stdout.isatty())
+    print(table(columns, rescued.rows, whole=not sys.stdout.isatty()))
     if rescued.unknown:
         print("\nWhat could not be known:")
         for text in rescued.unknown:

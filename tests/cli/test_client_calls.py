@@ -17,8 +17,8 @@ from vdsprovd.hresult import Hresult, VdsError
 def test_imports_nothing_of_the_daemon() -> None:
     """The client and the command need neither the daemon's libraries nor, before a table is printed, rich."""
     program = (
-        "import sys, vdsprovd.client, vdsprovd.cli.__main__, vdsprovd.cli.listing, vdsprovd.cli.call, "
-        "vdsprovd.cli.events, vdsprovd.cli.recover, vdsprovd.cli.import_target;"
+        "import sys, vdsprovd.client, vdsprovd.cli.__main__, vdsprovd.cli.nouns.lun, vdsprovd.cli.call, "
+        "vdsprovd.cli.events, vdsprovd.cli.recover, vdsprovd.cli.nouns.target;"
         "print([name for name in ('rtslib_fb', 'rtslib', 'pyudev', 'ifaddr', 'sqlite3', 'rich',"
         " 'vdsprovd.inventory', 'vdsprovd.provider', 'vdsprovd.model', 'asyncio') if name in sys.modules])"
     )

@@ -114,7 +114,7 @@ def test_it_is_listed_as_theirs(others: LioArray) -> None:
     assert listed["logical_unit", "lun_7"].endswith("/theirs")
     assert {("target", "hello"), ("target", "iqn.2003-01.org.example:caf\ufffd")} <= set(listed)
     assert not [entry for entry in found if lun in entry["name"] or entry["name"] == name]
-    table = run("vdsprovctl", "--socket", str(others.socket), "foreign")
+    table = run("vdsprovctl", "--socket", str(others.socket), "foreign", "list")
     assert THEIRS in table
     (unit / "theirs").unlink()
     unit.rmdir()

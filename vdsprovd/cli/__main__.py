@@ -13,16 +13,17 @@ import click
 
 from vdsprovd import __version__
 from vdsprovd.cli import errors
+from vdsprovd.cli.session import Session
 
 # Name, module, and the help that the list of commands shows; in the order in which one gets to know them.
 COMMANDS = {
-    "subsystems": ("listing", "List the subsystems."),
-    "pools": ("listing", "List the storage pools."),
-    "portals": ("listing", "List the portals."),
-    "targets": ("listing", "List the iSCSI targets."),
-    "luns": ("listing", "List the LUNs."),
-    "foreign": ("listing", "List what others have in this host's target."),
-    "import-target": ("import_target", "Show, set or clear a subsystem's import target."),
+    "subsystem": ("nouns.subsystem", "Subsystems: a storage host, or one part of it."),
+    "pool": ("nouns.pool", "Storage pools: where LUNs' bytes live."),
+    "lun": ("nouns.lun", "LUNs: the disks that initiators see."),
+    "target": ("nouns.target", "iSCSI targets: what initiators log in to."),
+    "portal": ("nouns.portal", "Portals: addresses that targets can be reached at."),
+    "import-target": ("nouns.import_target", "Import targets: where snapshots are attached."),
+    "foreign": ("nouns.foreign", "What others have in this host's target."),
     "call": ("call", "Call any method of the API."),
     "events": ("events", "Follow what changes."),
     "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),
@@ -74,7 +75,8 @@ class Commands(click.Group):
 @click.pass_context
 def vdsprovctl(context: click.Context, socket: str) -> None:
     """Look at and control vdsprovd, which drives this host's iSCSI target."""
-    context.obj = socket
+    context.obj = Session(socket)
+    context.call_on_close(context.obj.close)
     if os.environ.get("NO_COLOR"):
         context.color = False
 

@@ -10,6 +10,7 @@ import msgspec
 
 from vdsprovd.cli import errors
 from vdsprovd.cli.output import print_json
+from vdsprovd.cli.session import Session
 from vdsprovd.client import Client, hresult
 
 
@@ -27,7 +28,7 @@ Examples:
 @click.option("--more", is_flag=True, help="Ask for all replies and print each on a line, as they come.")
 @click.option("--wait", is_flag=True, help="Wait for the operation that the reply names, and print its result.")
 @click.pass_obj
-def call(socket: str, method: str, parameters: tuple[str, ...], more: bool, wait: bool) -> None:
+def call(session: Session, method: str, parameters: tuple[str, ...], more: bool, wait: bool) -> None:
     """Call METHOD with the parameters in JSON, and print the reply as JSON.
 
     METHOD is an interface and its method, such as Lun.GetProperties; org.vdsprov is put in front. A full name, such as
@@ -45,7 +46,7 @@ def call(socket: str, method: str, parameters: tuple[str, ...], more: bool, wait
     if more and wait:
         raise click.UsageError("--more and --wait do not go together")
     arguments = _parameters(parameters)
-    with errors.cannot(f"call {method}"), Client(socket) as client:
+    with errors.cannot(f"call {method}"), session.connect() as client:
         if more:
             for reply in client.stream(method, **arguments):
                 print_json(reply, pretty=False)

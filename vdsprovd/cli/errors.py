@@ -18,16 +18,62 @@ USAGE: Final = 2
 UNREACHABLE: Final = 3
 CORRUPT: Final = 4
 DENIED: Final = 5
+NOT_FOUND: Final = 6
+IN_THE_WAY: Final = 7
+BUSY: Final = 8
+NO_SPACE: Final = 9
+UNSUPPORTED: Final = 10
+INVALID: Final = 11
+BROKEN: Final = 12
+CANCELLED: Final = 13
+UNCONFIRMED: Final = 14
 INTERRUPTED: Final = 130
 
 STATUSES: Final = {
     OK: "done",
-    FAILED: "the daemon answered with an error, or the operation failed",
-    USAGE: "the command line is wrong",
+    FAILED: "the daemon or the kernel failed, or an operation did",
+    USAGE: "the command line is wrong, or a name could mean several objects",
     UNREACHABLE: "the daemon cannot be reached, or went away",
     CORRUPT: "the provider's cache is corrupt: run vdsprovctl recover",
     DENIED: "you may not do this",
+    NOT_FOUND: "there is no such object, or no longer",
+    IN_THE_WAY: "what there is stands in the way, such as a name that is taken",
+    BUSY: "something else is under way: try again",
+    NO_SPACE: "there is not enough space, or there are not enough drives",
+    UNSUPPORTED: "this cannot be done, or not with this object",
+    INVALID: "a value is not valid",
+    BROKEN: "the object has failed, and must be recovered or replaced first",
+    CANCELLED: "the operation was cancelled, or it was too late to cancel it",
+    UNCONFIRMED: "not confirmed: nothing was changed",
     INTERRUPTED: "interrupted with Ctrl-C",
+}
+
+# By the symbol of a VDS error; one that is not here is FAILED.
+CLASSES: Final = {
+    "VDS_E_PROVIDER_CACHE_CORRUPT": CORRUPT,
+    "E_ACCESSDENIED": DENIED,
+    "VDS_E_OBJECT_NOT_FOUND": NOT_FOUND,
+    "VDS_E_OBJECT_DELETED": NOT_FOUND,
+    "VDS_E_NO_IMPORT_TARGET": NOT_FOUND,
+    "VDS_E_NAME_NOT_UNIQUE": IN_THE_WAY,
+    "VDS_E_OBJECT_EXISTS": IN_THE_WAY,
+    "VDS_E_ASSOCIATED_LUNS_EXIST": IN_THE_WAY,
+    "VDS_E_ASSOCIATED_PORTALS_EXIST": IN_THE_WAY,
+    "VDS_E_ANOTHER_CALL_IN_PROGRESS": BUSY,
+    "VDS_E_OPERATION_PENDING": BUSY,
+    "VDS_E_INITIALIZE_NOT_CALLED": BUSY,
+    "VDS_E_PROVIDER_EXITING": BUSY,
+    "VDS_E_NOT_ENOUGH_SPACE": NO_SPACE,
+    "VDS_E_NOT_ENOUGH_DRIVE": NO_SPACE,
+    "E_OUTOFMEMORY": NO_SPACE,
+    "VDS_E_NOT_SUPPORTED": UNSUPPORTED,
+    "E_NOTIMPL": UNSUPPORTED,
+    "VDS_E_INVALID_OPERATION": UNSUPPORTED,
+    "VDS_E_INITIATOR_SPECIFIC_NOT_SUPPORTED": UNSUPPORTED,
+    "E_INVALIDARG": INVALID,
+    "VDS_E_OBJECT_STATUS_FAILED": BROKEN,
+    "VDS_E_OPERATION_CANCELED": CANCELLED,
+    "VDS_E_CANCEL_TOO_LATE": CANCELLED,
 }
 
 
@@ -41,7 +87,7 @@ class Failure(Exception):
 
 @contextmanager
 def cannot(purpose: str) -> Iterator[None]:
-    """Turn what goes wrong inside into a `Failure`: "cannot <purpose>: ..."."""
+    """Turn what goes wrong inside into a `Failure`: "cannot <purpose>: ...". The innermost purpose is told."""
     # Every command that comes here has imported the client; --version and --help have not.
     from vdsprovd.client import Unreachable  # noqa: PLC0415
     from vdsprovd.hresult import VdsError  # noqa: PLC0415
@@ -52,6 +98,10 @@ def cannot(purpose: str) -> Iterator[None]:
         raise Failure(f"cannot {purpose}: {error}{_advice(error)}", _status(error)) from error
     except Unreachable as error:
         raise Failure(_unreachable(purpose, error), UNREACHABLE) from error
+    except Failure as failure:
+        if str(failure).startswith("cannot "):
+            raise
+        raise Failure(f"cannot {purpose}: {failure}", failure.status) from failure
 
 
 def warn(message: str) -> None:
@@ -65,7 +115,7 @@ def note(message: str) -> None:
 
 
 def _status(error: VdsError) -> int:
-    return {"VDS_E_PROVIDER_CACHE_CORRUPT": CORRUPT, "E_ACCESSDENIED": DENIED}.get(error.code.name, FAILED)
+    return CLASSES.get(error.code.name, FAILED)
 
 
 def _advice(error: VdsError) -> str:

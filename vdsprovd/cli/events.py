@@ -7,13 +7,13 @@ import click
 
 from vdsprovd.cli import errors
 from vdsprovd.cli.output import print_json
-from vdsprovd.client import Client
+from vdsprovd.cli.session import Session
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 @click.pass_obj
-def events(socket: str, as_json: bool) -> None:
+def events(session: Session, as_json: bool) -> None:
     """Follow what changes, whoever changes it: a line for each notification.
 
     A line has the time when it came, the event, the type of the object and its id. With --json it has the keys time,
@@ -25,19 +25,19 @@ def events(socket: str, as_json: bool) -> None:
     list again then. Ctrl-C ends it, with status 0.
     """
     try:
-        with errors.cannot("follow the events"), Client(socket) as client:
+        with errors.cannot("follow the events"), session.connect() as client:
             for reply in client.stream("Service.Advise"):
-                _show(socket, reply, as_json)
+                _show(session, reply, as_json)
     except KeyboardInterrupt:
         # Nothing was cut short: there is no other end than this one.
         return
 
 
-def _show(socket: str, reply: dict[str, Any], as_json: bool) -> None:
+def _show(session: Session, reply: dict[str, Any], as_json: bool) -> None:
     now = datetime.now().astimezone()
     place = {"epoch": reply["epoch"], "sequence": reply["sequence"]}
     if reply.get("established"):
-        errors.note(f"following the events of {socket}; Ctrl-C ends it")
+        errors.note(f"following the events of {session.socket}; Ctrl-C ends it")
     if reply.get("overrun"):
         errors.warn("events were dropped, because they came too fast; list again what you keep track of")
         if as_json:

@@ -1,10 +1,14 @@
-"""JSON, as the commands print it."""
+"""What commands print: JSON, the fields of one object, and sentences. Tables are in `tables`."""
 
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 import msgspec
+
+Field = tuple[str, str | int | Sequence[str]]
+"""A label and what it says: one text, or several of a line each. What says nothing is left out."""
 
 
 def print_json(value: Any, *, pretty: bool | None = None) -> None:
@@ -14,3 +18,27 @@ def print_json(value: Any, *, pretty: bool | None = None) -> None:
         text = msgspec.json.format(text, indent=2)
     # As bytes: JSON is UTF-8 whatever the locale.
     click.echo(text)
+
+
+def json_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option --json, given as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON.")
+
+
+def tell(sentence: str, value: Any, as_json: bool) -> None:
+    """Say what was done: to a person as a sentence, to a program as JSON."""
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(sentence)
+
+
+def fields(*given: Field) -> str:
+    """The fields of an object, a line each, labels aligned."""
+    width = max(len(label) for label, _ in given) + 2
+    lines = []
+    for label, value in given:
+        texts = [str(value)] if isinstance(value, str | int) else list(value)
+        for place, text in enumerate(filter(None, texts)):
+            lines.append(click.style(f"{label + ':':<{width}}" if place == 0 else " " * width, bold=True) + text)
+    return "\n".join(lines)

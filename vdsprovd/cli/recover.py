@@ -7,7 +7,7 @@ import click
 
 from vdsprovd.cli import errors
 from vdsprovd.cli.output import print_json
-from vdsprovd.client import Client
+from vdsprovd.cli.session import Session
 
 STEPS = (
     ("HwProvider.Reenumerate", "discovering what there is"),
@@ -18,14 +18,14 @@ STEPS = (
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help='Print {"steps": [{"method": ..., "seconds": ...}]} at the end.')
 @click.pass_obj
-def recover(socket: str, as_json: bool) -> None:
+def recover(session: Session, as_json: bool) -> None:
     """Make a corrupt provider cache sound again: Reenumerate, then Refresh.
 
     Exports go on meanwhile. With a sound cache it does no harm: it looks for what changed. Where a step fails, the
     cache stays as it was.
     """
     done = []
-    with errors.cannot("recover"), Client(socket) as client:
+    with errors.cannot("recover"), session.connect() as client:
         for method, purpose in STEPS:
             if not as_json:
                 click.echo(f"{method}: {purpose} ... ", nl=False)

@@ -5,7 +5,7 @@ rich tells how wide text is. Its own tables take nine seconds for 10,000 rows, s
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ Cell = str | int | Sequence[str]
 _GAP: Final = "  "
 _CUT: Final = "…"
 _NARROWEST: Final = 9
+_READABLE: Final = 16
 _NOTHING: Final = "-"
 
 _COLOURS: Final[Mapping[str, str]] = {
@@ -40,36 +41,31 @@ class Column:
     cell: Callable[[Any], Cell]
     cut: bool = False
     right: bool = False
+    spare: bool = False
+    """Left out where there is no room to read the names in the columns that are cut."""
 
 
-def print_table(columns: Sequence[Column], objects: Sequence[Any], *, whole: bool) -> None:
-    """Print the objects as a table. On a terminal it fits, unless `whole`, which also shows all texts of a cell."""
+def table(columns: Sequence[Column], objects: Sequence[Any], *, whole: bool) -> str:
+    """The objects as a table. On a terminal it fits, unless `whole`, which also shows all texts of a cell."""
     rows = [[_text(column.cell(entry), whole) for column in columns] for entry in objects]
     widths = [
         max([len(column.heading), *(cell_len(row[place]) for row in rows)]) for place, column in enumerate(columns)
     ]
     if sys.stdout.isatty() and not whole:
-        _fit(widths, columns, shutil.get_terminal_size().columns)
+        room = shutil.get_terminal_size().columns
+        if _cramped(widths, columns, room):
+            kept = [place for place, column in enumerate(columns) if not column.spare]
+            columns, widths = [columns[place] for place in kept], [widths[place] for place in kept]
+            rows = [[row[place] for place in kept] for row in rows]
+        _fit(widths, columns, room)
     lines = [_line(columns, widths, [column.heading for column in columns], lambda _: "bold")]
     lines += [_line(columns, widths, row, _colour) for row in rows]
-    # At once: for 10,000 lines, echo takes longer than all the rest.
-    click.echo("\n".join(lines))
+    return "\n".join(lines)
 
 
 def short(id: str) -> str:
     """The part of an id that people compare."""
     return id.partition("-")[0]
-
-
-def size(number: int) -> str:
-    """Bytes for people: 10.0 GiB."""
-    amount = float(number)
-    units = iter(("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))
-    unit = next(units)
-    # What would be shown as 1024.0 is 1.0 of the next unit.
-    while round(amount, 1) >= 1024 and (larger := next(units, None)):
-        amount, unit = amount / 1024, larger
-    return f"{number} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def _text(cell: Cell, whole: bool) -> str:
@@ -80,6 +76,12 @@ def _text(cell: Cell, whole: bool) -> str:
     if whole or len(cell) == 1:
         return ", ".join(cell)
     return f"{cell[0]} +{len(cell) - 1}"
+
+
+def _cramped(widths: Sequence[int], columns: Sequence[Column], room: int) -> bool:
+    """Whether names would have to be cut until they are hard to read."""
+    needed = [min(width, _READABLE) if column.cut else width for width, column in zip(widths, columns, strict=True)]
+    return sum(needed) + len(_GAP) * (len(needed) - 1) > room
 
 
 def _fit(widths: list[int], columns: Sequence[Column], room: int) -> None:
@@ -127,3 +129,14 @@ def _shortened(text: str, width: int) -> str:
             break
         tail = character + tail
     return head + _CUT + tail
+
+
+def id_column(long: bool) -> Column:
+    """The column for the ids of objects."""
+    return Column("ID", lambda entry: entry["id"] if long else short(entry["id"]))
+
+
+def sub_system_column(entries: Sequence[Any]) -> Iterator[Column]:
+    """The column for the subsystem, where the objects are of several."""
+    if len({entry["subSystem"]["id"] for entry in entries}) > 1:
+        yield Column("SUBSYSTEM", lambda entry: entry["subSystem"]["friendlyName"], cut=True)

@@ -439,7 +439,7 @@ class SubSystemImportTarget(Interface):
             raise VdsError(
                 Hresult.VDS_E_NO_IMPORT_TARGET,
                 f"no import target is set for computer {computer} at subsystem {sub_system.name}; "
-                "set one with SubSystemImportTarget.SetImportTarget (vdsprovctl import-target --set)",
+                "set one with SubSystemImportTarget.SetImportTarget (vdsprovctl import-target set)",
                 sub_system.id,
             )
         return IscsiNameReply(name)

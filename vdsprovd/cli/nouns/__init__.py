@@ -1,0 +1,1 @@
+"""The objects of the API and what can be done with them: one module a noun, one click command a verb."""

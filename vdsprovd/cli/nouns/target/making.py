@@ -1,0 +1,135 @@
+"""`vdsprovctl target create`, `delete`, `rename`."""
+
+from __future__ import annotations
+
+import click
+
+from vdsprovd.cli import destroying, errors, waiting
+from vdsprovd.cli.nouns.target.noun import NAMED, target, title
+from vdsprovd.cli.objects import PORTAL, SUBSYSTEM, TARGET, Named, Object, find, find_all, only
+from vdsprovd.cli.output import json_option, tell
+from vdsprovd.cli.queries import rename as rename_object
+from vdsprovd.cli.session import Session
+
+ALL = "all"
+
+
+@target.verb(
+    "create",
+    "create the target",
+    "SubSystemIscsi.QueryPortals",
+    "SubSystemIscsi.CreateTarget",
+    "IscsiTarget.CreatePortalGroup",
+    "IscsiPortalGroup.AddPortal",
+    "Async.Wait",
+    "IscsiTarget.GetProperties",
+)
+@click.argument("iqn", required=False)
+@click.option("--name", help="Its name for people, which initiators see at login.")
+@click.option(
+    "--portal",
+    "portals",
+    type=Named(PORTAL),
+    multiple=True,
+    help=('Let it be reached at this address; "all" for all that there are. Can be given several times.'),
+)
+@click.option("--subsystem", type=Named(SUBSYSTEM), help="Where there are several.")
+@waiting.no_wait_option
+@json_option("the target's properties")
+@click.pass_obj
+def create(
+    session: Session,
+    iqn: str | None,
+    name: str | None,
+    portals: tuple[str, ...],
+    subsystem: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Create a target with that iSCSI name; without one, a name is generated.
+
+    Portals get a portal group of the new target. Nobody can log in before a CHAP secret is set: vdsprovctl target chap.
+    """
+    if no_wait and portals:
+        raise click.UsageError("--no-wait does not go with --portal, which comes when the target is there")
+    client = session.client
+    where = only(client, SUBSYSTEM, subsystem, "--subsystem")
+    reached = _portals(session, where, portals)
+    operation = client.call("SubSystemIscsi.CreateTarget", id=where["id"], iscsiName=iqn, friendlyName=name)["async"]
+    if no_wait:
+        waiting.left_running(operation, as_json)
+        return
+    id = waiting.wait(session, operation, "creating the target")["object"]
+    made = session.client.call("IscsiTarget.GetProperties", id=id)["properties"]
+    with errors.cannot(f"finish {title(made)}, which was created"):
+        if reached:
+            operation = session.client.call("IscsiTarget.CreatePortalGroup", id=id)["async"]
+            group = waiting.wait(session, operation, "creating its portal group")["object"]
+        for portal in reached:
+            operation = session.client.call("IscsiPortalGroup.AddPortal", id=group, portalId=portal["id"])["async"]
+            waiting.wait(session, operation, "adding a portal")
+    tell(f"Created {title(made)} with {len(reached)} portals.", made, as_json)
+
+
+def _portals(session: Session, sub_system: Object, texts: tuple[str, ...]) -> list[Object]:
+    if texts == (ALL,):
+        return session.client.portals(sub_system["id"])
+    return find_all(session.client, PORTAL, texts)
+
+
+@target.verb(
+    "delete",
+    "delete target {targets}",
+    "SubSystemIscsi.QueryTargets",
+    "IscsiTarget.GetProperties",
+    "IscsiTarget.QueryAssociatedLuns",
+    "IscsiTarget.GetConnectedInitiators",
+    "IscsiTarget.QueryPortalGroups",
+    "IscsiTarget.Delete",
+    "Async.Wait",
+)
+@click.argument("targets", type=NAMED, nargs=-1, required=True, metavar="TARGET...")
+@destroying.options
+@click.pass_obj
+def delete(session: Session, targets: tuple[str, ...], consent: destroying.Consent) -> None:
+    """Delete targets with their portal groups and CHAP secrets; refused while LUNs are associated."""
+    client = session.client
+    found = find_all(client, TARGET, targets)
+    losses = [_loss(session, entry) for entry in found] if consent.asks else []
+    if not consent.given(f"delete {', '.join(map(title, found))}", losses):
+        return
+    for entry in found:
+        with errors.cannot(f"delete {title(entry)}"):
+            operation = session.client.call("IscsiTarget.Delete", id=entry["id"])["async"]
+            waiting.wait(session, operation, f"deleting {entry['iscsiName']}")
+        if not consent.as_json:
+            click.echo(f"Deleted {title(entry)}.")
+    if consent.as_json:
+        tell("", {"deleted": [entry["id"] for entry in found]}, as_json=True)
+
+
+def _loss(session: Session, entry: Object) -> str:
+    client = session.client
+    luns = [lun["friendlyName"] or lun["id"] for lun in client.luns_of_target(entry["id"])]
+    there = client.connected_initiators(entry["id"])
+    return (
+        f"{entry['iscsiName']}: {len(client.portal_groups(entry['id']))} portal groups, "
+        f"LUNs: {', '.join(luns) or 'none'}, connected now: {', '.join(there) or 'nobody'}"
+    )
+
+
+@target.verb(
+    "rename",
+    "rename target {target}",
+    "SubSystemIscsi.QueryTargets",
+    "IscsiTarget.GetProperties",
+    "IscsiTarget.SetFriendlyName",
+)
+@click.argument("target", type=NAMED)
+@click.argument("name")
+@json_option("the target's properties")
+@click.pass_obj
+def rename(session: Session, target: str, name: str, as_json: bool) -> None:
+    """Call a target by another NAME for people, which initiators see at their next login. Its iSCSI name stays for life."""
+    now = rename_object(session.client, TARGET, "IscsiTarget", find(session.client, TARGET, target), name)
+    tell(f"Renamed {title(now)}.", now, as_json)

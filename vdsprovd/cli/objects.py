@@ -1,0 +1,206 @@
+"""Which object a person means: by its id, its name, or the beginning of either.
+
+An id is looked up directly. A name takes one listing of its kind, never more, whatever the number of objects and names.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.shell_completion import CompletionItem
+
+from vdsprovd.cli import errors
+
+if TYPE_CHECKING:
+    from vdsprovd.client import Client
+
+Object = dict[str, Any]
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHOWN: Final = 8
+"""How many candidates an error names."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of objects that people name."""
+
+    noun: str
+    """As in a sentence: "there is no LUN ..."."""
+    interface: str
+    """Whose GetProperties reads one of them."""
+    listing: Callable[["Client"], Iterable[Object]]
+    names: Callable[[Object], Sequence[str]]
+    """What an object is called, the name that people know it by first."""
+    where: str
+    """The command that lists them."""
+
+    def name(self, entry: Object) -> str:
+        """What people call the object: its name, or its id if it has none."""
+        return next(filter(None, self.names(entry)), "") or str(entry["id"])
+
+
+def address(portal: Object) -> str:
+    """A portal as one writes it: 10.77.0.1:3260 or [fd00::1]:3260."""
+    where = portal["address"]
+    host = f"[{where['textAddress']}]" if where["type"] == "ipv6" else where["textAddress"]
+    return f"{host}:{where['port']}"
+
+
+def of_each(client: "Client", query: str) -> Iterator[Object]:
+    """What every subsystem has, with `subSystem`: the id and the friendlyName of the one that has it."""
+    for owner in client.subsystems():
+        shown = {"id": owner["id"], "friendlyName": owner["friendlyName"]}
+        for entry in client.query(query, id=owner["id"]):
+            yield entry | {"subSystem": shown}
+
+
+def with_sub_system(client: "Client", interface: str, entry: Object) -> Object:
+    """The object, with `subSystem` as `of_each` gives it; an interface's GetSubSystem finds it where it is missing."""
+    if "subSystem" in entry:
+        return entry
+    id = client.call(f"{interface}.GetSubSystem", id=entry["id"])["subSystem"]
+    name = client.call("SubSystem.GetProperties", id=id)["properties"]["friendlyName"]
+    return entry | {"subSystem": {"id": id, "friendlyName": name}}
+
+
+def _target_names(target: Object) -> Sequence[str]:
+    # Most iSCSI names differ in what stands after the colon only.
+    return (target["iscsiName"], target["friendlyName"], target["iscsiName"].rpartition(":")[2])
+
+
+SUBSYSTEM: Final = Kind(
+    "subsystem",
+    "SubSystem",
+    lambda client: client.subsystems(),
+    lambda entry: (entry["friendlyName"],),
+    "vdsprovctl subsystem list",
+)
+POOL: Final = Kind(
+    "pool", "StoragePool", lambda client: client.pools(), lambda entry: (entry["name"],), "vdsprovctl pool list"
+)
+LUN: Final = Kind(
+    "LUN",
+    "Lun",
+    lambda client: of_each(client, "SubSystem.QueryLuns"),
+    lambda entry: (entry["friendlyName"],),
+    "vdsprovctl lun list",
+)
+TARGET: Final = Kind(
+    "target",
+    "IscsiTarget",
+    lambda client: of_each(client, "SubSystemIscsi.QueryTargets"),
+    _target_names,
+    "vdsprovctl target list",
+)
+PORTAL: Final = Kind(
+    "portal",
+    "IscsiPortal",
+    lambda client: of_each(client, "SubSystemIscsi.QueryPortals"),
+    lambda entry: (address(entry), entry["address"]["textAddress"]),
+    "vdsprovctl portal list",
+)
+DRIVE: Final = Kind(
+    "drive",
+    "Drive",
+    lambda client: of_each(client, "SubSystem.QueryDrives"),
+    lambda entry: (entry["friendlyName"],),
+    "vdsprovctl drive list",
+)
+
+
+def find(client: "Client", kind: Kind, text: str) -> Object:
+    """The properties of the object that is meant. Raises `Failure` where there is none, or where it could be several."""
+    return find_all(client, kind, [text])[0]
+
+
+def find_all(client: "Client", kind: Kind, texts: Sequence[str]) -> list[Object]:
+    """The objects that are meant, each once, with one listing at most. Raises as `find`."""
+    listed: list[Object] | None = None
+    found: dict[str, Object] = {}
+    for text in texts:
+        if _ID.fullmatch(text):
+            entry = client.call(f"{kind.interface}.GetProperties", id=text)["properties"]
+        else:
+            listed = list(kind.listing(client)) if listed is None else listed
+            entry = _choose(kind, listed, text)
+        found[entry["id"]] = entry
+    return list(found.values())
+
+
+def only(client: "Client", kind: Kind, text: str | None, option: str) -> Object:
+    """The object that is meant; without a text the only one there is. `option` says how to choose among several."""
+    if text is not None:
+        return find(client, kind, text)
+    there = list(kind.listing(client))
+    if len(there) == 1:
+        return there[0]
+    if not there:
+        raise errors.Failure(f"there is no {kind.noun}", errors.NOT_FOUND)
+    raise errors.Failure(
+        f"there are several {kind.noun}s; choose one with {option}: {_some(kind, there)}", errors.USAGE
+    )
+
+
+def _choose(kind: Kind, listed: Sequence[Object], text: str) -> Object:
+    matching = [entry for entry in listed if text in kind.names(entry)]
+    if not matching and text:
+        matching = [
+            entry
+            for entry in listed
+            if entry["id"].startswith(text) or any(name.startswith(text) for name in kind.names(entry))
+        ]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise errors.Failure(f"{text!r} could be several {kind.noun}s: {_some(kind, matching)}", errors.USAGE)
+    there = f"; see: {kind.where}" if listed else f"; there is no {kind.noun} at all"
+    raise errors.Failure(f"there is no {kind.noun} {text!r}{_alike(kind, listed, text)}{there}", errors.NOT_FOUND)
+
+
+def _some(kind: Kind, entries: Sequence[Object]) -> str:
+    shown = [f"{kind.name(entry)} ({entry['id']})" for entry in entries[:_SHOWN]]
+    more = len(entries) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _alike(kind: Kind, listed: Sequence[Object], text: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # for an error only
+
+    near = get_close_matches(text, [name for entry in listed for name in kind.names(entry) if name], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+class Named(click.ParamType):  # type: ignore[type-arg]  # older versions have none
+    """A parameter that names an object of a kind; the shell completes it with the names that there are now."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.name = kind.noun
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return self.kind.noun.upper().replace(" ", "-")
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from vdsprovd.client import Client, Unreachable  # noqa: PLC0415  # as in session
+        from vdsprovd.hresult import VdsError  # noqa: PLC0415
+
+        socket = ctx.find_root().params["socket"]
+        try:
+            with Client(socket, timeout=2) as client:
+                listed = list(self.kind.listing(client))
+        except (Unreachable, VdsError):
+            return []
+        given = ctx.params.get(param.name or "") or ()
+        return [
+            CompletionItem(name, help=entry["id"])
+            for entry in listed
+            if _typable(name := self.kind.name(entry)) and name.startswith(incomplete) and name not in given
+        ]
+
+
+def _typable(name: str) -> bool:
+    """Whether a shell takes the name as one word without quotes."""
+    return re.fullmatch(r"[\w.:/@%+,=\[\]-]+", name) is not None
