@@ -3,15 +3,21 @@
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from tests.arrays import SimulatedArray
 from tests.cli.vdsprovctl import Daemon
+from vdsprovd.cli.session import Session
+from vdsprovd.cli.verbs import Verb
 from vdsprovd.client import Client, Unreachable
+from vdsprovd.client.attempt import Attempt
 from vdsprovd.hresult import VdsError
 
 
@@ -46,6 +52,31 @@ def _wait_until_ready(socket: Path, log: Path) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+@pytest.fixture(autouse=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """The calls that commands in this process make; each verb must have declared its own."""
+    counted = Counter[str]()
+    invoke = Verb.invoke
+
+    class Counting(Client):
+        def _attempt(self, method: str, *, resumable: bool = False, patience: float = 0.0) -> Attempt:
+            if method:  # none, while it connects
+                counted[method] += 1
+            return super()._attempt(method, resumable=resumable, patience=patience)
+
+    def checking(self: Verb, context: click.Context) -> object:
+        before = counted.copy()
+        try:
+            return invoke(self, context)
+        finally:
+            undeclared = (counted - before).keys() - set(self.calls)
+            assert not undeclared, f"{context.command_path} calls {undeclared}"
+
+    monkeypatch.setattr(Session, "connect", lambda self: Counting(self.socket))
+    monkeypatch.setattr(Verb, "invoke", checking)
+    return counted
 
 
 @pytest.fixture

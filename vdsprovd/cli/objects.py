@@ -4,7 +4,7 @@ An id is looked up directly. A name takes one listing of its kind, never more, w
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +31,8 @@ class Kind:
     """As in a sentence: "there is no LUN ..."."""
     interface: str
     """Whose GetProperties reads one of them."""
-    listing: Callable[["Client"], Iterable[Object]]
+    query: str
+    """The method that lists them: those of a subsystem, if it is one of SubSystem's."""
     names: Callable[[Object], Sequence[str]]
     """What an object is called, the name that people know it by first."""
     where: str
@@ -41,6 +42,29 @@ class Kind:
         """What people call the object: its name, or its id if it has none."""
         return next(filter(None, self.names(entry)), "") or str(entry["id"])
 
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The methods that `listing` calls."""
+        return (_SUB_SYSTEMS, self.query) if self.query.startswith("SubSystem") else (self.query,)
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The methods that `find` calls."""
+        return (*self.lists, f"{self.interface}.GetProperties")
+
+    def listing(self, client: "Client") -> list[Object]:
+        """All of them; with `subSystem`, the id and the friendlyName, those that are of one."""
+        if not self.query.startswith("SubSystem"):
+            return client.query(self.query)
+        return [
+            entry | {"subSystem": {"id": owner["id"], "friendlyName": owner["friendlyName"]}}
+            for owner in client.query(_SUB_SYSTEMS)
+            for entry in client.query(self.query, id=owner["id"])
+        ]
+
+
+_SUB_SYSTEMS: Final = "HwProvider.QuerySubSystems"
+
 
 def address(portal: Object) -> str:
     """A portal as one writes it: 10.77.0.1:3260 or [fd00::1]:3260."""
@@ -49,16 +73,8 @@ def address(portal: Object) -> str:
     return f"{host}:{where['port']}"
 
 
-def of_each(client: "Client", query: str) -> Iterator[Object]:
-    """What every subsystem has, with `subSystem`: the id and the friendlyName of the one that has it."""
-    for owner in client.subsystems():
-        shown = {"id": owner["id"], "friendlyName": owner["friendlyName"]}
-        for entry in client.query(query, id=owner["id"]):
-            yield entry | {"subSystem": shown}
-
-
 def with_sub_system(client: "Client", interface: str, entry: Object) -> Object:
-    """The object, with `subSystem` as `of_each` gives it; an interface's GetSubSystem finds it where it is missing."""
+    """The object, with `subSystem` as a listing gives it; an interface's GetSubSystem finds it where it is missing."""
     if "subSystem" in entry:
         return entry
     id = client.call(f"{interface}.GetSubSystem", id=entry["id"])["subSystem"]
@@ -72,42 +88,26 @@ def _target_names(target: Object) -> Sequence[str]:
 
 
 SUBSYSTEM: Final = Kind(
-    "subsystem",
-    "SubSystem",
-    lambda client: client.subsystems(),
-    lambda entry: (entry["friendlyName"],),
-    "vdsprovctl subsystem list",
+    "subsystem", "SubSystem", _SUB_SYSTEMS, lambda entry: (entry["friendlyName"],), "vdsprovctl subsystem list"
 )
 POOL: Final = Kind(
-    "pool", "StoragePool", lambda client: client.pools(), lambda entry: (entry["name"],), "vdsprovctl pool list"
+    "pool",
+    "StoragePool",
+    "HwProviderStoragePools.QueryStoragePools",
+    lambda entry: (entry["name"],),
+    "vdsprovctl pool list",
 )
-LUN: Final = Kind(
-    "LUN",
-    "Lun",
-    lambda client: of_each(client, "SubSystem.QueryLuns"),
-    lambda entry: (entry["friendlyName"],),
-    "vdsprovctl lun list",
-)
-TARGET: Final = Kind(
-    "target",
-    "IscsiTarget",
-    lambda client: of_each(client, "SubSystemIscsi.QueryTargets"),
-    _target_names,
-    "vdsprovctl target list",
-)
+LUN: Final = Kind("LUN", "Lun", "SubSystem.QueryLuns", lambda entry: (entry["friendlyName"],), "vdsprovctl lun list")
+TARGET: Final = Kind("target", "IscsiTarget", "SubSystemIscsi.QueryTargets", _target_names, "vdsprovctl target list")
 PORTAL: Final = Kind(
     "portal",
     "IscsiPortal",
-    lambda client: of_each(client, "SubSystemIscsi.QueryPortals"),
+    "SubSystemIscsi.QueryPortals",
     lambda entry: (address(entry), entry["address"]["textAddress"]),
     "vdsprovctl portal list",
 )
 DRIVE: Final = Kind(
-    "drive",
-    "Drive",
-    lambda client: of_each(client, "SubSystem.QueryDrives"),
-    lambda entry: (entry["friendlyName"],),
-    "vdsprovctl drive list",
+    "drive", "Drive", "SubSystem.QueryDrives", lambda entry: (entry["friendlyName"],), "vdsprovctl drive list"
 )
 
 
@@ -124,7 +124,7 @@ def find_all(client: "Client", kind: Kind, texts: Sequence[str]) -> list[Object]
         if _ID.fullmatch(text):
             entry = client.call(f"{kind.interface}.GetProperties", id=text)["properties"]
         else:
-            listed = list(kind.listing(client)) if listed is None else listed
+            listed = kind.listing(client) if listed is None else listed
             entry = _choose(kind, listed, text)
         found[entry["id"]] = entry
     return list(found.values())
@@ -134,7 +134,7 @@ def only(client: "Client", kind: Kind, text: str | None, option: str) -> Object:
     """The object that is meant; without a text the only one there is. `option` says how to choose among several."""
     if text is not None:
         return find(client, kind, text)
-    there = list(kind.listing(client))
+    there = kind.listing(client)
     if len(there) == 1:
         return there[0]
     if not there:
@@ -178,6 +178,7 @@ class Named(click.ParamType):  # type: ignore[type-arg]  # older versions have n
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
+        self.calls = kind.calls
         self.name = kind.noun
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
@@ -190,7 +191,7 @@ class Named(click.ParamType):  # type: ignore[type-arg]  # older versions have n
         socket = ctx.find_root().params["socket"]
         try:
             with Client(socket, timeout=2) as client:
-                listed = list(self.kind.listing(client))
+                listed = self.kind.listing(client)
         except (Unreachable, VdsError):
             return []
         given = ctx.params.get(param.name or "") or ()

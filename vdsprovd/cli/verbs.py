@@ -20,14 +20,15 @@ _FIRST: Final = ("list", "show", "create", "delete")
 class Verb(click.Command):
     """A command for one thing to be done with an object.
 
-    `calls` are the methods of the API by which it is done. `purpose` completes "cannot ..." with the values of
+    `calls` are the methods of the API by which it is done, and by which the objects are found that it is given. `purpose` completes "cannot ..." with the values of
     parameters in braces.
     """
 
     def __init__(self, *arguments: Any, purpose: str, calls: tuple[str, ...], **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.purpose = purpose
-        self.calls = calls
+        finding = (method for parameter in self.params for method in getattr(parameter.type, "calls", ()))
+        self.calls = tuple(dict.fromkeys((*calls, *finding)))
 
     def invoke(self, ctx: click.Context) -> object:
         values = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in ctx.params.items()}

@@ -21,7 +21,7 @@ _subsystem = click.option("--subsystem", type=Named(SUBSYSTEM), help="Where ther
 _computer = click.option(
     "--computer", metavar="NAME", help="The computer whose import target it is (default: the daemon's host)."
 )
-_SHOWS = ("HwProvider.QuerySubSystems", "SubSystemImportTarget.GetImportTarget", "SubSystemIscsi.QueryTargets")
+_SHOWS = (*SUBSYSTEM.lists, "SubSystemImportTarget.GetImportTarget", "SubSystemIscsi.QueryTargets")
 
 
 @import_target.verb("show", "show the import target", *_SHOWS)
@@ -56,9 +56,7 @@ def set_(session: Session, iqn: str, subsystem: str | None, computer: str | None
     _show(session.client, entry, computer, as_json)
 
 
-@import_target.verb(
-    "clear", "clear the import target", "HwProvider.QuerySubSystems", "SubSystemImportTarget.SetImportTarget"
-)
+@import_target.verb("clear", "clear the import target", "SubSystemImportTarget.SetImportTarget")
 @_subsystem
 @_computer
 @click.pass_obj

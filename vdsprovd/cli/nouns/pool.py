@@ -22,7 +22,7 @@ pool = Noun("pool", help="Storage pools: where LUNs' bytes live. They are made i
 _ABOUT = ("lun", "drive", "sub_system")
 
 
-@pool.verb("list", "list the storage pools", "HwProviderStoragePools.QueryStoragePools")
+@pool.verb("list", "list the storage pools", *POOL.lists)
 @click.option("--free", type=SizeType(), help="Only those with at least so much free, such as 10G.")
 @click.option("--thin/--thick", default=None, help="Only those that are thin, or are not.")
 @views.options
@@ -35,9 +35,7 @@ def list_(session: Session, how: views.How, free: int | None, thin: bool | None)
 
     def read(client: Client) -> list[Object]:
         attributes = None if thin is None else {"isThinProvisioned": thin}
-        return client.query(
-            "HwProviderStoragePools.QueryStoragePools", remainingFreeSpace=free, poolAttributes=attributes
-        )
+        return client.query(POOL.query, remainingFreeSpace=free, poolAttributes=attributes)
 
     def render(found: list[Object]) -> str:
         if not found:
@@ -65,13 +63,12 @@ def list_(session: Session, how: views.How, free: int | None, thin: bool | None)
 @pool.verb(
     "show",
     "show storage pool {pool}",
-    "HwProviderStoragePools.QueryStoragePools",
     "StoragePool.GetProperties",
     "StoragePool.GetAttributes",
     "StoragePool.QueryDriveExtents",
     "StoragePool.QueryAllocatedLuns",
     "StoragePool.QueryAllocatedStoragePools",
-    "SubSystem.QueryDrives",
+    *DRIVE.lists,
 )
 @click.argument("pool", type=Named(POOL))
 @views.options

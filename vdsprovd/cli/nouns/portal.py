@@ -20,11 +20,10 @@ portal = Noun("portal", help="Portals: addresses of the host that targets can be
 
 NAMED = Named(PORTAL)
 
-_FIND = ("SubSystemIscsi.QueryPortals", "IscsiPortal.GetProperties")
 _GROUPS = ("IscsiPortal.QueryAssociatedPortalGroups", "IscsiPortalGroup.GetTarget", "IscsiTarget.GetProperties")
 
 
-@portal.verb("list", "list the portals", "HwProvider.QuerySubSystems", "SubSystemIscsi.QueryPortals")
+@portal.verb("list", "list the portals", *PORTAL.lists)
 @views.options
 @click.pass_obj
 def list_(session: Session, how: views.How) -> None:
@@ -56,7 +55,7 @@ def list_(session: Session, how: views.How) -> None:
     views.show(session, how, read, render, about=("portal", "sub_system"))
 
 
-@portal.verb("show", "show portal {portal}", *_FIND, "IscsiPortal.GetSubSystem", "SubSystem.GetProperties", *_GROUPS)
+@portal.verb("show", "show portal {portal}", "IscsiPortal.GetSubSystem", "SubSystem.GetProperties", *_GROUPS)
 @click.argument("portal", type=NAMED)
 @views.options
 @click.pass_obj
@@ -85,7 +84,7 @@ def show(session: Session, how: views.How, portal: str) -> None:
     views.show(session, how, read, render, about=("portal", "portal_group", "target"))
 
 
-@portal.verb("online", "set portal {portal} online", *_FIND, "IscsiPortal.SetStatus")
+@portal.verb("online", "set portal {portal} online", "IscsiPortal.SetStatus")
 @click.argument("portal", type=NAMED)
 @json_option("the portal's properties")
 @click.pass_obj
@@ -97,7 +96,6 @@ def online(session: Session, portal: str, as_json: bool) -> None:
 @portal.verb(
     "offline",
     "set portal {portal} offline",
-    *_FIND,
     *_GROUPS,
     "IscsiTarget.GetConnectedInitiators",
     "IscsiPortal.SetStatus",

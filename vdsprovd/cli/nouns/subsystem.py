@@ -22,12 +22,11 @@ subsystem = Noun("subsystem", help="Subsystems: a storage host, or one part of i
 
 NAMED = Named(SUBSYSTEM)
 
-_FIND = ("HwProvider.QuerySubSystems", "SubSystem.GetProperties")
 _CONTENTS = ("SubSystem.QueryLuns", "SubSystemIscsi.QueryTargets", "SubSystemImportTarget.GetImportTarget")
 _ABOUT = ("sub_system", "lun", "target")
 
 
-@subsystem.verb("list", "list the subsystems", "HwProvider.QuerySubSystems", *_CONTENTS)
+@subsystem.verb("list", "list the subsystems", *SUBSYSTEM.lists, *_CONTENTS)
 @views.options
 @click.pass_obj
 def list_(session: Session, how: views.How) -> None:
@@ -67,7 +66,6 @@ def list_(session: Session, how: views.How) -> None:
 @subsystem.verb(
     "show",
     "show subsystem {subsystem}",
-    "HwProvider.QuerySubSystems",
     "SubSystem.GetProperties",
     "SubSystem2.GetProperties2",
     "SubSystem2.QueryMaxLunCreateSize2",
@@ -112,7 +110,7 @@ def show(session: Session, how: views.How, subsystem: str) -> None:
     views.show(session, how, read, render, about=_ABOUT)
 
 
-@subsystem.verb("rename", "rename subsystem {subsystem}", *_FIND, "SubSystemNaming.SetFriendlyName")
+@subsystem.verb("rename", "rename subsystem {subsystem}", "SubSystemNaming.SetFriendlyName")
 @click.argument("subsystem", type=NAMED)
 @click.argument("name")
 @json_option("the subsystem's properties")
@@ -123,7 +121,7 @@ def rename(session: Session, subsystem: str, name: str, as_json: bool) -> None:
     tell(f"Renamed subsystem {now['friendlyName']} ({now['id']}).", now, as_json)
 
 
-@subsystem.verb("rescan", "rescan subsystem {subsystem}", *_FIND, "SubSystem.Reenumerate")
+@subsystem.verb("rescan", "rescan subsystem {subsystem}", "SubSystem.Reenumerate")
 @click.argument("subsystem", type=NAMED)
 @json_option("the subsystem's properties")
 @click.pass_obj
@@ -134,7 +132,7 @@ def rescan(session: Session, subsystem: str, as_json: bool) -> None:
     _tell(session, entry["id"], as_json)
 
 
-@subsystem.verb("online", "set subsystem {subsystem} online", *_FIND, "SubSystem.SetStatus")
+@subsystem.verb("online", "set subsystem {subsystem} online", "SubSystem.SetStatus")
 @click.argument("subsystem", type=NAMED)
 @json_option("the subsystem's properties")
 @click.pass_obj
@@ -148,7 +146,6 @@ def online(session: Session, subsystem: str, as_json: bool) -> None:
 @subsystem.verb(
     "offline",
     "set subsystem {subsystem} offline",
-    *_FIND,
     "SubSystemIscsi.QueryTargets",
     "IscsiTarget.GetConnectedInitiators",
     "SubSystem.SetStatus",

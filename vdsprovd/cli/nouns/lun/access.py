@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 mask = lun.noun("mask", "Who may reach a LUN: the initiators of its unmasking list.")
 
-_READ = ("SubSystem.QueryLuns", "Lun.GetProperties")
 
-
-@mask.verb("show", "show the mask of LUN {lun}", *_READ)
+@mask.verb("show", "show the mask of LUN {lun}")
 @click.argument("lun", type=NAMED)
 @json_option("an array of the initiators")
 @click.pass_obj
@@ -28,7 +26,7 @@ def show(session: Session, lun: str, as_json: bool) -> None:
     _tell(find(session.client, LUN, lun)["unmaskingList"], as_json)
 
 
-@mask.verb("set", "set the mask of LUN {lun}", *_READ, "Lun.SetMask")
+@mask.verb("set", "set the mask of LUN {lun}", "Lun.SetMask")
 @click.argument("lun", type=NAMED)
 @click.argument("initiators", nargs=-1, metavar="[IQN]...")
 @click.option("--nobody", is_flag=True, help="Let nobody reach it.")
@@ -45,7 +43,7 @@ def set_(session: Session, lun: str, initiators: tuple[str, ...], nobody: bool, 
     _set(session.client, find(session.client, LUN, lun), list(initiators), as_json)
 
 
-@mask.verb("add", "add to the mask of LUN {lun}", *_READ, "Lun.SetMask")
+@mask.verb("add", "add to the mask of LUN {lun}", "Lun.SetMask")
 @click.argument("lun", type=NAMED)
 @click.argument("initiators", nargs=-1, required=True, metavar="IQN...")
 @json_option("an array of the initiators")
@@ -56,7 +54,7 @@ def add(session: Session, lun: str, initiators: tuple[str, ...], as_json: bool) 
     _set(session.client, entry, [*_names(entry["unmaskingList"]), *initiators], as_json)
 
 
-@mask.verb("remove", "remove from the mask of LUN {lun}", *_READ, "Lun.SetMask")
+@mask.verb("remove", "remove from the mask of LUN {lun}", "Lun.SetMask")
 @click.argument("lun", type=NAMED)
 @click.argument("initiators", nargs=-1, required=True, metavar="IQN...")
 @json_option("an array of the initiators")
@@ -74,8 +72,6 @@ def remove(session: Session, lun: str, initiators: tuple[str, ...], as_json: boo
 @lun.verb(
     "associate",
     "associate LUN {lun} with target {targets}",
-    *_READ,
-    "SubSystemIscsi.QueryTargets",
     "IscsiTarget.GetProperties",
     "LunIscsi.QueryAssociatedTargets",
     "LunIscsi.AssociateTargets",
@@ -95,8 +91,6 @@ def associate(session: Session, lun: str, targets: tuple[str, ...], as_json: boo
 @lun.verb(
     "dissociate",
     "dissociate LUN {lun}",
-    *_READ,
-    "SubSystemIscsi.QueryTargets",
     "IscsiTarget.GetProperties",
     "LunIscsi.QueryAssociatedTargets",
     "LunIscsi.AssociateTargets",

@@ -137,7 +137,6 @@ def _place(
 @lun.verb(
     "delete",
     "delete LUN {luns}",
-    "SubSystem.QueryLuns",
     "Lun.GetProperties",
     "LunIscsi.QueryAssociatedTargets",
     "IscsiTarget.GetConnectedInitiators",
@@ -175,7 +174,6 @@ def _loss(client: Client, entry: Object) -> str:
 @lun.verb(
     "extend",
     "extend LUN {lun}",
-    "SubSystem.QueryLuns",
     "Lun.GetProperties",
     "Lun.QueryMaxLunExtendSize",
     "Lun.Extend",
@@ -216,7 +214,6 @@ def _changed(
 @lun.verb(
     "shrink",
     "shrink LUN {lun}",
-    "SubSystem.QueryLuns",
     "Lun.GetProperties",
     "LunIscsi.QueryAssociatedTargets",
     "IscsiTarget.GetConnectedInitiators",
@@ -244,7 +241,6 @@ def _shrink(session: Session, entry: Object, by: int, no_wait: bool, consent: de
 @lun.verb(
     "resize",
     "resize LUN {lun}",
-    "SubSystem.QueryLuns",
     "Lun.GetProperties",
     "LunIscsi.QueryAssociatedTargets",
     "IscsiTarget.GetConnectedInitiators",

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 @lun.verb(
     "list",
     "list the LUNs",
-    "HwProvider.QuerySubSystems",
-    "HwProviderStoragePools.QueryStoragePools",
-    "SubSystem.QueryLuns",
-    "SubSystemIscsi.QueryTargets",
+    *LUN.lists,
+    *POOL.lists,
+    *TARGET.lists,
     "IscsiTarget.QueryAssociatedLuns",
     "StoragePool.QueryAllocatedLuns",
 )
@@ -42,7 +41,7 @@ def list_(session: Session, how: views.How, pool: str | None, target: str | None
 
     def read(client: Client) -> list[Object]:
         pools = client.pools() if pool is None else [find(client, POOL, pool)]
-        targets = list(TARGET.listing(client)) if target is None else [find(client, TARGET, target)]
+        targets = TARGET.listing(client) if target is None else [find(client, TARGET, target)]
         in_pool = _owners(client, pools, "StoragePool.QueryAllocatedLuns", "name")
         through = _owners(client, targets, "IscsiTarget.QueryAssociatedLuns", "iscsiName")
         found = [
@@ -79,7 +78,6 @@ def list_(session: Session, how: views.How, pool: str | None, target: str | None
 @lun.verb(
     "show",
     "show LUN {lun}",
-    "SubSystem.QueryLuns",
     "Lun.GetProperties",
     "Lun.GetSubSystem",
     "SubSystem.GetProperties",

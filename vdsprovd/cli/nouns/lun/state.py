@@ -9,10 +9,8 @@ from vdsprovd.cli.output import json_option, tell
 from vdsprovd.cli.queries import rename as rename_object
 from vdsprovd.cli.session import Session
 
-_READ = ("SubSystem.QueryLuns", "Lun.GetProperties")
 
-
-@lun.verb("rename", "rename LUN {lun}", *_READ, "LunNaming.SetFriendlyName")
+@lun.verb("rename", "rename LUN {lun}", "LunNaming.SetFriendlyName")
 @click.argument("lun", type=NAMED)
 @click.argument("name")
 @json_option("the LUN's properties")
@@ -23,7 +21,7 @@ def rename(session: Session, lun: str, name: str, as_json: bool) -> None:
     tell(f"Renamed {title(now)}.", now, as_json)
 
 
-@lun.verb("online", "set LUN {lun} online", *_READ, "Lun.SetStatus")
+@lun.verb("online", "set LUN {lun} online", "Lun.SetStatus")
 @click.argument("lun", type=NAMED)
 @json_option("the LUN's properties")
 @click.pass_obj
@@ -32,7 +30,7 @@ def online(session: Session, lun: str, as_json: bool) -> None:
     _set_status(session, lun, "online", as_json)
 
 
-@lun.verb("offline", "set LUN {lun} offline", *_READ, "Lun.SetStatus")
+@lun.verb("offline", "set LUN {lun} offline", "Lun.SetStatus")
 @click.argument("lun", type=NAMED)
 @json_option("the LUN's properties")
 @click.pass_obj
@@ -48,7 +46,7 @@ def _set_status(session: Session, lun: str, status: str, as_json: bool) -> None:
     tell(f"{title(now)} is {now['status']}.", now, as_json)
 
 
-@lun.verb("recover", "recover LUN {lun}", *_READ, "Lun.Recover", "Async.Wait")
+@lun.verb("recover", "recover LUN {lun}", "Lun.Recover", "Async.Wait")
 @click.argument("lun", type=NAMED)
 @waiting.no_wait_option
 @json_option("the LUN's properties")

@@ -10,7 +10,6 @@ from vdsprovd.cli.session import Session
 
 chap = target.noun("chap", "CHAP secrets of a target, which can be set and never read.")
 
-_FIND = ("SubSystemIscsi.QueryTargets", "IscsiTarget.GetProperties")
 _SET = ("IscsiTarget.SetSharedSecret", "IscsiTarget.RememberInitiatorSharedSecret")
 
 _initiator = click.option("--initiator", metavar="IQN", help="Only for this initiator.")
@@ -19,7 +18,7 @@ _mutual = click.option(
 )
 
 
-@chap.verb("set", "set the CHAP secret of target {target}", *_FIND, *_SET)
+@chap.verb("set", "set the CHAP secret of target {target}", *_SET)
 @click.argument("target", type=NAMED)
 @_initiator
 @_mutual
@@ -37,7 +36,7 @@ def set_(session: Session, target: str, initiator: str | None, mutual: bool) -> 
     click.echo(f"The CHAP secret of {title(entry)} is set{_whose(initiator, mutual)}.")
 
 
-@chap.verb("clear", "clear the CHAP secret of target {target}", *_FIND, *_SET)
+@chap.verb("clear", "clear the CHAP secret of target {target}", *_SET)
 @click.argument("target", type=NAMED)
 @_initiator
 @_mutual

@@ -26,7 +26,7 @@ _RELATIONS = (
 _ABOUT = ("target", "portal_group", "portal", "lun", "sub_system")
 
 
-@target.verb("list", "list the targets", "HwProvider.QuerySubSystems", "SubSystemIscsi.QueryTargets", *_RELATIONS)
+@target.verb("list", "list the targets", *TARGET.lists, *_RELATIONS)
 @views.options
 @click.pass_obj
 def list_(session: Session, how: views.How) -> None:
@@ -75,7 +75,6 @@ def list_(session: Session, how: views.How) -> None:
 @target.verb(
     "show",
     "show target {target}",
-    "SubSystemIscsi.QueryTargets",
     "IscsiTarget.GetProperties",
     "IscsiTarget.GetSubSystem",
     "SubSystem.GetProperties",
@@ -114,7 +113,6 @@ def show(session: Session, how: views.How, target: str) -> None:
 @target.verb(
     "login",
     "show how to log in to target {target}",
-    "SubSystemIscsi.QueryTargets",
     "IscsiTarget.GetProperties",
     "IscsiTarget.QueryPortalGroups",
     "IscsiPortalGroup.QueryAssociatedPortals",

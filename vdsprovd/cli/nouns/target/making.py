@@ -17,7 +17,6 @@ ALL = "all"
 @target.verb(
     "create",
     "create the target",
-    "SubSystemIscsi.QueryPortals",
     "SubSystemIscsi.CreateTarget",
     "IscsiTarget.CreatePortalGroup",
     "IscsiPortalGroup.AddPortal",
@@ -80,7 +79,6 @@ def _portals(session: Session, sub_system: Object, texts: tuple[str, ...]) -> li
 @target.verb(
     "delete",
     "delete target {targets}",
-    "SubSystemIscsi.QueryTargets",
     "IscsiTarget.GetProperties",
     "IscsiTarget.QueryAssociatedLuns",
     "IscsiTarget.GetConnectedInitiators",
@@ -121,7 +119,6 @@ def _loss(session: Session, entry: Object) -> str:
 @target.verb(
     "rename",
     "rename target {target}",
-    "SubSystemIscsi.QueryTargets",
     "IscsiTarget.GetProperties",
     "IscsiTarget.SetFriendlyName",
 )

@@ -1,13 +1,10 @@
 """Which object a person means, and what it costs to find out."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.cli.vdsprovctl import Daemon
-from vdsprovd.client import Client
 
 IQN = "iqn.2026-11.org.example:names"
 
@@ -19,25 +16,6 @@ def named(shared_daemon: Daemon) -> Daemon:
         shared_daemon.make_lun(name)
     shared_daemon.make_target(IQN, "people's name")
     return shared_daemon
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """The calls that commands in this process make."""
-    counted = Counter[str]()
-    call, stream = Client.call, Client.stream
-
-    def counting_call(self: Client, method: str, /, **parameters: Any) -> dict[str, Any]:
-        counted[method] += 1
-        return call(self, method, **parameters)
-
-    def counting_stream(self: Client, method: str, /, **parameters: Any) -> Iterator[dict[str, Any]]:
-        counted[method] += 1
-        return stream(self, method, **parameters)
-
-    monkeypatch.setattr(Client, "call", counting_call)
-    monkeypatch.setattr(Client, "stream", counting_stream)
-    return counted
 
 
 def shown(daemon: Daemon, text: str) -> str:
@@ -72,7 +50,7 @@ def test_ambiguous(named: Daemon, text: str) -> None:
     assert done.returncode == (6 if text == "" else 2)
     if text:
         matching = [lun["id"] for lun in named.client.luns(named.sub_system()) if lun["friendlyName"].startswith(text)]
-        assert len(matching) == 2
+        assert len(matching) >= 2
         assert all(id in done.stderr for id in matching)
 
 
