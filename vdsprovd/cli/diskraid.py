@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from vdsprovd.cli.session import Session as Daemon
 from vdsprovd.diskraid.problems import INTERRUPTED, OK, STATUSES, NoScript
 
 _SECRET = re.compile(r'(\bsec\w*\s*=\s*)("[^"]*"?|\S+)', re.IGNORECASE)
@@ -17,7 +18,7 @@ _SECRET = re.compile(r'(\bsec\w*\s*=\s*)("[^"]*"?|\S+)', re.IGNORECASE)
 @click.option("--script", "/s", "/S", metavar="FILE", help="Carry out the commands in FILE; - is standard input.")
 @click.option("--verbose", "/v", "/V", is_flag=True, help="Show each command of a script before it is carried out.")
 @click.pass_obj
-def diskraid(socket: str, script: str | None, verbose: bool) -> int:
+def diskraid(daemon: Daemon, script: str | None, verbose: bool) -> int:
     """Carry out commands in the language of Windows' DiskRAID. HELP lists them.
 
     A script stops at the first error, unless the command has NOERR. Windows' scripts run as they are, in UTF-8, UTF-16
@@ -30,14 +31,14 @@ def diskraid(socket: str, script: str | None, verbose: bool) -> int:
     if script is None and sys.stdin.isatty():
         from vdsprovd.diskraid import console  # noqa: PLC0415
 
-        session = Session(socket, FORMS, person=console.Console(), verbose=verbose)
+        session = Session(daemon.socket, FORMS, person=console.Console(), verbose=verbose)
         try:
             console.run(session)
         except Exception:
             return session.fatal()
         return OK
     name = script or scripts.STDIN
-    session = Session(socket, FORMS, verbose=verbose)
+    session = Session(daemon.socket, FORMS, verbose=verbose)
     try:
         return scripts.run(session, scripts.read(name), name, _show if verbose else None)
     except NoScript as problem:

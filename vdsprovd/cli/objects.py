@@ -145,7 +145,8 @@ def only(client: "Client", kind: Kind, text: str | None, option: str) -> Object:
 
 
 def _choose(kind: Kind, listed: Sequence[Object], text: str) -> Object:
-    matching = [entry for entry in listed if text in kind.names(entry)]
+    # An object without a name is not called "".
+    matching = [entry for entry in listed if text and text in kind.names(entry)]
     if not matching and text:
         matching = [
             entry
