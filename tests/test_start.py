@@ -40,6 +40,7 @@ def start(folder: Path, listener: socket.socket, config: str) -> subprocess.Comp
 @pytest.mark.shows("Service.GetObject", "VDS_E_INITIALIZED_FAILED")
 @pytest.mark.shows("Service.Advise", "VDS_E_INITIALIZED_FAILED")
 @pytest.mark.shows("Service.QueryForeignObjects", "VDS_E_INITIALIZED_FAILED")
+@pytest.mark.shows("Service.QueryOperations", "VDS_E_INITIALIZED_FAILED")
 @pytest.mark.parametrize(
     ("config", "status", "reason"),
     [
@@ -70,6 +71,7 @@ def test_who_waited_is_told_why(tmp_path: Path, config: str, status: int, reason
             ("Service.GetObject", {"objectId": "x", "type": "lun"}, False),
             ("Service.Advise", {}, True),
             ("Service.QueryForeignObjects", {}, False),
+            ("Service.QueryOperations", {}, False),
         ):
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
             client.connect(str(tmp_path / "socket"))

@@ -706,6 +706,17 @@ class ForeignObject(Struct, frozen=True):
     detail: str
 
 
+class AsyncOperation(Struct, frozen=True):
+    """An asynchronous operation. `subject` is the id of the object that it works on, or the name of a target that it makes;
+    `hresult` is as in Async.QueryStatus."""
+
+    id: str
+    type: AsyncOutputType
+    subject: str
+    percent_completed: int
+    hresult: int
+
+
 class StorageIdentifier(Struct, frozen=True):
     """VDS_STORAGE_IDENTIFIER: one designator of VPD page 0x83."""
 

@@ -361,6 +361,10 @@ class Operations:
         if self._tasks:
             log.warning("%d operations are still under way; the next start completes or undoes them", len(self._tasks))
 
+    def all(self) -> Collection[Operation]:
+        """Those that run, and the last that ended, in the order in which they began."""
+        return self._operations.values()
+
     def find(self, id: str) -> Operation:
         """The operation of that id. Raises VDS_E_OBJECT_NOT_FOUND."""
         operation = self._operations.get(id)

@@ -6,6 +6,7 @@ VDS's own structures are in `model`. A field that is added has a default: a clie
 import msgspec
 
 from vdsprovd.model import (
+    AsyncOperation,
     AsyncOutputType,
     ControllerProperties,
     DriveExtent,
@@ -74,6 +75,12 @@ class ForeignObjectsReply(Struct, frozen=True):
     """What is somebody else's."""
 
     objects: tuple[ForeignObject, ...]
+
+
+class AsyncOperationsReply(Struct, frozen=True):
+    """Asynchronous operations."""
+
+    operations: tuple[AsyncOperation, ...]
 
 
 class ProviderPropertiesReply(Struct, frozen=True):

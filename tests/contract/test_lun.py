@@ -238,6 +238,28 @@ def test_an_operation_can_be_cancelled_and_leaves_nothing(array: Array) -> None:
     assert array.volume_size(lun) == MIB
 
 
+@pytest.mark.shows("Service.QueryOperations")
+def test_operations_are_found_again(array: Array) -> None:
+    """Service.QueryOperations has the operations that run and those that ended, in their order: whoever lost an id finds
+    it by the type and the subject, which is the object's id, or the name of a target that is made."""
+    name = "iqn.2026-11.org.example:found-again"
+    array.wait(array.call("SubSystemIscsi.CreateTarget", id=array.sub_system, iscsiName=name))
+    lun = array.make_lun()
+    with array.hanging():
+        growth = array.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB)
+        found = array.call("Service.QueryOperations")["operations"]
+        array.call("Async.Cancel", id=growth["async"])
+    assert [(entry["type"], entry["subject"]) for entry in found] == [
+        ("create_target", name),
+        ("create_lun", lun),
+        ("extend_lun", lun),
+    ]
+    assert [entry["hresult"] for entry in found] == [0, 0, 0x80042409]
+    assert (found[0]["percentCompleted"], found[-1]["id"]) == (100, growth["async"])
+    assert array.result(growth)["hresult"] == 0x8004240D
+    assert array.call("Service.QueryOperations")["operations"][-1]["hresult"] == 0x8004240D
+
+
 @pytest.mark.shows("Async.Wait", "VDS_E_OBJECT_NOT_FOUND")
 @pytest.mark.shows("Async.QueryStatus", "S_OK", "VDS_E_OBJECT_NOT_FOUND")
 @pytest.mark.shows("Async.Cancel", "VDS_E_NOT_SUPPORTED", "VDS_E_CANCEL_TOO_LATE", "VDS_E_OBJECT_NOT_FOUND")

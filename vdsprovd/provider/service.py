@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Lun, object_type
-from vdsprovd.model import ObjectType
+from vdsprovd.model import AsyncOperation, ObjectType
 from vdsprovd.provider.api import Interface, Role, method
-from vdsprovd.replies import AdviseReply, ForeignObjectsReply, ObjectReply
+from vdsprovd.replies import AdviseReply, AsyncOperationsReply, ForeignObjectsReply, ObjectReply
 from vdsprovd.varlink import More
 from vdsprovd.varlink.call import Call
 
@@ -39,6 +39,17 @@ class Service(Interface):
         targets = self.inventory.target_by_name
         found = await self.context.guarded(self.context.look(self.context.hardware.foreign, targets, luns))
         return ForeignObjectsReply(tuple(found))
+
+    @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED)
+    def query_operations(self) -> AsyncOperationsReply:
+        """The asynchronous operations that run, and the last that have ended, in the order in which they began: for those
+        who lost the id that the method which started one had returned."""
+        return AsyncOperationsReply(
+            tuple(
+                AsyncOperation(operation.id, operation.type, operation.subject, operation.percent, operation.result)
+                for operation in self.context.operations.all()
+            )
+        )
 
     @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED, more=More.REQUIRED)
     async def advise(self, *, call: Call) -> AsyncIterator[AdviseReply]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from vdsprovd.client.proxies.proxy import Proxy
 from vdsprovd.model import ObjectType
-from vdsprovd.replies import AdviseReply, ForeignObjectsReply, ObjectReply
+from vdsprovd.replies import AdviseReply, AsyncOperationsReply, ForeignObjectsReply, ObjectReply
 
 
 class Service(Proxy):
@@ -33,6 +33,14 @@ class Service(Proxy):
         Role: viewer. Codes: VDS_E_INITIALIZED_FAILED.
         """
         return self._call("Service.QueryForeignObjects", ForeignObjectsReply)
+
+    def query_operations(self) -> AsyncOperationsReply:
+        """The asynchronous operations that run, and the last that have ended, in the order in which they began: for those
+        who lost the id that the method which started one had returned.
+
+        Role: viewer. Codes: VDS_E_INITIALIZED_FAILED.
+        """
+        return self._call("Service.QueryOperations", AsyncOperationsReply)
 
     def advise(self) -> Iterator[AdviseReply]:
         """Be told of every change, whoever made it. Closing the connection ends it.
