@@ -90,7 +90,7 @@ def test_the_client_without_extras(bare: Path, simulated: SimulatedArray) -> Non
     assert (done.returncode, done.stderr) == (0, "")
     done = run(bare, "python", "-c", USES, str(simulated.socket))
     assert (done.stdout, done.stderr) == ("*\n100\n", "")
-    done = run(bare, "vdsprovctl", "--socket", str(simulated.socket), "luns")
+    done = run(bare, "vdsprovctl", "--socket", str(simulated.socket), "lun", "list")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3
 
