@@ -144,6 +144,16 @@ def test_automagic_choices(drives_simulated: SimulatedArray, asked: str, hints: 
     assert array.call("Lun.GetProperties", id=lun)["properties"]["type"] == type
 
 
+def test_a_stripe_size_goes_with_what_is_striped(drives: Array) -> None:
+    """A stripeSize, alone, is no wish for a LUN of a striped type but a part of what it is; other hints are refused."""
+    create = {"id": drives.sub_systems()["array2"], "type": "stripe", "sizeInBytes": 8 * MIB}
+    lun = drives.wait(drives.call("SubSystem.CreateLun", **create, hints={"stripeSize": 131072}))
+    (plex,) = drives.call("Lun.QueryPlexes", id=lun)["plexes"]
+    assert plex["stripeSize"] == 131072
+    for hints in ({}, {"stripeSize": 131072, "mostlyReads": True}, {"stripeSize": 5000}):
+        assert drives.error("SubSystem.CreateLun", **create, hints=hints) == "VDS_E_NOT_SUPPORTED"
+
+
 def test_an_automagic_lun_that_fits_on_no_single_drive(drives: Array) -> None:
     """Where the first type has no room, the next one of the table is taken: a span for what no drive holds alone."""
     id = drives.sub_systems()["array2"]

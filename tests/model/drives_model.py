@@ -392,7 +392,7 @@ class Model:
         if type in AUTOMAGIC:
             if drives:
                 wrong.add(NOT_SUPPORTED)
-        elif type != "unknown" and (type not in self.kind.types or hints is not None):
+        elif type != "unknown" and (type not in self.kind.types or not goes_with(type, hints)):
             wrong.add(NOT_SUPPORTED)
         if wrong:
             return frozenset(wrong), ""
@@ -871,6 +871,12 @@ _TABLE: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
     (("fault_tolerant",), ("optimizeForSequentialWrites", "stripeSize"), ("raid10", "mirror", "parity")),
     (("fault_tolerant",), (), ("mirror", "parity")),
 )
+
+
+def goes_with(type: str, hints: Mapping[str, Any] | None) -> bool:
+    """README: hints go with automagic types, but for a stripeSize alone, which goes with what is striped."""
+    given = [name for name, value in (hints or {}).items() if value is not None]
+    return hints is None or (type in ("stripe", "raid10") and given == ["stripeSize"])
 
 
 def types_tried(type: str, hints: Mapping[str, Any]) -> tuple[str, ...]:

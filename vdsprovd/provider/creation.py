@@ -55,8 +55,17 @@ def check(wish: Wish, given_hints: object) -> None:
             Hresult.VDS_E_NOT_SUPPORTED,
             f"with the automagic type {wish.type.value} the drives are chosen for you; name a type to choose drives",
         )
-    if given_hints is not None and not wish.type.automagic:
-        raise VdsError(Hresult.VDS_E_NOT_SUPPORTED, f"hints go with automagic types; type {wish.type.value} takes none")
+    if given_hints is not None and not wish.type.automagic and not _only_a_stripe_size(wish):
+        also = "no other than a stripeSize" if wish.type in _STRIPED else "none"
+        raise VdsError(
+            Hresult.VDS_E_NOT_SUPPORTED, f"hints go with automagic types; type {wish.type.value} takes {also}"
+        )
+
+
+def _only_a_stripe_size(wish: Wish) -> bool:
+    """Whether all that is hinted is the stripes of a striped LUN: that is part of what it is, as DiskRAID has it."""
+    stripe_size = wish.hints.stripe_size
+    return wish.type in _STRIPED and stripe_size is not None and wish.hints == Hints2(stripe_size=stripe_size)
 
 
 def drives(context: Context, sub_system_id: str, ids: Sequence[str]) -> tuple[Drive, ...]:

@@ -96,8 +96,8 @@ class SubSystem(Interface):
 
         `type` is concrete or automagic (default, fault_tolerant, non_fault_tolerant: docs/automagic.md says what comes
         of them). `driveIds` go with concrete types: the drives are used in their order, each exhausted before the next.
-        `hints` are wishes and go with automagic types only. `unmaskingList` is as for Lun.SetMask. Async.Wait gives the
-        LUN's id. (IVdsSubSystem::CreateLun)
+        `hints` are wishes and go with automagic types; a stripeSize alone goes with stripe and raid10, too. `unmaskingList`
+        is as for Lun.SetMask. Async.Wait gives the LUN's id. (IVdsSubSystem::CreateLun)
         """
         return await self._create(sub_system, type, size_in_bytes, drive_ids, unmasking_list, hints)
 
