@@ -54,10 +54,10 @@ class Raid:
         found: dict[str, list[str]] = {}
         label = ""
         for line in shown:
-            if " : " in line:
-                label, _, value = line.partition(" : ")
-                label = label.strip()
-                found[label] = [value]
+            label_part, colon, value = line.partition(" :")
+            if colon and not line.startswith("   "):
+                label = label_part.strip()
+                found[label] = [value.strip()]
             elif label and line.startswith("   "):
                 found[label].append(line.strip())
         return found

@@ -158,6 +158,7 @@ _CREATE: Final = (
         calls="SubSystem.CreateLun, SubSystem.QueryMaxLunCreateSize",
         parameters=(SIZE, _DRIVES, _STRIPE_SIZE),
         noerr=True,
+        difference="`stripesize=` is for STRIPE only; with the others the daemon answers `VDS_E_NOT_SUPPORTED`.",
     ),
     Form(
         ("create", "lun", "automagic"),
