@@ -32,8 +32,6 @@ class Console:
         except (KeyboardInterrupt, EOFError):
             print()
             return False
-        finally:
-            _forget_last()
         return answer.strip().lower() in ("y", "yes")
 
 
@@ -50,8 +48,8 @@ def run(session: Session) -> None:
         except EOFError:
             print()
             return
-        if _has_secret(line):
-            _forget_last()
+        if line.strip() and not _has_secret(line):
+            readline.add_history(line)
         try:
             session.execute(line)
         except Ended:
@@ -72,6 +70,8 @@ def _prepare(session: Session) -> None:
             readline.read_history_file(history)
         atexit.register(_save, history)
     readline.set_history_length(_HISTORY_LENGTH)
+    # Not every line that is typed is a command, and not every command is kept.
+    readline.set_auto_history(False)
     readline.set_completer_delims(" ")
     readline.parse_and_bind("tab: complete")
     found: Sequence[str] = ()
@@ -93,9 +93,3 @@ def _save(history: Path) -> None:
 
 def _has_secret(line: str) -> bool:
     return "sec" in line.lower() and "=" in line
-
-
-def _forget_last() -> None:
-    """Have the last line that was typed not in the history: it was an answer, or a secret."""
-    if length := readline.get_current_history_length():
-        readline.remove_history_item(length - 1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from vdsprovd.diskraid import values
+from vdsprovd.diskraid.layout import wrapped
 from vdsprovd.diskraid.lexer import Word
 from vdsprovd.diskraid.problems import Mistake
 
@@ -171,7 +172,7 @@ def _expected(word: Word | None, given: Sequence[str], expected: Sequence[str], 
 
 def usage(forms: Iterable[Form]) -> str:
     """The syntax of the forms, in lines."""
-    return "\n".join(f"  Syntax: {form.syntax}" for form in forms)
+    return "\n".join(line for form in forms for line in wrapped(f"Syntax: {form.syntax}", "  ", " " * 10))
 
 
 def _read(form: Form, given: tuple[str, ...], rest: Sequence[Word]) -> Given:

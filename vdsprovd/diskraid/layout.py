@@ -1,8 +1,10 @@
 """Tables and details as DiskRAID lays them out: two blanks, a star for what is selected, rules of hyphens.
 
-Lines are never cut to fit a terminal: programs read them.
+Their lines are never cut or broken to fit a terminal: programs read them. Help is broken.
 """
 
+import shutil
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -87,3 +89,11 @@ def words(name: str) -> str:
 def yes(truth: bool) -> str:
     """A truth for people."""
     return "Yes" if truth else "No"
+
+
+def wrapped(text: str, first: str, others: str) -> list[str]:
+    """The text in lines that fit the terminal, and 80 columns elsewhere, after an indentation."""
+    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )

@@ -1,11 +1,10 @@
 """The help, from the table of commands."""
 
-import shutil
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vdsprovd.diskraid.grammar import NOERR, Form, keyword
+from vdsprovd.diskraid.layout import wrapped
 from vdsprovd.diskraid.problems import Mistake
 
 SUMMARIES: Final[Mapping[str, str]] = {
@@ -68,24 +67,16 @@ def help_of(forms: Sequence[Form], command: str) -> list[str]:
         raise Mistake(f"{command!r} is no command; HELP lists them")
     lines: list[str] = []
     for form in by_name[name]:
-        lines += _wrapped(form.syntax, "", _INDENT * 2)
-        lines += _wrapped(form.help, _INDENT, _INDENT)
+        lines += wrapped(form.syntax, "", _INDENT * 2)
+        lines += wrapped(form.help, _INDENT, _INDENT)
         parts = [] if form.rest else _parts(form)
         width = max((len(part) for part, _ in parts), default=0)
         for part, text in parts:
-            lines += _wrapped(f"{part.ljust(width)}  {text}", _INDENT, _INDENT + " " * (width + 2))
+            lines += wrapped(f"{part.ljust(width)}  {text}", _INDENT, _INDENT + " " * (width + 2))
         if form.difference:
-            lines += _wrapped(f"Unlike DiskRAID: {form.difference.replace('`', '')}", _INDENT, _INDENT)
+            lines += wrapped(f"Unlike DiskRAID: {form.difference.replace('`', '')}", _INDENT, _INDENT)
         lines.append("")
     return lines[:-1]
-
-
-def _wrapped(text: str, first: str, others: str) -> list[str]:
-    """The text in lines that fit the terminal, and 80 columns elsewhere."""
-    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
-    )
 
 
 def _parts(form: Form) -> list[tuple[str, str]]:
