@@ -35,7 +35,16 @@ def test_the_readme_has_a_row_for_every_interface() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/choices.md", "docs/configuration.md", "docs/notifications.md", "vagrant/README.md"]
+    "document",
+    [
+        "README.md",
+        "docs/choices.md",
+        "docs/client.md",
+        "docs/configuration.md",
+        "docs/interfaces.md",
+        "docs/notifications.md",
+        "vagrant/README.md",
+    ],
 )
 def test_links_lead_somewhere(document: str) -> None:
     """Every file that a document links to exists."""

@@ -25,6 +25,13 @@ for name in ("vdsprovd.provider", "vdsprovd.hardware", "vdsprovd.inventory", "rt
         assert importlib.util.find_spec(name) is None, name
 """
 
+DESCRIPTIONS = """
+from importlib.resources import files
+for found in sorted((files("vdsprovd") / "interfaces").iterdir(), key=lambda found: found.name):
+    assert "interface org.vdsprov" in found.read_text()
+    print(found.name)
+"""
+
 USES = """
 import asyncio, sys
 from vdsprovd.client import AsyncClient, Client
@@ -90,6 +97,8 @@ def test_the_client_without_extras(bare: Path, simulated: SimulatedArray) -> Non
     assert (done.returncode, done.stderr) == (0, "")
     done = run(bare, "python", "-c", USES, str(simulated.socket))
     assert (done.stdout, done.stderr) == ("*\n100\n", "")
+    done = run(bare, "python", "-c", DESCRIPTIONS)
+    assert done.stdout.split() == sorted(path.name for path in (CHECKOUT / "vdsprovd/interfaces").iterdir())
     done = run(bare, "vdsprovctl", "--socket", str(simulated.socket), "lun", "list")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3

@@ -12,6 +12,7 @@ A code that VDS documents and that cannot occur here stands in `never`, with the
 
 import asyncio
 import inspect
+import textwrap
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
@@ -72,6 +73,13 @@ class Rules:
     recovers: bool
     although_failed: bool
     more: varlink.More
+
+    @property
+    def doc(self) -> str:
+        """Who may call the method, and the codes, in the lines of its help."""
+        codes = ", ".join(code.name for code in sorted(self.codes))
+        text = f"Role: {self.role.name.lower()}." + (f" Codes: {codes}." if codes else "")
+        return "\n".join(textwrap.wrap(text, 110))
 
     @property
     def refuses(self) -> bool:
@@ -191,7 +199,7 @@ def _method(interface: Interface, function: Any) -> varlink.Method:
             interface.context, f"{type(interface).__name__}.{name}", getattr(interface, function.__name__), rules, kinds
         ),
         more=rules.more,
-        doc=_doc(function),
+        doc=f"{_doc(function)}\n\n{rules.doc}",
         metadata=rules,
     )
 

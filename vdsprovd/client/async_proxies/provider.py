@@ -58,8 +58,8 @@ class Provider(Proxy):
     def query_sub_systems(self) -> AsyncGenerator[SubSystemProperties, None]:
         """The subsystems. Discovers nothing and reads nothing anew. (IVdsHwProvider::QuerySubSystems)
 
-        Role: viewer. Codes: VDS_E_INITIALIZE_NOT_CALLED, VDS_E_ANOTHER_CALL_IN_PROGRESS, VDS_E_PROVIDER_CACHE_CORRUPT,
-        VDS_E_OBJECT_STATUS_FAILED.
+        Role: viewer. Codes: VDS_E_INITIALIZE_NOT_CALLED, VDS_E_ANOTHER_CALL_IN_PROGRESS,
+        VDS_E_PROVIDER_CACHE_CORRUPT, VDS_E_OBJECT_STATUS_FAILED.
         """
         return self._each("HwProvider.QuerySubSystems", SubSystemsReply)
 

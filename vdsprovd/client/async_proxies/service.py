@@ -26,8 +26,7 @@ class Service(Proxy):
         return await self._call("Service.GetObject", ObjectReply, objectId=object_id, type=type)
 
     async def query_foreign_objects(self) -> ForeignObjectsReply:
-        """What this host's target holds that is not the provider's: targetcli's, another daemon's. It is never touched,
-        and
+        """What this host's target holds that is not the provider's: targetcli's, another daemon's. It is never touched, and
         a name that it has cannot be used.
 
         Role: viewer. Codes: VDS_E_INITIALIZED_FAILED.

@@ -82,8 +82,7 @@ class SubSystem(ObjectProxy):
 
         `type` is concrete or automagic (default, fault_tolerant, non_fault_tolerant: docs/automagic.md says what comes
         of them). `driveIds` go with concrete types: the drives are used in their order, each exhausted before the next.
-        `hints` are wishes and go with automagic types; a stripeSize alone goes with stripe and raid10, too.
-        `unmaskingList`
+        `hints` are wishes and go with automagic types; a stripeSize alone goes with stripe and raid10, too. `unmaskingList`
         is as for Lun.SetMask. Async.Wait gives the LUN's id. (IVdsSubSystem::CreateLun)
 
         Role: operator. Codes: VDS_E_NOT_SUPPORTED, VDS_E_ANOTHER_CALL_IN_PROGRESS, VDS_E_OBJECT_NOT_FOUND,
@@ -267,8 +266,7 @@ class SubSystem(ObjectProxy):
     def query_portals(self) -> Iterator[PortalProperties]:
         """All portals: the addresses, with a TCP port each, that portal groups can have.
 
-        They come and go with the host's addresses, or are those of the configuration.
-        (IVdsSubSystemIscsi::QueryPortals)
+        They come and go with the host's addresses, or are those of the configuration. (IVdsSubSystemIscsi::QueryPortals)
 
         Role: viewer. Codes: VDS_E_ANOTHER_CALL_IN_PROGRESS, VDS_E_OBJECT_DELETED, VDS_E_PROVIDER_CACHE_CORRUPT,
         VDS_E_OBJECT_STATUS_FAILED.
