@@ -37,6 +37,7 @@ from vdsprovd.hardware import (
     Condition,
     Disk,
     Fact,
+    Fill,
     Hardware,
     HardwareError,
     InitiatorConnection,
@@ -724,6 +725,9 @@ class GonePool(SimulatedPool):
         super().__init__(0)
 
     def space(self) -> Space:
+        raise VolumeFailed("the pool is not there: the test says so")
+
+    def fill(self) -> Fill | None:
         raise VolumeFailed("the pool is not there: the test says so")
 
 

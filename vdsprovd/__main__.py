@@ -23,6 +23,7 @@ from vdsprovd import __version__, addresses, config, notify, watchdog
 from vdsprovd.backups import StoreDamaged, StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
+from vdsprovd.counted import Counted
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import LvmPool
@@ -30,6 +31,7 @@ from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, Sim
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
+from vdsprovd.metrics.endpoint import Endpoint
 from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
@@ -78,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else "%(asctime)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
-    inherited = None
+    inherited: dict[str, socket.socket] = {}
     try:
         inherited = _inherited()
         configuration = _configuration(options)
@@ -96,8 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure = f"there is no Python module {error.name}; to serve a kernel: pip install 'vdsprovd[daemon]'"
         status = EX_UNAVAILABLE
     print(f"vdsprovd: {failure}", file=sys.stderr)
-    if inherited is not None and inherited.fileno() >= 0:
-        asyncio.run(_answer_those_who_wait(inherited, failure))
+    listener = inherited.get("varlink")
+    if listener is not None and listener.fileno() >= 0:
+        asyncio.run(_answer_those_who_wait(listener, failure))
     return status
 
 
@@ -154,7 +157,7 @@ class Reload(NamedTuple):
     """Names it in errors."""
 
 
-async def _run(configuration: Config, options: argparse.Namespace, inherited: socket.socket | None) -> int:
+async def _run(configuration: Config, options: argparse.Namespace, inherited: dict[str, socket.socket]) -> int:
     source = _source(options)
     if options.check:
         if not options.simulate:
@@ -176,10 +179,13 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: so
         if not options.simulate:
             _check_pools(configuration, source, store.pools_in_use())
         hardware = _hardware(configuration, simulate=options.simulate)
-        listener = inherited
+        listener = given = inherited.get("varlink")
         if listener is None or options.socket:
             listener = _listener(configuration, options.socket, simulate=options.simulate)
-        await serve(configuration, store, hardware, listener, stop, patient=listener is inherited, reload=reload)
+        metrics = inherited.get("metrics")
+        await serve(
+            configuration, store, hardware, listener, stop, patient=listener is given, reload=reload, metrics=metrics
+        )
     finally:
         _close(store)
         executor.shutdown(wait=False)
@@ -227,18 +233,20 @@ async def serve(
     *,
     patient: bool = False,
     reload: Reload | None = None,
+    metrics: socket.socket | None = None,
     on_ready: Callable[[Context], None] | None = None,
 ) -> None:
     """Serve the API on the socket until `stop` is set. Raises `StartError`, `HardwareError`.
 
     Calls are answered from the first moment on, until the host is rebuilt with VDS_E_INITIALIZE_NOT_CALLED; or, if
     `patient`, wait until then: a call that made systemd start the daemon wants its answer. When `patient`, the socket
-    of a start that fails is still open.
+    of a start that fails is still open. `metrics` is where these are served, instead of where the configuration says.
     """
     context, pending = _assembled(configuration, store, hardware)
     gate = Gate(os.geteuid(), group_roles(configuration.roles))
     gate.waits_for = lambda: context.silence
-    service = make_service(interfaces.describe(context), gate)
+    service = make_service(interfaces.describe(context), gate, context.counted)
+    endpoint = Endpoint(context, service)
     watches = ExitStack()
     try:
         if not patient:
@@ -261,17 +269,19 @@ async def serve(
                 gate.ready = True
                 if patient:
                     await service.serve(listener)
+                await endpoint.serve(configuration.metrics, metrics)
                 status = f"serving {listener.getsockname()}"
                 notify.ready(status)
                 log.info("ready: %d LUNs, serving %s", context.cache.inventory.count(Lun), listener.getsockname())
                 _give_back()
                 if on_ready:
                     on_ready(context)
-                await _until(stop, reload, lambda found: _reload(context, gate, found, status))
+                await _until(stop, reload, lambda found: _reload(context, gate, endpoint, found, status))
         log.info("stopping; exports go on without us")
         notify.stopping()
     finally:
         watches.close()
+        await endpoint.close()
         await service.close()
         await context.close()
 
@@ -335,7 +345,7 @@ async def _until(stop: asyncio.Event, reload: Reload | None, act: Callable[[Relo
     await asyncio.gather(*done)  # a reload only ends by a bug
 
 
-async def _reload(context: Context, gate: Gate, reload: Reload, status: str) -> None:
+async def _reload(context: Context, gate: Gate, endpoint: Endpoint, reload: Reload, status: str) -> None:
     """Take in what may change while the daemon serves; a configuration that cannot be used changes nothing."""
     notify.reloading()
     try:
@@ -346,6 +356,7 @@ async def _reload(context: Context, gate: Gate, reload: Reload, status: str) -> 
         notify.ready(f"{status}; the configuration stays as it was: {error}")
         return
     gate.groups = group_roles(wanted.roles)
+    await endpoint.serve(wanted.metrics)
     try:
         # A stop meanwhile lets it end, within bounds.
         await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted)))
@@ -419,10 +430,10 @@ def _hardware(configuration: Config, *, simulate: bool, settle: bool = True) -> 
     return Lio(pools)
 
 
-def _inherited() -> socket.socket | None:
-    """The socket that systemd opened for us, if it did."""
+def _inherited() -> dict[str, socket.socket]:
+    """The sockets that systemd opened for us, if it did, by name."""
     try:
-        return activation.systemd_sockets().get("varlink")
+        return activation.systemd_sockets()
     except ValueError as error:
         raise OSError(f"cannot take the sockets that systemd passes: {error}") from error
 
@@ -446,7 +457,7 @@ async def _answer_those_who_wait(listener: socket.socket, failure: str) -> None:
     gate = Gate(os.geteuid(), group_roles(RolesConfig()))
     gate.failure = failure
     # No call gets beyond the gate, so none needs a context.
-    service = make_service(interfaces.describe(cast(Context, None)), gate)
+    service = make_service(interfaces.describe(cast(Context, None)), gate, Counted())
     await service.serve(listener)
     await asyncio.sleep(1)
     await service.close()

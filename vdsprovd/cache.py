@@ -140,6 +140,11 @@ class Cache:
         """The sink is told no more."""
         self._sinks.discard(sink)
 
+    @property
+    def sinks(self) -> int:
+        """How many sinks are told."""
+        return len(self._sinks)
+
     # Trust.
 
     def corrupt(self, proof: str) -> None:

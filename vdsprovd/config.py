@@ -37,6 +37,14 @@ class RolesConfig(_Table, frozen=True):
     admin: tuple[str, ...] = ("vdsprov",)
 
 
+class MetricsConfig(_Table, frozen=True):
+    """The table [metrics]."""
+
+    listen: str = ""
+    """The path of a Unix socket, or a loopback address and a port; nowhere when it is empty."""
+    group: str = "vdsprov"
+
+
 class PoolConfig(_Table, frozen=True):
     """A table [[subsystem.pool]]."""
 
@@ -73,6 +81,7 @@ class Config(_Table, frozen=True):
 
     provider: ProviderConfig = ProviderConfig()
     roles: RolesConfig = RolesConfig()
+    metrics: MetricsConfig = MetricsConfig()
     subsystem: tuple[SubSystemConfig, ...] = ()
 
 
@@ -131,6 +140,11 @@ def check(table: object, source: str) -> Config:
     for name, value in (("socket", config.provider.socket), ("state", config.provider.state)):
         if not value.isprintable():
             raise ConfigError(f"{source}: provider.{name}: {value!r} has a character that cannot be printed")
+    if (where := config.metrics.listen) and not (where.startswith("/") and where.isprintable()):
+        try:
+            parse_loopback(where)
+        except ValueError as error:
+            raise ConfigError(f"{source}: metrics.listen: {error}") from error
     return config
 
 
@@ -175,3 +189,15 @@ def parse_portal(text: str) -> tuple[str, int]:
             if 0 < port < 65536:
                 return str(parsed), port
     raise ValueError(f"{text!r} is no portal; write 10.77.0.1:3260 or [fd00::1]:3260")
+
+
+def parse_loopback(text: str) -> tuple[str, int]:
+    """A loopback address and a TCP port, which must be given. Raises ValueError with a message for people."""
+    wanted = "write the path of a Unix socket, or a loopback address and a port, such as 127.0.0.1:9860 or [::1]:9860"
+    try:
+        address, port = parse_portal(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no place to listen; {wanted}") from None
+    if not ipaddress.ip_address(address).is_loopback or not text.endswith(f":{port}"):
+        raise ValueError(f"{text!r} is no place to listen: nobody is asked there who they are; {wanted}")
+    return address, port

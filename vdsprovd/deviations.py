@@ -4,13 +4,23 @@ Somebody else did it, or it would be a failed command. It is no corruption: the 
 the objects say what is otherwise. Nothing here is stored.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 
-from vdsprovd.hardware import Disk, Fact, Key, Unit
+from vdsprovd.hardware import Acl, Disk, Fact, Grant, Group, Key, Listener, TargetNode, Unit
 from vdsprovd.inventory import Entity, Inventory, Lun, Portal, PortalGroup, Target
 
+_KINDS: dict[type[Fact], str] = {
+    Disk: "disk",
+    TargetNode: "target",
+    Group: "portal_group",
+    Unit: "logical_unit",
+    Acl: "acl",
+    Grant: "grant",
+    Listener: "portal",
+}
 _SHOWN = 3
 """How many deviations of an object are written out."""
 
@@ -80,6 +90,10 @@ class Deviations:
         return {
             key for key, entry in self._found.items() if entry.strange and getattr(entry.fact, "target", "") == target
         }
+
+    def count(self) -> Counter[str]:
+        """How many deviate, by kind of object."""
+        return Counter(_KINDS[type(entry.fact)] for entry in self._found.values())
 
     def get(self, key: Key) -> Deviation | None:
         """How the kernel object of that key deviates, None for not at all."""

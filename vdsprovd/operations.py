@@ -15,6 +15,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from vdsprovd.asking import Question, answered
+from vdsprovd.counted import Counted
 from vdsprovd.hardware import Cancelled
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.model import AsyncOutputType
@@ -222,6 +223,7 @@ class Operation:
         self._cancellable = cancellable
         self._committed = False
         self._deciding = threading.Lock()
+        self._began = time.monotonic()
         self._changed: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
 
@@ -271,6 +273,11 @@ class Operation:
                 raise VdsError(Hresult.VDS_E_CANCEL_TOO_LATE, "the operation is too far along to be cancelled", self.id)
             self._cancelled = True
 
+    @property
+    def seconds(self) -> float:
+        """For how long it has been running, or since it began."""
+        return time.monotonic() - self._began
+
     def finish(self, result: Hresult, message: str = "", object: str | None = None) -> None:
         """The operation is over."""
         self.result, self.message, self.object = result, message, object
@@ -282,8 +289,9 @@ class Operation:
 class Operations:
     """Asynchronous operations by id, running ones and the last finished ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Counted) -> None:
         self.holds = Holds()
+        self._counted = counted
         self._operations: dict[str, Operation] = {}
         self._finished: deque[str] = deque()
         self._tasks: dict[asyncio.Task[Any], Work] = {}
@@ -330,6 +338,7 @@ class Operations:
             operation.finish(failure.code, failure.message)
         else:
             operation.finish(Hresult.S_OK, object=made)
+        self._counted.operations[operation.type.value, operation.result.name].add(operation.seconds)
         self._finished.append(operation.id)
         if len(self._finished) > REMEMBERED:
             del self._operations[self._finished.popleft()]

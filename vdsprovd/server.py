@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vdsprovd import __version__, varlink
 from vdsprovd.config import RolesConfig
+from vdsprovd.counted import NO_METHOD, Counted
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.provider.api import Role, Rules, wire_error
-from vdsprovd.varlink.call import Peer
+from vdsprovd.provider.api import Failure, Role, Rules, wire_error
+from vdsprovd.varlink.call import Call, Peer
+from vdsprovd.varlink.routes import Kind
 from vdsprovd.varlink.server import Service
 
 log = logging.getLogger(__name__)
@@ -90,9 +92,16 @@ def _room_for_connections() -> int:
     return max(1, min(_CONNECTIONS, limit - _OWN_DESCRIPTORS))
 
 
-def make_service(interfaces: Iterable[varlink.Interface], gate: Gate) -> Service:
-    """The Varlink service for the interfaces, behind the gate."""
-    return Service(
+def make_service(interfaces: Iterable[varlink.Interface], gate: Gate, counted: Counted) -> Service:
+    """The Varlink service for the interfaces, behind the gate. Calls are counted."""
+
+    def answered(call: Call, seconds: float, error: varlink.VarlinkError | None) -> None:
+        kind = service.kind(call.method)
+        counted.call(
+            call.method if kind else NO_METHOD, None if kind is Kind.STREAM else seconds, _code(error) if error else ""
+        )
+
+    service = Service(
         vendor="vdsprovd",
         product="vdsprovd",
         version=__version__,
@@ -101,8 +110,15 @@ def make_service(interfaces: Iterable[varlink.Interface], gate: Gate) -> Service
         authorize=gate.authorize,
         invalid_parameter=_invalid_parameter,
         unexpected=_unexpected,
+        answered=answered,
         max_connections=_room_for_connections(),
     )
+    return service
+
+
+def _code(error: varlink.VarlinkError) -> str:
+    """The symbol of the VDS code; of Varlink's own errors the name."""
+    return error.parameters.symbol if isinstance(error.parameters, Failure) else error.name
 
 
 def _invalid_parameter(method: str, parameter: str, message: str) -> varlink.VarlinkError:

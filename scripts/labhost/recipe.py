@@ -56,7 +56,7 @@ PACKAGES = (
     "vagrant",
     "xfsprogs",
 )
-EXTRAS = ("daemon", "test")
+EXTRAS = ("daemon", "metrics", "test")
 # Besides the newest, which the project's dependencies bring, and the suite's own: what Debian 12 has.
 RTSLIB = ("2.1.75",)
 

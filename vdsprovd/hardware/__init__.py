@@ -446,6 +446,15 @@ class Space(msgspec.Struct, frozen=True):
     provisioned: int = 0
 
 
+class Fill(msgspec.Struct, frozen=True):
+    """What of a pool's space is in use at this moment, in bytes; of a thin pool's metadata, too."""
+
+    size: int
+    used: int
+    metadata_size: int | None = None
+    metadata_used: int | None = None
+
+
 Progress = Callable[[int], None]
 """Called with 0 to 99 as long work proceeds; raises `Cancelled` when the work shall stop."""
 
@@ -473,6 +482,10 @@ class Pool(Protocol):
 
     def space(self) -> Space:
         """The pool's capacity. Raises `VolumeFailed` when the pool cannot be read."""
+
+    def fill(self) -> Fill | None:
+        """How full it is now, found out at a cost that does not grow with what is in it; None where `space` alone can tell.
+        Raises `HardwareError` when the pool cannot be read."""
 
     def largest(self, layout: Layout) -> int:
         """Bytes of the largest volume of that layout that can be made now, 0 for none. Raises `Unsupported`,
@@ -606,6 +619,33 @@ class Maintenance(Protocol):
         """Put out the light. Raises as `start`."""
 
 
+class Count(Enum):
+    """What the kernel counts of a disk (`Disk`), of its logical unit in a portal group (`Unit`), or of a target
+    (`TargetNode`), since it was made; `SESSIONS` is how many there are."""
+
+    COMMANDS = "commands"
+    READ = "read"
+    """Bytes, in whole MiB."""
+    WRITTEN = "written"
+    """Bytes, in whole MiB."""
+    RESETS = "resets"
+    ABORTS = "aborts"
+    """Commands that initiators gave up, mostly because they took too long."""
+    SESSIONS = "sessions"
+    LOGINS = "logins"
+    NOT_AUTHENTICATED = "not authenticated"
+    """Logins refused for a wrong CHAP name or secret."""
+    NOT_AUTHORIZED = "not authorized"
+    """Logins refused for want of an ACL."""
+    NOT_NEGOTIATED = "not negotiated"
+    OTHER_REFUSALS = "other refusals"
+    """Logins refused for another reason."""
+    DIGEST_ERRORS = "digest errors"
+    CONNECTION_ERRORS = "connection errors"
+    FORMAT_ERRORS = "format errors"
+    ABNORMAL_LOGOUTS = "abnormal logouts"
+
+
 PortalAddress = tuple[str, int]
 """An address without brackets, and a TCP port."""
 
@@ -667,6 +707,9 @@ class Hardware(Protocol):
     def connections(self, target: str) -> Collection[InitiatorConnection]:
         """The connections of the initiators that are logged in to the target. Raises `Mismatch` when there is no such
         target."""
+
+    def count(self, of: "Disk | Unit | TargetNode", what: Count) -> int | None:
+        """What the kernel has counted of the object; None for what it does not count, and when the object is not there."""
 
     def path_status(self, unit: Unit) -> PathStatus:
         """How initiators reach the disk through the logical unit, by its ALUA states. Raises `Mismatch` when it is not

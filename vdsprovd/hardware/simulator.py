@@ -17,9 +17,11 @@ from vdsprovd.hardware import (
     Acl,
     BlockDevice,
     Condition,
+    Count,
     Disk,
     Extent,
     Fact,
+    Fill,
     HardwareError,
     Identity,
     InitiatorConnection,
@@ -67,6 +69,9 @@ class SimulatedPool:
 
     def space(self) -> Space:
         return Space(self.total, self.total - self._used)
+
+    def fill(self) -> Fill | None:
+        return Fill(self.total, self._used)
 
     def largest(self, layout: Layout) -> int:
         self._check(layout)
@@ -166,6 +171,9 @@ class SimulatedDrivePool:
 
     def space(self) -> Space:
         return Space(sum(self.drives.values()), 0 if self._missing() else sum(self._usable().values()))
+
+    def fill(self) -> Fill | None:
+        return None
 
     def _missing(self) -> bool:
         """Whether a drive is missing. As with LVM, the pool makes and extends nothing then."""
@@ -576,6 +584,8 @@ class Simulator:
         """Whether it gives no hints of changes, like a kernel whose watches have run out."""
         self._told: set[Callable[[Collection[Key]], object]] = set()
         self.connected: dict[str, list[InitiatorConnection]] = {}
+        self.counts: dict[tuple[Key, Count], int] = {}
+        """For tests: what was counted, by the object's key. Without bytes nothing is, but sessions."""
         self.fault: Callable[[Step], None] | None = None
         self.scan_fault: HardwareError | None = None
         self.delay = 0.0
@@ -677,6 +687,13 @@ class Simulator:
         if TargetNode(target).key not in self.facts:
             raise Mismatch(f"target {target} is not there")
         return list(self.connected.get(target, ()))
+
+    def count(self, of: Disk | Unit | TargetNode, what: Count) -> int | None:
+        if of.key not in self.facts:
+            return None
+        if isinstance(of, TargetNode) and what is Count.SESSIONS:
+            return len(self.connected.get(of.target, ()))
+        return self.counts.get((of.key, what))
 
     def path_status(self, unit: Unit) -> PathStatus:
         if unit.key not in self.facts:

@@ -10,6 +10,7 @@ import msgspec
 
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
+from vdsprovd.counted import Counted
 from vdsprovd.digests import is_damage
 from vdsprovd.hardware import (
     Cancelled,
@@ -87,7 +88,8 @@ class Context:
         self.provider_id = provider_id
         self.computer = computer
         """This host's name, the default computer of import targets."""
-        self.operations = Operations()
+        self.counted = Counted()
+        self.operations = Operations(self.counted)
         self._failure = ""
         self._trying = False
         self.local: Collection[str] = ()
@@ -127,6 +129,11 @@ class Context:
     def stuck(self) -> Collection[str]:
         """The ids of the objects about which the kernel gives no answer."""
         return {id for about in tuple(self._silent.values()) for id in about}
+
+    @property
+    def unanswered(self) -> int:
+        """How many commands and looks have no answer from the kernel."""
+        return len(self._silent)
 
     @property
     def silence(self) -> str:

@@ -80,7 +80,8 @@ class _Watcher:
             if self._work.silences:
                 continue
             try:
-                self._touch(await self._context.look(suspects, self._context, _stuck_targets(self._context)))
+                with self._context.counted.audit("kernel"):
+                    self._touch(await self._context.look(suspects, self._context, _stuck_targets(self._context)))
                 self._touch(self._context.cache.deviations.keys())
             except Exception:
                 log.exception("the audit broke off")

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from vdsprovd.config import Config, ConfigError, ProviderConfig, SubSystemConfig
+from vdsprovd.config import Config, ConfigError, MetricsConfig, ProviderConfig, SubSystemConfig
 from vdsprovd.hardware import Fact
 from vdsprovd.inventory import Inventory, SubSystem, Target
 from vdsprovd.provider import facts, scans
@@ -15,9 +15,10 @@ from vdsprovd.provider.context import Context
 
 RELOADED = {
     ProviderConfig: {"audit", "self_heal"},
+    MetricsConfig: {"listen", "group"},
     SubSystemConfig: {"iqn_prefix", "portals", "drives", "require_chap", "import_target"},
 }
-"""The keys that `apply` takes in, besides roles, by their table."""
+"""The keys that a reload takes in, besides roles, by their table."""
 
 
 def check(running: Config, wanted: Config, source: str) -> None:

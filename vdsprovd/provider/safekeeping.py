@@ -35,7 +35,8 @@ async def _audit(context: Context) -> None:
     while True:
         await asyncio.sleep(context.config.provider.audit)
         try:
-            await context.work(context.store.check)
+            with context.counted.audit("store"):
+                await context.work(context.store.check)
         except sqlite3.Error as error:
             context.translate(error)
         except Exception:

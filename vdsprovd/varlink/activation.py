@@ -45,8 +45,8 @@ def systemd_sockets() -> dict[str, socket.socket]:
     return found
 
 
-def bind(path: str | Path, mode: int = 0o600, gid: int = -1) -> socket.socket:
-    """Make a Unix socket that listens at `path`, with these permissions from the first client on.
+def bind(path: str | Path, mode: int = 0o600, gid: int = -1, *, varlink: bool = True) -> socket.socket:
+    """Make a Unix socket that listens at `path`, with these permissions from the first client on, for Varlink or not.
 
     Replaces the socket file of a server that is gone. Raises OSError where a server listens, and where something else
     than a socket is in the way.
@@ -69,8 +69,9 @@ def bind(path: str | Path, mode: int = 0o600, gid: int = -1) -> socket.socket:
                 os.chown(path, -1, gid)
                 path.chmod(mode)
                 # Tells tools that Varlink is spoken here. Older kernels have no attributes on sockets.
-                with contextlib.suppress(OSError):
-                    os.setxattr(path, "user.varlink", b"entrypoint")
+                if varlink:
+                    with contextlib.suppress(OSError):
+                        os.setxattr(path, "user.varlink", b"entrypoint")
                 listener.listen(BACKLOG)
             except BaseException:
                 path.unlink()

@@ -39,14 +39,16 @@ class Peer:
 class Call:
     """One call of a method: who made it and what kind of answer is wanted."""
 
-    __slots__ = ("method", "more", "oneway", "peer")
+    __slots__ = ("began", "method", "more", "oneway", "peer")
 
-    def __init__(self, peer: Peer, method: str, more: bool, oneway: bool) -> None:
+    def __init__(self, peer: Peer, method: str, more: bool, oneway: bool, began: float = 0.0) -> None:
         self.peer = peer
         # The full name, "org.example.Interface.Method".
         self.method = method
         self.more = more
         self.oneway = oneway
+        # When its turn came, by the event loop's clock.
+        self.began = began
 
 
 def _groups(sock: socket.socket) -> tuple[int, ...]:

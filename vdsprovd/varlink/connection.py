@@ -180,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
             self.close()
             return
         assert self.peer is not None
-        call = Call(self.peer, header.method, bool(header.more), bool(header.oneway))
+        call = Call(self.peer, header.method, bool(header.more), bool(header.oneway), self._loop.time())
         try:
             route = self._route(call, header)
             parameters = route.read(header.parameters)
@@ -188,6 +188,8 @@ class Connection(asyncio.BufferedProtocol):
                 reply = route.method.handler(call, parameters)
                 if rest := self._send_first(route, call, reply):
                     self._start(self._send_rest, route, call, rest)
+                else:
+                    self._answered(call)
             elif route.kind is Kind.COROUTINE:
                 self._start(self._send_result, route, call, parameters)
             else:
@@ -231,6 +233,8 @@ class Connection(asyncio.BufferedProtocol):
             self._send_error(call, error)
         except Exception as error:
             self._failed(call, error)
+        else:
+            self._answered(call)
 
     async def _send_result(self, route: Route, call: Call, parameters: Any) -> None:
         reply = await route.method.handler(call, parameters)
@@ -293,6 +297,11 @@ class Connection(asyncio.BufferedProtocol):
             self.close()
         else:
             self._write(call, message)
+            self._answered(call, error)
+
+    def _answered(self, call: Call, error: VarlinkError | None = None) -> None:
+        if self._service.answered is not None:
+            self._service.answered(call, self._loop.time() - call.began, error)
 
     def _write(self, call: Call, message: bytes) -> None:
         if not call.oneway and not self._transport.is_closing():

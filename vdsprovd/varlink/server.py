@@ -17,7 +17,7 @@ from vdsprovd.varlink.call import Call, Peer
 from vdsprovd.varlink.connection import Connection
 from vdsprovd.varlink.interface import Interface, Method, VarlinkError
 from vdsprovd.varlink.parameters import InvalidParameterError
-from vdsprovd.varlink.routes import Route, routes
+from vdsprovd.varlink.routes import Kind, Route, routes
 
 __all__ = ["Call", "Peer", "Service"]
 
@@ -46,6 +46,7 @@ class Service:
         authorize: Callable[[Peer, Method], None] | None = None,
         invalid_parameter: Callable[[str, str, str], VarlinkError] | None = None,
         unexpected: Callable[[str, BaseException], VarlinkError] | None = None,
+        answered: Callable[[Call, float, VarlinkError | None], None] | None = None,
         max_message: int = 1 << 20,
         max_pipeline: int = 64,
         max_connections: int = 4096,
@@ -57,7 +58,7 @@ class Service:
         `authorize` is asked before a call's parameters are read, for every method, and raises VarlinkError to refuse.
         `invalid_parameter` makes the error for a value that its type does not have, from method, parameter and message.
         `unexpected` logs a bug in a handler and makes the error that its caller gets; without it, a bug closes the
-        connection.
+        connection. `answered` is told of each call that was answered, after how many seconds, and with which error.
         """
         own = service_interface.interface(self._get_info, self._get_description)
         self._interfaces: dict[str, Interface] = {}
@@ -84,6 +85,7 @@ class Service:
         # maps and unmaps: that alone doubles the time of a small call.
         self.buffer = memoryview(bytearray(_READ))
         self.authorize = authorize or _allow
+        self.answered = answered
         self.max_message = max_message
         self.max_pipeline = max_pipeline
         self.write_timeout = write_timeout
@@ -172,6 +174,11 @@ class Service:
         if interface in self._interfaces:
             raise service_interface.method_not_found(method)
         raise service_interface.interface_not_found(interface)
+
+    def kind(self, method: str) -> Kind | None:
+        """How the method of that full name answers, None if there is none."""
+        route = self._routes.get(method)
+        return route.kind if route is not None else None
 
     def refuse(self, call: Call, error: InvalidParameterError) -> VarlinkError:
         """Make the answer to parameters that do not fit."""

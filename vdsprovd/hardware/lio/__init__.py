@@ -14,6 +14,7 @@ from vdsprovd.hardware import (
     Access,
     Acl,
     BlockDevice,
+    Count,
     Credentials,
     Disk,
     Fact,
@@ -33,7 +34,7 @@ from vdsprovd.hardware import (
     drives,
     enclosures,
 )
-from vdsprovd.hardware.lio import configfs, reader, rtslib, sessions, watch
+from vdsprovd.hardware.lio import configfs, reader, rtslib, sessions, statistics, watch
 from vdsprovd.hardware.lio.rtslib import (
     TPG,
     BlockStorageObject,
@@ -258,6 +259,9 @@ class Lio:
     def connections(self, target: str) -> Collection[InitiatorConnection]:
         with configfs.door(f"read the connections of {target}"):
             return sessions.connections(target)
+
+    def count(self, of: Disk | Unit | TargetNode, what: Count) -> int | None:
+        return statistics.count(of, what)
 
     def path_status(self, unit: Unit) -> PathStatus:
         with configfs.door(f"read the ALUA state of {unit}"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vdsprovd.hardware import (
     Condition,
+    Fill,
     HardwareError,
     Layout,
     Leg,
@@ -48,6 +49,10 @@ class FilesPool:
         with door(f"read the free space of {self.folder}"):
             found = os.statvfs(self.folder)
         return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+
+    def fill(self) -> Fill | None:
+        space = self.space()
+        return Fill(space.total, space.total - space.free)
 
     def largest(self, layout: Layout) -> int:
         _check(layout)

@@ -20,6 +20,7 @@ from pathlib import Path
 from vdsprovd.hardware import (
     Condition,
     Extent,
+    Fill,
     HardwareError,
     Layout,
     Leg,
@@ -112,6 +113,12 @@ class LvmPool:
             return Space(pool.size, free, promised)
         free = 0 if _missing(found) else sum(found.room(drive) for drive in found.drives if drive.usable)
         return Space(sum(drive.extents for drive in found.drives) * self.granule, free * self.granule)
+
+    def fill(self) -> Fill | None:
+        if self.thin_pool is None:
+            return None
+        # What is written makes no event, and LVM's report of a group costs more the more is in it.
+        return command.thin_pool(f"read how full the thin pool {self} is", self.vg, self.thin_pool)
 
     def largest(self, layout: Layout) -> int:
         self._check(layout)

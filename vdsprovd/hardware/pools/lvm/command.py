@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from vdsprovd.asking import asking
-from vdsprovd.hardware import HardwareError, Mismatch, NoSpace, Refused, VolumeFailed
+from vdsprovd.hardware import Fill, HardwareError, Mismatch, NoSpace, Refused, VolumeFailed
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,10 @@ _AGAIN = 0.2
 """Seconds until a program that was told to end is told again."""
 PATIENCE = 60
 """Seconds."""
+_DMSETUP = 5.0
+"""Seconds that device-mapper has to tell what it has in memory."""
+_SECTOR, _METADATA_BLOCK = 512, 4096
+"""Bytes: the unit of device-mapper's tables, and a block of a thin pool's metadata, whose size is fixed."""
 LOCK = "/run/vdsprovd.programs"
 """Locked, shared, by each program that runs: it is their standard input, which is empty."""
 
@@ -240,3 +244,20 @@ def copied(what: str, device: str) -> tuple[int, int]:
     words = outcome.output.split()  # start, length, "mirror", the number of devices, those, done/all...
     done, _, total = words[4 + int(words[3])].partition("/")
     return int(done), int(total)
+
+
+def thin_pool(what: str, vg: str, name: str) -> Fill:
+    """How full the thin pool is, as device-mapper has it: LVM is not asked, and no lock is taken. Raises `VolumeFailed`."""
+    device = "-".join((vg.replace("-", "--"), name.replace("-", "--"), "tpool"))
+    # What is not committed yet is not waited for.
+    try:
+        outcome = start("dmsetup", "status", "--noflush", device).finish(_DMSETUP)
+    except TimeoutError as error:
+        raise VolumeFailed(f"cannot {what}: device-mapper does not answer") from error
+    # start, length, "thin-pool", transaction, blocks of metadata and of data used/all...; only "Fail" of a broken one
+    words = outcome.output.split()
+    if outcome.status or len(words) < 6:
+        raise VolumeFailed(f"cannot {what}: {outcome.text if outcome.status else 'the thin pool has failed'}")
+    size = int(words[1]) * _SECTOR
+    (metadata_used, metadata), (data_used, data) = (map(int, word.split("/")) for word in words[4:6])
+    return Fill(size, size * data_used // data, metadata * _METADATA_BLOCK, metadata_used * _METADATA_BLOCK)
