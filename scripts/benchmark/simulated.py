@@ -78,20 +78,22 @@ def stored(count: int, pool: str = "/simulated") -> Stored:
 
 
 @contextmanager
-def simulated(count: int) -> Iterator[Client]:
-    """A daemon on the simulator that has so many LUNs, and a connection to it."""
+def simulated(count: int, *, metrics: bool = False) -> Iterator[Client]:
+    """A daemon on the simulator that has so many LUNs, and a connection to it. With `metrics`, they are served beside its
+    socket."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         with closing(Store(folder / "state")) as store:
             store.fill(stored(count))
-        with serving([sys.executable, "-m", "benchmark.simulated", str(folder)], folder / "socket") as client:
+        command = [sys.executable, "-m", "benchmark.simulated", str(folder), *(["metrics"] if metrics else [])]
+        with serving(command, folder / "socket") as client:
             client.until_ready()
             time.sleep(_SETTLES)
             yield client
 
 
 @contextmanager
-def started(count: int) -> Iterator[Client]:
+def started(count: int, *, metrics: bool = False) -> Iterator[Client]:
     """The same on the kernel's target: a daemon that rebuilt so many LUNs, in sparse files."""
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -99,7 +101,8 @@ def started(count: int) -> Iterator[Client]:
         settings = f'socket = "{folder}/socket"\nstate = "{folder}/state"'
         sub_system = f'name = "array0"\niqn-prefix = "{PREFIX}"\nportals = ["{ADDRESS}:{PORT}"]'
         pool = f'name = "files0"\nkind = "files"\npath = "{folder}/pool"\nsparse = true'
-        toml = f"[provider]\n{settings}\n[[subsystem]]\n{sub_system}\n[[subsystem.pool]]\n{pool}\n"
+        watched = f'[metrics]\nlisten = "{folder}/metrics"\n' if metrics else ""
+        toml = f"[provider]\n{settings}\n{watched}[[subsystem]]\n{sub_system}\n[[subsystem.pool]]\n{pool}\n"
         (folder / "vdsprovd.toml").write_text(toml)
         known = stored(count, f"{folder}/pool")
         for lun in (entity for entity in known.entities if isinstance(entity, Lun)):
@@ -137,7 +140,7 @@ def serving(command: list[str], path: Path) -> Iterator[Client]:
         process.wait(60)
 
 
-async def _main(folder: Path) -> None:
+async def _main(folder: Path, *, metrics: bool) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     with closing(Store(folder / "state")) as store:
@@ -145,9 +148,10 @@ async def _main(folder: Path) -> None:
         pool.sizes = {entry.id: entry.size for entry in store.load().entities if isinstance(entry, Lun)}
         hardware = Simulator({("array0", "files0"): pool}, [ADDRESS], [INITIATOR])
         listener = activation.bind(folder / "socket", 0o660, -1)
-        await serve(check(CONFIGURATION, "benchmark"), store, hardware, listener, stop)
+        watched = {"metrics": {"listen": str(folder / "metrics")}} if metrics else {}
+        await serve(check(CONFIGURATION | watched, "benchmark"), store, hardware, listener, stop)
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
-    asyncio.run(_main(Path(sys.argv[1])))
+    asyncio.run(_main(Path(sys.argv[1]), metrics="metrics" in sys.argv[2:]))
