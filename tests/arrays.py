@@ -1067,7 +1067,9 @@ def clear_kernel() -> None:
 
 
 def _toml(configuration: dict[str, Any]) -> str:
-    lines = ["[provider]", *_keys(configuration["provider"]), "[roles]", *_keys(configuration["roles"])]
+    lines: list[str] = []
+    for name in ("provider", "roles", "metrics"):
+        lines += [f"[{name}]", *_keys(configuration.get(name, {}))]
     for sub_system in configuration["subsystem"]:
         lines += ["[[subsystem]]", *_keys(sub_system)]
         for pool in sub_system["pool"]:

@@ -19,6 +19,7 @@ EXAMPLE = CHECKOUT / "vdsprovd/vdsprovd.toml"
 TABLES = {
     "[provider]": config.ProviderConfig,
     "[roles]": config.RolesConfig,
+    "[metrics]": config.MetricsConfig,
     "[[subsystem]]": config.SubSystemConfig,
     "[[subsystem.pool]]": config.PoolConfig,
 }
@@ -43,6 +44,7 @@ def test_the_readme_has_a_row_for_every_interface() -> None:
         "docs/configuration.md",
         "docs/interfaces.md",
         "docs/notifications.md",
+        "docs/watching.md",
         "vagrant/README.md",
     ],
 )
@@ -88,6 +90,8 @@ def test_the_example_can_be_used() -> None:
     complete = config.check(tomllib.loads(every_line), "the example")
     assert complete.provider == shipped.provider == config.ProviderConfig()
     assert complete.roles == shipped.roles == config.RolesConfig()
+    assert complete.metrics == config.MetricsConfig("/run/vdsprovd/metrics")
+    assert shipped.metrics == config.MetricsConfig()
     sub_system = complete.subsystem[0]
     assert [pool.kind for pool in sub_system.pool] == ["files", "lvm"]
     kept = msgspec.structs.replace(sub_system, portals=None, drives=(), pool=sub_system.pool[:1])
@@ -101,7 +105,7 @@ def test_what_a_reload_takes_in_is_documented() -> None:
     said = [set(re.findall(r"`([a-z-]+)`", " ".join(column))) for column in zip(*rows, strict=True)]
     keys = {
         (field.encode_name, field.name in reconfigure.RELOADED[table])
-        for table in (config.ProviderConfig, config.SubSystemConfig)
+        for table in (config.ProviderConfig, config.MetricsConfig, config.SubSystemConfig)
         for field in msgspec.structs.fields(table)
     }
     taken, fixed = ({key for key, reloaded in keys if reloaded is side} for side in (True, False))
