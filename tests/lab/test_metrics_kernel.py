@@ -11,6 +11,7 @@ from tests.contract.test_metrics import after
 from tests.contract.test_reload import soon
 from tests.lab.volume_group import volume_group
 from tests.scrape import scrape, watched
+from vdsprovd.hardware import Count
 from vdsprovd.hardware.lio import statistics
 
 pytestmark = pytest.mark.lab
@@ -101,7 +102,7 @@ def test_counters_that_the_kernel_does_not_have_are_absent(
     """No sample, and no error, for what there is no attribute for."""
     lun = lio.make_lun()
     assert scrape(path).there("vdsprovd_lun_commands_total", lun=lun)
-    monkeypatch.setitem(statistics._DISK, statistics.Count.COMMANDS, ("scsi_lu/of_a_later_kernel", 1))
+    monkeypatch.setitem(statistics._DISK, Count.COMMANDS, ("scsi_lu/of_a_later_kernel", 1))
     lio.restart()
     assert soon(path.is_socket)
     found = scrape(path)
