@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.core import ParameterSource
 
 from vdsprovd import __version__
 from vdsprovd.cli import errors
@@ -27,6 +28,7 @@ COMMANDS = {
     "call": ("call", "Call any method of the API."),
     "events": ("events", "Follow what changes."),
     "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),
+    "bridge": ("bridge", "Pass a connection on to the daemon's socket, for ssh."),
     "recover": ("recover", "Make a corrupt provider cache sound again."),
 }
 
@@ -44,8 +46,19 @@ class Commands(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        # A group's options come before its command: what is left of them is at the end.
+        ctx.meta["command"] = given[len(given) - 1 - len(ctx.args) :]
+        return rest
+
     def invoke(self, ctx: click.Context) -> object:
         try:
+            if len(hosts := ctx.params["host"]) > 1:
+                from vdsprovd.cli.hosts import on_each  # noqa: PLC0415  # most commands are for one host
+
+                return on_each(hosts, _options_for_each(ctx), ctx.meta["command"])
             return super().invoke(ctx)
         except BrokenPipeError:
             # Whoever reads has read enough, such as head. Python flushes standard output once more at its end.
@@ -71,14 +84,33 @@ class Commands(click.Group):
     show_envvar=True,
     help="The daemon's socket.",
 )
+@click.option(
+    "--host",
+    metavar="HOST,...",
+    envvar="VDSPROVD_HOST",
+    callback=lambda _context, _option, value: [name for name in (value or "").split(",") if name],
+    show_envvar=True,
+    help="Another host's daemon, reached with ssh: [USER@]HOST[:PORT]. With several, the command runs at each.",
+)
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
-def vdsprovctl(context: click.Context, socket: str) -> None:
-    """Look at and control vdsprovd, which drives this host's iSCSI target."""
+def vdsprovctl(context: click.Context, socket: str, host: list[str]) -> None:
+    """Look at and control vdsprovd, which drives this host's iSCSI target, or another's."""
+    if host:
+        socket = f"ssh://{host[0]}{socket if _given(context, 'socket') else ''}"
     context.obj = Session(socket)
     context.call_on_close(context.obj.close)
     if os.environ.get("NO_COLOR"):
         context.color = False
+
+
+def _given(context: click.Context, option: str) -> bool:
+    """Whether an option stands on the command line: what the environment says is about this host."""
+    return context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+
+
+def _options_for_each(context: click.Context) -> list[str]:
+    return ["--socket", context.params["socket"]] if _given(context, "socket") else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -132,6 +132,14 @@ def _unreachable(purpose: str, error: Unreachable) -> str:
         )
     if isinstance(error.__cause__, PermissionError):
         advice = "Are you in the group vdsprov? See: id"
+    elif error.socket.startswith("ssh://"):
+        host = error.socket.removeprefix("ssh://").partition("/")[0]
+        if isinstance(error.__cause__, ConnectionRefusedError):
+            advice = f"Is the service running on {host}? See there: systemctl status vdsprovd"
+        else:
+            advice = (
+                f"Can ssh log in to {host}, and is vdsprovctl installed there? Try: ssh {host} vdsprovctl --version"
+            )
     elif isinstance(error.__cause__, FileNotFoundError):
         advice = "Is the service running? See: systemctl status vdsprovd\nIs the socket elsewhere? Then give --socket"
     else:

@@ -1,6 +1,7 @@
 """The client for asyncio: like the blocking one, with `await` in front."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
+from vdsprovd.client.address import SSH, reach
 from vdsprovd.client.async_proxies import Objects
 from vdsprovd.client.attempt import PATIENCE, Attempt
 from vdsprovd.client.client import DEFAULT_SOCKET, RECONNECT
@@ -162,7 +164,7 @@ class AsyncClient(Objects):
             if self._idle:
                 return self._idle.pop()
             try:
-                connection = await AsyncConnection.open(self.socket)
+                connection = await AsyncConnection.open(await self._reach())
             except (OSError, ValueError) as error:
                 await asyncio.sleep(attempt.unconnected(error, before=self._been_connected))
                 continue
@@ -170,6 +172,10 @@ class AsyncClient(Objects):
             self._connections.add(connection)
             return connection
         raise Unreachable(self.socket, "the client is closed", connected=True)
+
+    async def _reach(self) -> str | socket.socket:
+        # ssh takes its time, and for a path there is nothing to wait for.
+        return await asyncio.to_thread(reach, self.socket) if self.socket.startswith(SSH) else self.socket
 
     def _failed(self, attempt: Attempt, error: Exception) -> float:
         """The seconds after which to try again; raises what the caller gets."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import msgspec
 
+from vdsprovd.client.address import reach
 from vdsprovd.client.attempt import PATIENCE, Attempt
 from vdsprovd.client.errors import Unreachable, hresult, succeeded
 from vdsprovd.client.proxies import Objects
@@ -41,7 +42,7 @@ class Client(Objects):
     def __init__(
         self, socket: str | Path = DEFAULT_SOCKET, *, timeout: float | None = None, reconnect: float = RECONNECT
     ) -> None:
-        """Connect to the daemon's socket. `timeout` in seconds is for one reply, None waits for ever.
+        """Connect to the daemon's socket, or to another host's: `ssh://[USER@]HOST[:PORT][/PATH]`. `timeout` in seconds is for one reply, None waits for ever.
 
         `reconnect` is for how many seconds a daemon that goes away is waited for; `math.inf` waits for ever.
         """
@@ -245,7 +246,7 @@ class Client(Objects):
             with suppress(IndexError):
                 return self._idle.pop()
             try:
-                connection = Connection(self.socket, timeout=self._timeout)
+                connection = Connection(reach(self.socket), timeout=self._timeout)
             except (OSError, ValueError) as error:
                 time.sleep(attempt.unconnected(error, before=self._been_connected))
                 continue

@@ -235,17 +235,19 @@ class AsyncConnection(_Dialogue):
         self._writer = writer
 
     @classmethod
-    async def open(cls, path: str | Path) -> Self:
-        """Connect to the socket at a path."""
+    async def open(cls, address: str | Path | socket.socket) -> Self:
+        """Connect to the socket at a path, or use a connected socket."""
         # Imported here: it would be half of a command's start-up, and a blocking client needs none of it.
         import asyncio  # noqa: PLC0415
 
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        given = address if isinstance(address, socket.socket) else None
+        connected = given or socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected.setblocking(False)
         try:
             # Where many wait in line, a Unix socket that does not block is refused, and never becomes connected by itself.
-            while True:
+            while given is None:
                 try:
-                    connected.connect(str(path))
+                    connected.connect(str(address))
                     break
                 except BlockingIOError:
                     await asyncio.sleep(0.01)
