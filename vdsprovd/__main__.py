@@ -425,8 +425,11 @@ def _hardware(configuration: Config, *, simulate: bool, settle: bool = True) -> 
                 simulator.disks += [simulated_disk(node) for node in pool.drives]
         return simulator
     # rtslib takes a tenth of a second to load and needs a kernel with LIO; the simulator needs neither.
-    from vdsprovd.hardware.lio import Lio  # noqa: PLC0415
-
+    try:
+        from vdsprovd.hardware.lio import Lio  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        missing = f"this is an installation for clients only, without {error.name}"
+        raise HardwareError(f"{missing}; install the daemon's needs with: pip install 'vdsprovd[daemon]'") from error
     return Lio(pools)
 
 
