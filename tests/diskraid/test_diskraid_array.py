@@ -7,7 +7,7 @@ from tests.diskraid.raid import Raid
 OBJECTS = ("create lun simple size=8", "create target name=one")
 
 
-@pytest.mark.parametrize(("word", "kind"), [("subsystem", "Subsystem"), ("lun", "LUN"), ("target", "Target")])
+@pytest.mark.parametrize(("word", "kind"), [("subsystem", "subsystem"), ("lun", "LUN"), ("target", "target")])
 def test_name(raid: Raid, word: str, kind: str) -> None:
     """NAME gives a name, with blanks in quotes, and takes it again."""
     select = (*OBJECTS, f"select {word} {2 if word == 'subsystem' else 0}")
@@ -127,6 +127,6 @@ def test_replace(raid: Raid) -> None:
 
 def test_hba_ports(raid: Raid) -> None:
     """Where this host has no Fibre Channel adapter, no HBA port can be selected."""
-    assert raid.shows("list hbaports")[-1] == "There are no HBA Ports."
+    assert raid.shows("list hbaports")[-1] == "There are no HBA ports."
     for line in ("standby hbaport", "online hbaport", "detail hbaport"):
         raid.fails(5, line)

@@ -142,7 +142,7 @@ def test_noerr(raid: Raid) -> None:
     assert "VDS_E_NOT_ENOUGH_SPACE (0x8004240f)" in shown
     assert "There is no LUN 7: LIST LUNS shows them." in shown
     assert "There is no selected LUN: use SELECT LUN first." in shown
-    assert "LUN 0 was created, of type simple and 8192 KB, and is now the selected LUN." in shown
+    assert "LUN 0 (Simple, 8192 KB) was created and is now the selected LUN." in shown
     raid.fails(5, "create lun simple size=ten noerr")
     raid.fails(5, "list luns noerr")
 

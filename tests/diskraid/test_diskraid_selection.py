@@ -85,7 +85,7 @@ def test_the_list_of_drives(raid: Raid) -> None:
 
 def test_an_empty_list(raid: Raid) -> None:
     """It says that there is nothing."""
-    assert raid.shows("list luns", "list targets") == ["There are no LUNs.", "There are no Targets."]
+    assert raid.shows("list luns", "list targets") == ["There are no LUNs.", "There are no targets."]
 
 
 def test_numbers_last_from_list_to_list(raid: Raid) -> None:

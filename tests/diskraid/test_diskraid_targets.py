@@ -28,7 +28,7 @@ def associated(raid: Raid) -> list[object]:
 def test_create_and_delete(raid: Raid) -> None:
     """A target has the names that are given, or an iSCSI name that the daemon makes."""
     shown = raid.shows(TARGET, "create target name=other")
-    assert shown[0] == f"Target 0, {NAME}, was created and is now the selected target."
+    assert shown[0] == f"Target 0 ({NAME}) was created and is now the selected target."
     assert [target["friendlyName"] for target in targets(raid)] == ["web servers", "other"]
     raid.shows("select target 0", "delete target", "select target 1", "delete target")
     assert targets(raid) == []
@@ -59,7 +59,7 @@ def test_portal_groups(raid: Raid) -> None:
     )
     assert ["*", "Portal", "Group", "0", "1"] in [line.split() for line in shown]
     assert any("VDS_E_ASSOCIATED_PORTALS_EXIST" in line for line in shown)
-    assert shown[-1] == "There are no Portal Groups."
+    assert shown[-1] == "There are no portal groups."
     raid.fails(5, "select target 0", "add tpgroup tportal=0")
     raid.fails(5, "select target 0", "create tpgroup", "remove tpgroup tportal=5")
 
@@ -158,7 +158,7 @@ def test_import_target(raid: Raid) -> None:
     shown = raid.shows("importtarget subsystem", TARGET, "importtarget subsystem set target", "importtarget subsystem")
     assert shown == [
         "VSS import target: none",
-        f"Target 0, {NAME}, was created and is now the selected target.",
+        f"Target 0 ({NAME}) was created and is now the selected target.",
         f"The VSS import target is now {NAME}.",
         f"VSS import target: {NAME}",
     ]

@@ -15,8 +15,10 @@ _SECRET = re.compile(r'(\bsec\w*\s*=\s*)("[^"]*"?|\S+)', re.IGNORECASE)
     context_settings={"help_option_names": ["-h", "--help", "/?"]},
     epilog="\b\nExit status:\n" + "\n".join(f"  {status:3}  {meaning}" for status, meaning in STATUSES.items()),
 )
-@click.option("--script", "/s", "/S", metavar="FILE", help="Carry out the commands in FILE; - is standard input.")
-@click.option("--verbose", "/v", "/V", is_flag=True, help="Show each command of a script before it is carried out.")
+@click.option("--script", "-s", "/s", "/S", metavar="FILE", help="Carry out the commands in FILE; - is standard input.")
+@click.option(
+    "--verbose", "-v", "/v", "/V", is_flag=True, help="Show each command of a script before it is carried out."
+)
 @click.pass_obj
 def diskraid(daemon: Daemon, script: str | None, verbose: bool) -> int:
     """Carry out commands in the language of Windows' DiskRAID. HELP lists them.

@@ -21,9 +21,9 @@ DISKRAID> select subsystem 0
 
 Subsystem 0 is now the selected subsystem.
 
-DISKRAID> create lun simple size=10GB
+DISKRAID> create lun simple size=100MB
 
-LUN 0 was created, of type simple and 10 GB, and is now the selected LUN.
+LUN 0 (Simple, 100 MB) was created and is now the selected LUN.
 ```
 
 At the prompt, Tab completes words and numbers, and the arrows go through what was typed before. The history is kept in

@@ -28,7 +28,7 @@ class Focus:
         """The id of the selected object of that kind; raises `NotSelected`."""
         id = self.get(word)
         if id is None:
-            raise NotSelected(f"there is no selected {KINDS[word].title}: use SELECT {word.upper()} first")
+            raise NotSelected(f"there is no selected {KINDS[word].noun}: use SELECT {word.upper()} first")
         return id
 
     def set(self, word: str, id: str) -> None:

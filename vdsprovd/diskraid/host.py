@@ -86,12 +86,12 @@ def run(*command: str, none: int = 0) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     except FileNotFoundError:
         package = {"iscsiadm": "open-iscsi", "ip": "iproute2"}.get(program, program)
-        raise HostFailed(f"{program} is not on this host; install the package {package}") from None
+        raise HostFailed(f"there is no {program} on this host; install the package {package}") from None
     except subprocess.TimeoutExpired:
-        raise HostFailed(f"{program} did not end within {PATIENCE} s") from None
+        raise HostFailed(f"this host's {program} did not end within {PATIENCE} s") from None
     if done.returncode and done.returncode != none:
         said = (done.stderr or done.stdout).strip() or "it said nothing"
-        raise HostFailed(f"{program} failed with status {done.returncode}: {said}")
+        raise HostFailed(f"this host's {program} failed with status {done.returncode}: {said}")
     return done.stdout
 
 

@@ -33,6 +33,11 @@ class Kind:
     clears: tuple[str, ...] = ()
 
     @property
+    def noun(self) -> str:
+        """As it is called inside of a sentence."""
+        return " ".join(part if part.isupper() else part.lower() for part in self.title.split())
+
+    @property
     def plural(self) -> str:
         """As LIST has it."""
         return f"{self.word}s"

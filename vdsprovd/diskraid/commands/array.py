@@ -36,7 +36,7 @@ def _name(session: Session, given: Given) -> None:
     reply = session.client.call(f"{_NAMED[word]}.SetFriendlyName", id=id, friendlyName=name)
     shortened = " The name was shortened." if reply["hresult"] == Hresult.VDS_S_NAME_TRUNCATED else ""
     done = f"was named {name}" if name else "has no name now"
-    session.say("", f"The selected {KINDS[word].title} {done}.{shortened}")
+    session.say("", f"The selected {KINDS[word].noun} {done}.{shortened}")
 
 
 def _read_name(text: str) -> str:
@@ -49,7 +49,7 @@ def _set_status(session: Session, given: Given) -> None:
     status, word = given.words
     id = session.focus.require(word)
     session.client.call(f"{_INTERFACES[word]}.SetStatus", id=id, status=status)
-    session.say("", f"The selected {KINDS[word].title} is {status} now.")
+    session.say("", f"The selected {KINDS[word].noun} is {status} now.")
 
 
 def _maintain(session: Session, given: Given) -> None:
@@ -103,24 +103,24 @@ def _replace(session: Session, given: Given) -> None:
 def _reset(session: Session, given: Given) -> None:
     word = given.words[1]
     session.client.call(f"{_INTERFACES[word]}.Reset", id=session.focus.require(word))
-    session.say("", f"The selected {KINDS[word].title} was reset.")
+    session.say("", f"The selected {KINDS[word].noun} was reset.")
 
 
 def _flush_cache(session: Session, _: Given) -> None:
     session.client.call("Controller.FlushCache", id=session.focus.require("controller"))
-    session.say("", "The cache of the selected Controller was flushed.")
+    session.say("", "The cache of the selected controller was flushed.")
 
 
 def _invalidate_cache(session: Session, _: Given) -> None:
     session.client.call("Controller.InvalidateCache", id=session.focus.require("controller"))
-    session.say("", "The cache of the selected Controller was invalidated.")
+    session.say("", "The cache of the selected controller was invalidated.")
 
 
 def _set_flag(session: Session, given: Given) -> None:
     drive = session.focus.require("drive")
     wanted = given.get("hotspare")
     session.client.call(f"Drive.{'SetFlags' if wanted else 'ClearFlags'}", id=drive, flags=["hotspare"])
-    session.say("", f"The selected Drive is {'a hot spare now' if wanted else 'no hot spare now'}.")
+    session.say("", f"The selected drive is {'a hot spare now' if wanted else 'no hot spare now'}.")
 
 
 def _set_paths(session: Session, given: Given) -> None:
@@ -135,7 +135,7 @@ def _set_paths(session: Session, given: Given) -> None:
         wwnPort=found[0]["portWwn"],
         status=status,
     )
-    session.say("", f"The paths of the selected HBA Port are {status} now.")
+    session.say("", f"The paths of the selected HBA port are {status} now.")
 
 
 _STATES: Final = ("subsystem", "controller", "drive", "lun", "tportal")

@@ -101,7 +101,7 @@ def _logout(session: Session, given: Given) -> None:
     adapter = session.focus.at("iadapter", given.get("iadapter"))
     found = [sid for target, interface, sid in _sessions() if target == name and _is_of(interface, adapter)]
     if not found:
-        raise HostFailed(f"{adapter} is not logged in to {name}")
+        raise HostFailed(f"adapter {adapter} is not logged in to {name}")
     for sid in found:
         host.iscsiadm("-m", "session", "-r", sid, "--logout")
     session.say("", f"Logged out from {name}.")

@@ -14,6 +14,9 @@ from vdsprovd.hresult import Hresult, VdsError
 
 Entry = tuple[str, object]
 
+_NO_ENCLOSURE: Final = 0xFFFFFFFF
+"""VDS's way to say that a drive is in none."""
+
 
 def _detail(session: Session, given: Given) -> None:
     word = given.words[1]
@@ -114,7 +117,8 @@ def _drive(session: Session, id: str) -> Iterator[Entry]:
     yield "Free", exact_size(free_space(session, id))
     yield "Bus", found["internalBusNumber"]
     yield "Slot", found["slotNumber"]
-    yield "Enclosure", found["enclosureNumber"]
+    enclosure = found["enclosureNumber"]
+    yield "Enclosure", "none" if enclosure == _NO_ENCLOSURE else enclosure
     yield "Bus type", words(found["busType"])
     yield "Flags", _list(found["flags"])
     extents = session.client.query("Drive.QueryExtents", id=id)
@@ -169,7 +173,8 @@ def _verbose(session: Session, id: str) -> Iterator[Entry]:
             f"Path {number}",
             f"{words(path['status'])}, from {path['initiatorPortalIpAddr']['textAddress'] or 'unknown'}",
         )
-    yield "Hints", shown(session.client.call("Lun.QueryHints", id=id)["hints"]) or "none"
+    hints = session.client.call("Lun.QueryHints", id=id)["hints"]
+    yield "Hints", ", ".join(shown({name: value for name, value in hints.items() if value})) or "none"
 
 
 def all_ports(session: Session) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from vdsprovd.diskraid import hints, local_disks, values
 from vdsprovd.diskraid.grammar import Flag, Form, Given, Parameter, usage
-from vdsprovd.diskraid.layout import size
+from vdsprovd.diskraid.layout import size, words
 from vdsprovd.diskraid.problems import Mistake, NotSelected
 from vdsprovd.diskraid.session import Session
 
@@ -51,9 +51,8 @@ def _made(session: Session, reply: dict[str, Any]) -> None:
     lun = session.wait(reply["async"])["object"]
     number = session.focus.add("lun", lun)
     found = session.properties("Lun", lun)
-    session.say(
-        "", f"LUN {number} was created, of type {found['type']} and {size(found['size'])}, and is now the selected LUN."
-    )
+    what = f"{words(found['type'])}, {size(found['size'])}"
+    session.say("", f"LUN {number} ({what}) was created and is now the selected LUN.")
 
 
 def _delete(session: Session, given: Given) -> None:

@@ -14,7 +14,7 @@ def _list(session: Session, given: Given) -> None:
     kind = KINDS[word]
     objects = list(session.focus.count(word))
     if not objects:
-        session.say("", f"There are no {kind.title}s.")
+        session.say("", f"There are no {kind.noun}s.")
         return
     if word == "drive":
         objects = with_space(session, objects)
@@ -25,13 +25,13 @@ def _list(session: Session, given: Given) -> None:
 
 def _select(session: Session, given: Given) -> None:
     word = given.words[1]
-    title = KINDS[word].title
+    title, noun = KINDS[word].title, KINDS[word].noun
     if given.operand is None:
         selected = session.focus.get(word)
         if selected is None:
-            session.say("", f"There is no selected {title}.")
+            session.say("", f"There is no selected {noun}.")
         else:
-            session.say("", f"{title} {session.focus.number(word, selected)} is the selected {_lower(title)}.")
+            session.say("", f"{title} {session.focus.number(word, selected)} is the selected {noun}.")
         return
     if KINDS[word].inside:
         session.focus.require(KINDS[word].inside)
@@ -39,14 +39,9 @@ def _select(session: Session, given: Given) -> None:
         session.select(word, given.operand)
     except NotSelected as error:
         # No failure: a script goes on, and its next command says what it lacks, unless that has NOERR.
-        session.say("", f"{str(error)[:1].upper()}{str(error)[1:]}.", f"There is no selected {title} now.")
+        session.say("", f"{str(error)[:1].upper()}{str(error)[1:]}.", f"There is no selected {noun} now.")
     else:
-        session.say("", f"{title} {given.operand} is now the selected {_lower(title)}.")
-
-
-def _lower(title: str) -> str:
-    """A title inside of a sentence: subsystem, but LUN."""
-    return " ".join(word if word.isupper() else word.lower() for word in title.split())
+        session.say("", f"{title} {given.operand} is now the selected {noun}.")
 
 
 _WHAT: Final = (

@@ -21,7 +21,7 @@ def _create(session: Session, given: Given) -> None:
     target = session.wait(reply["async"])["object"]
     number = session.focus.add("target", target)
     name = session.properties("IscsiTarget", target)["iscsiName"]
-    session.say("", f"Target {number}, {name}, was created and is now the selected target.")
+    session.say("", f"Target {number} ({name}) was created and is now the selected target.")
 
 
 def _create_group(session: Session, _: Given) -> None:
