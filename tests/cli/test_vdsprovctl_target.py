@@ -13,7 +13,7 @@ SECRET = "correct-horse-9"
 def test_life(daemon: Daemon) -> None:
     """A target is created with its portals, renamed, shown, and deleted once no LUN is associated."""
     assert daemon.shows("target", "create", IQN, "--name", "Büro", "--portal", "127.0.0.1") == (
-        f"Created target {IQN} (Büro) with 1 portals.\n"
+        f"Created target {IQN} (Büro) with 1 portal.\n"
     )
     (target,) = daemon.client.targets(daemon.sub_system())
     lun = daemon.make_lun("disk")
@@ -26,7 +26,7 @@ def test_life(daemon: Daemon) -> None:
     assert (refused.returncode, refused.stdout) == (7, "")
     assert "VDS_E_ASSOCIATED_LUNS_EXIST" in refused.stderr
     assert daemon.shows("target", "delete", "office", "--dry-run") == (
-        f"Would delete target {IQN} (Büro).\n  {IQN}: 1 portal groups, LUNs: disk, connected now: nobody\n"
+        f"Would delete target {IQN} (Büro).\n  {IQN}: 1 portal group, LUNs: disk, connected now: nobody\n"
     )
     daemon.shows("lun", "dissociate", "disk", "office")
     assert daemon.shows("target", "rename", "office", "Amt") == f"Renamed target {IQN} (Amt).\n"

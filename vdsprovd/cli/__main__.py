@@ -18,19 +18,29 @@ from vdsprovd.cli.session import Session
 
 # Name, module, and the help that the list of commands shows; in the order in which one gets to know them.
 COMMANDS = {
-    "subsystem": ("nouns.subsystem", "Subsystems: a storage host, or one part of it."),
-    "pool": ("nouns.pool", "Storage pools: where LUNs' bytes live."),
     "lun": ("nouns.lun", "LUNs: the disks that initiators see."),
     "target": ("nouns.target", "iSCSI targets: what initiators log in to."),
+    "portal-group": ("nouns.portal_group", "Portal groups: where a target can be logged in to."),
     "portal": ("nouns.portal", "Portals: addresses that targets can be reached at."),
+    "pool": ("nouns.pool", "Storage pools: where LUNs' bytes live."),
+    "drive": ("nouns.drive", "Drives: disks that are a pool's, hot spares, or free."),
+    "plex": ("nouns.plex", "Plexes: copies of a LUN's bytes."),
+    "hint": ("nouns.hint", "Hints: what is wished of a LUN."),
+    "subsystem": ("nouns.subsystem", "Subsystems: a storage host, or one part of it."),
+    "controller": ("nouns.controller", "Controllers: the host as a node that serves LUNs."),
+    "controller-port": ("nouns.controller_port", "Ports of controllers."),
     "import-target": ("nouns.import_target", "Import targets: where snapshots are attached."),
+    "operation": ("nouns.operation", "Asynchronous operations: what takes a while."),
+    "provider": ("nouns.provider", "The daemon itself, as VDS sees it."),
     "foreign": ("nouns.foreign", "What others have in this host's target."),
-    "call": ("call", "Call any method of the API."),
     "events": ("events", "Follow what changes."),
+    "recover": ("recover", "Make a corrupt provider cache sound again."),
     "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),
     "bridge": ("bridge", "Pass a connection on to the daemon's socket, for ssh."),
-    "recover": ("recover", "Make a corrupt provider cache sound again."),
+    "call": ("call", "Call any method of the API."),
 }
+
+ALIASES = {"group": "portal-group"}
 
 
 class Commands(click.Group):
@@ -40,6 +50,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"vdsprovd.cli.{COMMANDS[cmd_name][0]}")

@@ -4,7 +4,7 @@ An id is looked up directly. A name takes one listing of its kind, never more, w
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +30,7 @@ class Kind:
     noun: str
     """As in a sentence: "there is no LUN ..."."""
     interface: str
-    """Whose GetProperties reads one of them."""
+    """Whose GetProperties reads one of them; none, where one is found in the list only."""
     query: str
     """The method that lists them: those of a subsystem, if it is one of SubSystem's."""
     names: Callable[[Object], Sequence[str]]
@@ -50,7 +50,7 @@ class Kind:
     @property
     def calls(self) -> tuple[str, ...]:
         """The methods that `find` calls."""
-        return (*self.lists, f"{self.interface}.GetProperties")
+        return (*self.lists, f"{self.interface}.GetProperties") if self.interface else self.lists
 
     def listing(self, client: "Client") -> list[Object]:
         """All of them; with `subSystem`, the id and the friendlyName, those that are of one."""
@@ -109,6 +109,13 @@ PORTAL: Final = Kind(
 DRIVE: Final = Kind(
     "drive", "Drive", "SubSystem.QueryDrives", lambda entry: (entry["friendlyName"],), "vdsprovctl drive list"
 )
+CONTROLLER: Final = Kind(
+    "controller",
+    "Controller",
+    "SubSystem.QueryControllers",
+    lambda entry: (entry["friendlyName"],),
+    "vdsprovctl controller list",
+)
 
 
 def find(client: "Client", kind: Kind, text: str) -> Object:
@@ -121,11 +128,11 @@ def find_all(client: "Client", kind: Kind, texts: Sequence[str]) -> list[Object]
     listed: list[Object] | None = None
     found: dict[str, Object] = {}
     for text in texts:
-        if _ID.fullmatch(text):
+        if kind.interface and is_id(text):
             entry = client.call(f"{kind.interface}.GetProperties", id=text)["properties"]
         else:
             listed = kind.listing(client) if listed is None else listed
-            entry = _choose(kind, listed, text)
+            entry = choose(kind, listed, text)
         found[entry["id"]] = entry
     return list(found.values())
 
@@ -144,7 +151,13 @@ def only(client: "Client", kind: Kind, text: str | None, option: str) -> Object:
     )
 
 
-def _choose(kind: Kind, listed: Sequence[Object], text: str) -> Object:
+def is_id(text: str) -> bool:
+    """Whether the text is a whole id, which needs no listing."""
+    return _ID.fullmatch(text) is not None
+
+
+def choose(kind: Kind, listed: Sequence[Object], text: str) -> Object:
+    """The one of these that is meant. Raises as `find`."""
     # An object without a name is not called "".
     matching = [entry for entry in listed if text and text in kind.names(entry)]
     if not matching and text:
@@ -174,33 +187,47 @@ def _alike(kind: Kind, listed: Sequence[Object], text: str) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-class Named(click.ParamType):  # type: ignore[type-arg]  # older versions have none
-    """A parameter that names an object of a kind; the shell completes it with the names that there are now."""
+class Naming(click.ParamType):  # type: ignore[type-arg]  # older versions have none
+    """A parameter that names an object; the shell completes it with the names that there are now."""
 
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.calls = kind.calls
-        self.name = kind.noun
+    calls: tuple[str, ...] = ()
+    """The methods by which the object is found."""
+
+    def candidates(self, client: "Client") -> Iterable[tuple[str, str]]:
+        """The names that there are, and what helps to tell them apart."""
+        raise NotImplementedError
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return self.kind.noun.upper().replace(" ", "-")
+        return self.name.upper().replace(" ", "-")
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from vdsprovd.client import Client, Unreachable  # noqa: PLC0415  # as in session
         from vdsprovd.hresult import VdsError  # noqa: PLC0415
 
-        socket = ctx.find_root().params["socket"]
         try:
-            with Client(socket, timeout=2) as client:
-                listed = self.kind.listing(client)
+            with Client(ctx.find_root().params["socket"], timeout=2, reconnect=0) as client:
+                there = list(self.candidates(client))
         except (Unreachable, VdsError):
             return []
         given = ctx.params.get(param.name or "") or ()
         return [
-            CompletionItem(name, help=entry["id"])
-            for entry in listed
-            if _typable(name := self.kind.name(entry)) and name.startswith(incomplete) and name not in given
+            CompletionItem(name, help=help)
+            for name, help in there
+            if _typable(name) and name.startswith(incomplete) and name not in given
         ]
+
+
+class Named(Naming):
+    """A parameter that names an object of a kind."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.name = kind.noun
+        self.calls = kind.calls
+
+    def candidates(self, client: "Client") -> Iterable[tuple[str, str]]:
+        for entry in self.kind.listing(client):
+            yield self.kind.name(entry), entry["id"]
 
 
 def _typable(name: str) -> bool:

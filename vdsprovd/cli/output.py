@@ -42,3 +42,8 @@ def fields(*given: Field) -> str:
         for place, text in enumerate(filter(None, texts)):
             lines.append(click.style(f"{label + ':':<{width}}" if place == 0 else " " * width, bold=True) + text)
     return "\n".join(lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 portal", "2 portals"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

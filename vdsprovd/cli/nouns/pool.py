@@ -99,7 +99,7 @@ def show(session: Session, how: views.How, pool: str) -> None:
             ("Status", found["status"]),
             ("Health", found["health"]),
             ("Total", _space(found, "totalManagedSpace")),
-            ("Used", f"{_space(found, 'totalConsumedSpace')} {used(found)}".strip()),
+            ("Used", f"{size(found['totalManagedSpace'] - found['remainingFreeSpace'])}, {used(found)}"),
             ("Free", _space(found, "remainingFreeSpace")),
             ("Attributes", [f"{name}: {value}" for name, value in found["attributes"].items() if value is not None]),
             ("Drives", _drives(found)),
@@ -127,4 +127,5 @@ def _drives(found: Object) -> list[str]:
     for extent in found["driveExtents"]:
         total[extent["id"]] = total.get(extent["id"], 0) + extent["size"]
         taken[extent["id"]] = taken.get(extent["id"], 0) + extent["size"] * extent["used"]
-    return [f"{found['driveNames'].get(id, id)}: {size(taken[id])} of {size(total[id])} used" for id in sorted(total)]
+    names = sorted((found["driveNames"].get(id, id), id) for id in total)
+    return [f"{name}: {size(taken[id])} of {size(total[id])} used" for name, id in names]

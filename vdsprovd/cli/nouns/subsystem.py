@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vdsprovd.cli import destroying, views
+from vdsprovd.cli import destroying, maintenance, views
 from vdsprovd.cli.objects import SUBSYSTEM, Named, Object, find
 from vdsprovd.cli.output import fields, json_option, tell
 from vdsprovd.cli.queries import import_target
@@ -182,3 +182,6 @@ def _contents(client: Client, id: str) -> Object:
 def _import_target(entry: Object) -> str:
     name: str = entry["importTarget"] or "none"
     return f"WARNING dangling: {name}" if entry["importTargetDangles"] else name
+
+
+maintenance.add_lights(subsystem, SUBSYSTEM)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from vdsprovd.cli import destroying, errors, waiting
+from vdsprovd.cli.hints import parsed
 from vdsprovd.cli.nouns.lun.noun import NAMED, lun, title
 from vdsprovd.cli.objects import DRIVE, LUN, POOL, SUBSYSTEM, TARGET, Named, Object, find, find_all, only
 from vdsprovd.cli.output import json_option, tell
@@ -59,6 +60,9 @@ _type = click.option(
 @click.option("--subsystem", type=Named(SUBSYSTEM), help="Where no pool is named and there are several subsystems.")
 @_type
 @click.option("--drive", "drives", type=Named(DRIVE), multiple=True, help="Use these drives, in their order.")
+@click.option(
+    "--hint", "hints", multiple=True, metavar="KEY=VALUE", help="A hint for the daemon's choice; see hint set."
+)
 @click.option("--target", "targets", type=Named(TARGET), multiple=True, help="Let it be reached through this target.")
 @click.option(
     "--initiator",
@@ -78,6 +82,7 @@ def create(
     subsystem: str | None,
     type_: str,
     drives: tuple[str, ...],
+    hints: tuple[str, ...],
     targets: tuple[str, ...],
     initiators: tuple[str, ...],
     no_wait: bool,
@@ -101,7 +106,9 @@ def create(
     client = session.client
     # Everything that can be wrong is looked up first: a mistake is to leave no LUN behind.
     through = find_all(client, TARGET, targets)
-    where, largest, create = _place(client, pool, subsystem, type_, find_all(client, DRIVE, drives))
+    where, largest, create = _place(client, pool, subsystem, find_all(client, DRIVE, drives))
+    if hints:
+        where["hints2"] = parsed(hints)
     if wanted == MAX:
         wanted = client.call(largest, type=type_, **where)["maxLunSize"]
     reply = client.call(create, type=type_, sizeInBytes=wanted, unmaskingList=";".join(initiators), **where)
@@ -119,7 +126,7 @@ def create(
 
 
 def _place(
-    client: Client, pool: str | None, subsystem: str | None, type_: str, drives: list[Object]
+    client: Client, pool: str | None, subsystem: str | None, drives: list[Object]
 ) -> tuple[dict[str, Any], str, str]:
     """Where a LUN is to be, as parameters of two methods: how large it can be there, and that it be made."""
     if pool is not None:

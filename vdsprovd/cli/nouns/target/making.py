@@ -7,7 +7,7 @@ import click
 from vdsprovd.cli import destroying, errors, waiting
 from vdsprovd.cli.nouns.target.noun import NAMED, target, title
 from vdsprovd.cli.objects import PORTAL, SUBSYSTEM, TARGET, Named, Object, find, find_all, only
-from vdsprovd.cli.output import json_option, tell
+from vdsprovd.cli.output import counted, json_option, tell
 from vdsprovd.cli.queries import rename as rename_object
 from vdsprovd.cli.session import Session
 
@@ -67,7 +67,7 @@ def create(
         for portal in reached:
             operation = session.client.call("IscsiPortalGroup.AddPortal", id=group, portalId=portal["id"])["async"]
             waiting.wait(session, operation, "adding a portal")
-    tell(f"Created {title(made)} with {len(reached)} portals.", made, as_json)
+    tell(f"Created {title(made)} with {counted(len(reached), 'portal')}.", made, as_json)
 
 
 def _portals(session: Session, sub_system: Object, texts: tuple[str, ...]) -> list[Object]:
@@ -111,7 +111,7 @@ def _loss(session: Session, entry: Object) -> str:
     luns = [lun["friendlyName"] or lun["id"] for lun in client.luns_of_target(entry["id"])]
     there = client.connected_initiators(entry["id"])
     return (
-        f"{entry['iscsiName']}: {len(client.portal_groups(entry['id']))} portal groups, "
+        f"{entry['iscsiName']}: {counted(len(client.portal_groups(entry['id'])), 'portal group')}, "
         f"LUNs: {', '.join(luns) or 'none'}, connected now: {', '.join(there) or 'nobody'}"
     )
 
