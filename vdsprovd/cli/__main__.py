@@ -10,11 +10,10 @@ import sys
 from collections.abc import Sequence
 
 import click
-from click.core import ParameterSource
 
 from vdsprovd import __version__
 from vdsprovd.cli import errors
-from vdsprovd.cli.session import Session
+from vdsprovd.cli.session import Session, address, given
 
 # Name, module, and the help that the list of commands shows; in the order in which one gets to know them.
 COMMANDS = {
@@ -105,23 +104,16 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
-def vdsprovctl(context: click.Context, socket: str, host: list[str]) -> None:
+def vdsprovctl(context: click.Context, **_options: object) -> None:
     """Look at and control vdsprovd, which drives this host's iSCSI target, or another's."""
-    if host:
-        socket = f"ssh://{host[0]}{socket if _given(context, 'socket') else ''}"
-    context.obj = Session(socket)
+    context.obj = Session(address(context))
     context.call_on_close(context.obj.close)
     if os.environ.get("NO_COLOR"):
         context.color = False
 
 
-def _given(context: click.Context, option: str) -> bool:
-    """Whether an option stands on the command line: what the environment says is about this host."""
-    return context.get_parameter_source(option) is ParameterSource.COMMANDLINE
-
-
 def _options_for_each(context: click.Context) -> list[str]:
-    return ["--socket", context.params["socket"]] if _given(context, "socket") else []
+    return ["--socket", context.params["socket"]] if given(context, "socket") else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vdsprovd.cli import errors
+from vdsprovd.cli.session import address as address_of_daemon
 
 if TYPE_CHECKING:
     from vdsprovd.client import Client
@@ -205,7 +206,7 @@ class Naming(click.ParamType):  # type: ignore[type-arg]  # older versions have 
         from vdsprovd.hresult import VdsError  # noqa: PLC0415
 
         try:
-            with Client(ctx.find_root().params["socket"], timeout=2, reconnect=0) as client:
+            with Client(address_of_daemon(ctx.find_root()), timeout=2, reconnect=0) as client:
                 there = list(self.candidates(client))
         except (Unreachable, VdsError):
             return []

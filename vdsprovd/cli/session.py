@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+from click.core import ParameterSource
+
 if TYPE_CHECKING:
     from vdsprovd.client import Client
 
@@ -33,3 +36,16 @@ class Session:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def address(context: click.Context) -> str:
+    """Where the daemon is that the options of vdsprovctl name: the path of a socket, or an address of ssh's."""
+    socket: str = context.params["socket"]
+    if host := context.params["host"]:
+        return f"ssh://{host[0]}{socket if given(context, 'socket') else ''}"
+    return socket
+
+
+def given(context: click.Context, option: str) -> bool:
+    """Whether an option stands on the command line: what the environment says is about this host."""
+    return context.get_parameter_source(option) is ParameterSource.COMMANDLINE
