@@ -104,7 +104,7 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
-def vdsprovctl(context: click.Context, **_options: object) -> None:
+def vdsprovctl(context: click.Context, /, **_options: object) -> None:
     """Look at and control vdsprovd, which drives this host's iSCSI target, or another's."""
     context.obj = Session(address(context))
     context.call_on_close(context.obj.close)
