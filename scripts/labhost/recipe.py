@@ -23,10 +23,12 @@ PACKAGES = (
     "dpkg-dev",
     "e2fsprogs",
     "fio",
+    "fish",
     "gdisk",
     "go-md2man",
     "iproute2",
     "iputils-ping",
+    "jq",
     "kmod",
     "ledmon",
     "less",
@@ -55,6 +57,7 @@ PACKAGES = (
     "util-linux",
     "vagrant",
     "xfsprogs",
+    "zsh",
 )
 EXTRAS = ("daemon", "metrics", "test")
 # Besides the newest, which the project's dependencies bring, and the suite's own: what Debian 12 has.
