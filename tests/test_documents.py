@@ -44,6 +44,8 @@ def test_the_readme_has_a_row_for_every_interface() -> None:
         "docs/configuration.md",
         "docs/interfaces.md",
         "docs/notifications.md",
+        "docs/remote.md",
+        *(f"docs/tutorials/{name}.md" for name in ("administrator", "automation", "backup")),
         "docs/watching.md",
         "vagrant/README.md",
     ],
