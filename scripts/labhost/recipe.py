@@ -24,6 +24,7 @@ PACKAGES = (
     "e2fsprogs",
     "fio",
     "fish",
+    "gcc",  # a client in C, on libsystemd
     "gdisk",
     "go-md2man",
     "iproute2",
@@ -32,7 +33,9 @@ PACKAGES = (
     "kmod",
     "ledmon",
     "less",
+    "libc6-dev",
     "libiscsi-bin",
+    "libsystemd-dev",
     "lintian",
     "lvm2",
     "mandoc",

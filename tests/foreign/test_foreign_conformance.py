@@ -1,0 +1,111 @@
+"""Programs that were written without us talk to the daemon: one conversation, with each of them.
+
+docs/interfaces.md says what a client has to do. Here other people's do it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.arrays import MIB, Array
+from tests.foreign.clients import Asyncvarlink, CompiledC, Foreign, PyPI, Refused, Varlinkctl
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+LAB = pytest.mark.lab
+"""Which has systemd's own, of its newest version, and a compiler."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param((PyPI, "simulated"), id="varlink"),
+        pytest.param((Asyncvarlink, "simulated"), id="asyncvarlink"),
+        pytest.param((PyPI, "lio"), id="varlink-lio", marks=LAB),
+        pytest.param((Asyncvarlink, "lio"), id="asyncvarlink-lio", marks=LAB),
+        pytest.param((Varlinkctl, "lio"), id="varlinkctl-lio", marks=LAB),
+        pytest.param((CompiledC, "lio"), id="c-lio", marks=LAB),
+    ]
+)
+def foreign(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Foreign, Array]]:
+    """A client of somebody else's, and the daemon that it talks to."""
+    kind, fixture = request.param
+    array: Array = request.getfixturevalue(fixture)
+    if kind is CompiledC:
+        CompiledC.build(tmp_path)
+    client = kind(array.socket)
+    yield client, array
+    if isinstance(client, Asyncvarlink):
+        client.close()
+
+
+def test_conversation(foreign: tuple[Foreign, Array]) -> None:
+    """Introspection; an error with its HRESULT; notifications; a LUN by an asynchronous operation; a query with `more`."""
+    client, array = foreign
+
+    # Introspection: each interface is there, and can be read.
+    published = {path.stem for path in (CHECKOUT / "vdsprovd/interfaces").glob("*.varlink")}
+    assert published <= set(client.interfaces())
+    for name in published:
+        assert f"interface {name}\n" in client.description(name)
+
+    # An error has a name, and the HRESULT with it.
+    with pytest.raises(Refused) as refused:
+        client.call("SubSystemImportTarget.GetImportTarget", id=array.sub_system)
+    assert refused.value.name == "org.vdsprov.NoImportTarget"
+    assert refused.value.parameters["hresult"] == 0x80042713
+    assert refused.value.parameters["symbol"] == "VDS_E_NO_IMPORT_TARGET"
+    assert "import target" in refused.value.parameters["message"]
+
+    # A parameter that is null is one that is not given; there are optional ones that are.
+    client.call("SubSystemImportTarget.SetImportTarget", id=array.sub_system, iscsiName="iqn.2026-11.org.example:a")
+    found = client.call("SubSystemImportTarget.GetImportTarget", id=array.sub_system, computer=None)
+    assert found == {"iscsiName": "iqn.2026-11.org.example:a"}
+
+    with client.replies("Service.Advise") as notifications:
+        assert next(notifications)["established"] is True
+
+        # An operation: its id, then its progress, then its result with what it made.
+        started = client.call("SubSystem.CreateLun", id=array.sub_system, type="simple", sizeInBytes=MIB)
+        with client.replies("Async.Wait", id=started["async"]) as replies:
+            waited = list(replies)
+        assert waited[-1]["hresult"] == 0
+        assert waited[-1]["percentCompleted"] == 100
+        lun = waited[-1]["object"]
+
+        # Whoever listens is told.
+        told: set[tuple[str, str]] = set()
+        while ("lun_arrive", lun) not in told:
+            told |= {(entry["event"], entry["id"]) for entry in next(notifications)["notifications"]}
+
+    # An operation can be waited for without its progress.
+    started = client.call("Lun.Extend", id=lun, numberOfBytesToAdd=MIB)
+    assert client.call("Async.Wait", id=started["async"])["hresult"] == 0
+
+    # A listing in parts, and in one.
+    luns = {lun} | {array.make_lun(4096) for _ in range(110)}
+    with client.replies("SubSystem.QueryLuns", id=array.sub_system) as replies:
+        parts = [reply["luns"] for reply in replies]
+    assert [len(part) for part in parts] == [100, 11]
+    assert {entry["id"] for part in parts for entry in part} == luns
+    whole = client.call("SubSystem.QueryLuns", id=array.sub_system)["luns"]
+    assert whole == [entry for part in parts for entry in part]
+    (made,) = [entry for entry in whole if entry["id"] == lun]
+    assert (made["size"], made["type"], made["unmaskingList"]) == (2 * MIB, "simple", "")
+
+
+def test_what_is_refused(foreign: tuple[Foreign, Array]) -> None:
+    """Errors of Varlink itself, and of arguments, are told by their names."""
+    client, array = foreign
+    with pytest.raises(Refused) as refused:
+        client.call("Lun.GetProperties", id="none")
+    assert (refused.value.name, refused.value.parameters["object"]) == ("org.vdsprov.ObjectNotFound", "none")
+    if not isinstance(client, PyPI):
+        # Which finds out by itself that there is no such method.
+        with pytest.raises(Refused) as refused:
+            client.call("Lun.Explode", id="x")
+        assert refused.value.name == "org.varlink.service.MethodNotFound"
+    with pytest.raises(Refused) as refused:
+        client.call("SubSystem.CreateLun", id=array.sub_system, type="round", sizeInBytes=MIB)
+    assert refused.value.name == "org.vdsprov.InvalidArg"
+    assert refused.value.parameters["hresult"] == 0x80070057
