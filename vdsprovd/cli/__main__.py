@@ -17,6 +17,8 @@ from vdsprovd.cli.session import Session, address, given
 
 # Name, module, and the help that the list of commands shows; in the order in which one gets to know them.
 COMMANDS = {
+    "status": ("status", "Show on one screen how all is, and what to do."),
+    "doctor": ("doctor", "Check what the daemon needs of this host."),
     "lun": ("nouns.lun", "LUNs: the disks that initiators see."),
     "target": ("nouns.target", "iSCSI targets: what initiators log in to."),
     "portal-group": ("nouns.portal_group", "Portal groups: where a target can be logged in to."),

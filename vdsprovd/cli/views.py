@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_CLEAR: Final = "\x1b[H\x1b[2J"
 _REST: Final = 0.2
 """Seconds between two readings at least, and as long as a reading took: what changes often is not read without end."""
 
@@ -78,28 +79,27 @@ def _watch(
     redraw = sys.stdout.isatty() and not how.as_json
     shown: Any = None
     size = shutil.get_terminal_size()
-    with session.connect() as listening:
-        sink = _Sink(listening, about)
-        try:
-            while True:
-                sink.wait()
-                begin = time.monotonic()
-                found = read(session.client)
-                if found != shown or shutil.get_terminal_size() != size:
-                    if redraw:
-                        click.echo("\x1b[H\x1b[2J", nl=False)
-                    elif shown is not None and not how.as_json:
-                        click.echo()
-                    _print(found, how, render)
-                    sys.stdout.flush()
-                    shown, size = found, shutil.get_terminal_size()
-                time.sleep(max(_REST, time.monotonic() - begin))
-        except KeyboardInterrupt:
-            # There is no other end than this one.
-            return
+    changes = _Changes(session.client, about)
+    try:
+        while True:
+            changes.wait()
+            begin = time.monotonic()
+            found = read(session.client)
+            if found != shown or shutil.get_terminal_size() != size:
+                if redraw:
+                    click.echo(_CLEAR, nl=False)
+                elif shown is not None and not how.as_json:
+                    click.echo()
+                _print(found, how, render)
+                sys.stdout.flush()
+                shown, size = found, shutil.get_terminal_size()
+            time.sleep(max(_REST, time.monotonic() - begin))
+    except KeyboardInterrupt:
+        # There is no other end than this one.
+        return
 
 
-class _Sink:
+class _Changes:
     """Listens for notifications in a thread, so that those which come while something is read make one reading more."""
 
     def __init__(self, client: "Client", about: Collection[str]) -> None:
@@ -113,7 +113,7 @@ class _Sink:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def wait(self) -> None:
-        """Wait until something changed since this returned last. Raises what ended the listening."""
+        """Wait until something changed since this returned last, or all is to be read. Raises what ended the listening."""
         self._changed.wait()
         self._changed.clear()
         if self._failure:
@@ -121,10 +121,8 @@ class _Sink:
 
     def _listen(self) -> None:
         try:
-            for reply in self._client.stream("Service.Advise"):
-                # Without notifications it says that all is to be read, at first and after some were lost.
-                events = reply.get("notifications")
-                if not events or any(event["objectType"] in self._about for event in events):
+            for told in self._client.notifications():
+                if told.missed or any(event.object_type in self._about for event in told.notifications):
                     self._changed.set()
         except BaseException as error:
             self._failure = error
