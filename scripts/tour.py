@@ -37,7 +37,6 @@ FILE_SIZE = 16 * MIB
 # As vdsprovctl shows them.
 NO_IMPORT_TARGET = "VDS_E_NO_IMPORT_TARGET 0x80042713"
 CORRUPT = "VDS_E_PROVIDER_CACHE_CORRUPT 0x8004241f"
-SHORT = 150  # characters of a reply that is shown whole
 EX_UNAVAILABLE = 69
 
 CONFIGURATION = """\
@@ -78,7 +77,7 @@ class Tour:
         self.portal = ""
         self.initiator = ""
         self.daemon: subprocess.Popen[bytes] | None = None
-        self.sub_system = self.lun = self.target = self.group = self.portal_id = ""
+        self.lun = self.target = ""
         self.checksum = ""
         self._told: set[str] = set()
         os.environ["VDSPROVD_SOCKET"] = str(self.socket)
@@ -130,55 +129,49 @@ class Tour:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         self.wait(self._serving, "the daemon to serve its socket", 30)
-        found = self.call("HwProvider.QuerySubSystems")["subSystems"]
-        self.check(len(found) == 1, f"there is one subsystem, not {len(found)}")
-        self.sub_system = found[0]["id"]
-        pools = self.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
+        self.vdsprovctl("status")
+        found = self.read("subsystem", "list")
+        self.check([entry["friendlyName"] for entry in found] == ["array0"], "the subsystem is array0")
+        pools = self.read("pool", "list")
         self.check([pool["name"] for pool in pools] == ["files0"], "the pool is files0")
-        self.tell(
-            f"subsystem {found[0]['friendlyName']}, pool files0 with {pools[0]['remainingFreeSpace'] >> 20} MiB free"
-        )
 
     def create_lun(self) -> None:
         """create a LUN of 64 MiB"""
-        self.lun = self.finish(
-            "SubSystem.CreateLun", {"id": self.sub_system, "type": "simple", "sizeInBytes": LUN_SIZE}
-        )
-        size = self.call("Lun.GetProperties", {"id": self.lun})["properties"]["size"]
-        self.check(size == LUN_SIZE, f"the LUN has {LUN_SIZE} bytes, not {size}")
+        self.vdsprovctl("lun", "create", "data", "--size", "64M", "--pool", "files0")
+        (lun,) = self.read("lun", "list")
+        self.lun = lun["id"]
+        self.check(lun["size"] == LUN_SIZE, f"the LUN has {LUN_SIZE} bytes, not {lun['size']}")
 
     def create_target(self) -> None:
         """create a target"""
-        self.target = self.finish(
-            "SubSystemIscsi.CreateTarget", {"id": self.sub_system, "iscsiName": self.iqn, "friendlyName": "the tour"}
-        )
+        self.vdsprovctl("target", "create", self.iqn, "--name", "the tour")
+        self.target = self.read("target", "show", self.iqn)["id"]
 
     def create_portal_group(self) -> None:
         """create a portal group, and put a portal into it"""
-        self.group = self.finish("IscsiTarget.CreatePortalGroup", {"id": self.target})
-        portals = self.call("SubSystemIscsi.QueryPortals", {"id": self.sub_system})["portals"]
+        portals = self.read("portal", "list")
         self.check(len(portals) == 1, f"the subsystem has the configured portal, not {len(portals)}")
-        self.portal_id = portals[0]["id"]
-        self.finish("IscsiPortalGroup.AddPortal", {"id": self.group, "portalId": self.portal_id})
+        self.vdsprovctl("portal-group", "create", self.iqn)
+        self.vdsprovctl("portal-group", "add-portal", self.iqn, self.portal)
         self.check(self._listener.exists(), "the kernel has the portal")
         self.tell(f"the kernel listens at {self.portal}")
 
     def associate(self) -> None:
         """associate the LUN with the target"""
-        self.call("LunIscsi.AssociateTargets", {"id": self.lun, "targetIds": [self.target]})
+        self.vdsprovctl("lun", "associate", "data", self.iqn)
 
     def unmask(self) -> None:
         """unmask the LUN to this host's initiator, which shall log in with CHAP"""
         secret = secrets.token_hex(8)
-        self.call("Lun.SetMask", {"id": self.lun, "unmaskingList": self.initiator})
-        self.call("IscsiTarget.SetSharedSecret", {"id": self.target, "targetSharedSecret": secret}, hidden=secret)
+        self.vdsprovctl("lun", "mask", "set", "data", self.initiator)
+        self.vdsprovctl("target", "chap", "set", self.iqn, secret=secret)
         self._write_record(secret)
 
     def log_in(self) -> None:
         """log in with open-iscsi"""
         self.run("iscsiadm", "-m", "node", "-T", self.iqn, "-p", self.portal, "--login")
         self.wait(self._disk, "the disk", 30)
-        connected = self.call("IscsiTarget.GetConnectedInitiators", {"id": self.target})["initiatorList"]
+        connected = self.read("target", "show", self.iqn)["connectedInitiators"]
         self.check(connected == [self.initiator], f"the daemon sees this initiator, not {connected}")
         self.tell(f"the LUN is {self._disk()}, and the daemon sees who is connected: {connected[0]}")
 
@@ -195,31 +188,31 @@ class Tour:
 
     def query_associated_targets(self) -> None:
         """through which targets is the LUN accessible?"""
-        found = self.call("LunIscsi.QueryAssociatedTargets", {"id": self.lun})["targets"]
+        self.vdsprovctl("lun", "show", "data")
+        found = self.read("lun", "show", "data")["targets"]
         self.check([entry["id"] for entry in found] == [self.target], f"the answer is our target, not {found}")
-        self.tell(f"{found[0]['iscsiName']}, CHAP {'on' if found[0]['chapEnabled'] else 'off'}")
+        self.check(found[0]["connectedInitiators"] == [self.initiator], "this initiator is connected")
 
     def import_target(self) -> None:
         """set this host's import target, and read it"""
-        self.fail(NO_IMPORT_TARGET, "SubSystemImportTarget.GetImportTarget", {"id": self.sub_system})
-        self.call("SubSystemImportTarget.SetImportTarget", {"id": self.sub_system, "iscsiName": self.iqn})
+        self.fail(NO_IMPORT_TARGET, "import-target", "show")
+        self.vdsprovctl("import-target", "set", self.iqn)
         self._check_import_target()
 
     def sabotage(self) -> None:
         """remove the portal behind the daemon's back"""
         self.show("rmdir", str(self._listener))
         self._listener.rmdir()
-        found = self.call("LunIscsi.QueryAssociatedTargets", {"id": self.lun})["targets"]
+        found = self.read("lun", "show", "data")["targets"]
         self.check(len(found) == 1, "queries are answered from the cache")
         self.tell("no command has needed the portal yet: queries are answered from the cache")
 
     def prove(self) -> None:
         """a command needs the portal, and proves that the cache is wrong"""
-        portal = {"id": self.group, "portalId": self.portal_id}
-        self.fail(CORRUPT, "IscsiPortalGroup.RemovePortal", portal, "--wait")
-        self.fail(CORRUPT, "SubSystemImportTarget.GetImportTarget", {"id": self.sub_system})
-        self.fail(CORRUPT, "LunIscsi.QueryAssociatedTargets", {"id": self.lun})
-        self.fail(CORRUPT, "HwProvider.Refresh")
+        self.fail(CORRUPT, "portal-group", "remove-portal", self.iqn, self.portal, "--yes")
+        self.fail(CORRUPT, "import-target", "show")
+        self.fail(CORRUPT, "lun", "show", "data")
+        self.fail(CORRUPT, "call", "HwProvider.Refresh")
         self.tell(
             "Refresh alone does not help: nothing was discovered since. The initiator does not notice any of this:"
         )
@@ -229,11 +222,10 @@ class Tour:
 
     def recover(self) -> None:
         """recover: Reenumerate, then Refresh"""
-        self.call("HwProvider.Reenumerate")
-        self.call("HwProvider.Refresh")
+        self.vdsprovctl("recover")
         self.check(self._listener.exists(), "the portal is in the kernel again")
         self._check_import_target()
-        found = self.call("LunIscsi.QueryAssociatedTargets", {"id": self.lun})["targets"]
+        found = self.read("lun", "show", "data")["targets"]
         self.check([entry["id"] for entry in found] == [self.target], "the LUN is associated as before")
         self.tell("healthy: the queries answer, and the portal is in the kernel again")
 
@@ -251,42 +243,33 @@ class Tour:
 
     # What steps share.
 
-    def call(
-        self, method: str, parameters: dict[str, Any] | None = None, *options: str, hidden: str = ""
-    ) -> dict[str, Any]:
-        """Call a method with vdsprovctl and give its reply. What has the secret `hidden` in it goes through a pipe."""
-        text = json.dumps(parameters)
-        words = ["vdsprovctl", "call", *options, method]
-        if hidden:
-            self.tell(f"$ echo '{text.replace(hidden, '***')}' | {shlex.join(words)} -")
-            reply = self._run(*words, "-", input=text)
+    def vdsprovctl(self, *words: str, secret: str = "") -> None:
+        """Run vdsprovctl, and show the command and what it prints. A secret goes through a pipe."""
+        command = ["vdsprovctl", *words]
+        if secret:
+            self.tell(f"$ echo '***' | {shlex.join(command)}")
+            said = self._run(*command, input=secret)
         else:
-            words += [text] if parameters else []
-            self.show(*words)
-            reply = self._run(*words)
-        if len(reply) <= SHORT and reply.strip() != "{}":
-            self.tell(reply.strip())
-        found: dict[str, Any] = json.loads(reply)
-        return found
+            self.show(*command)
+            said = self._run(*command)
+        self.tell(*said.splitlines())
 
-    def finish(self, method: str, parameters: dict[str, Any]) -> str:
-        """Call an asynchronous method, wait for its end, and give the id of what it made."""
-        reply = self.call(method, parameters, "--wait")
-        self.check(reply["hresult"] == 0, f"{method} succeeds; its reply is {reply}")
-        return str(reply.get("object", ""))
+    def read(self, *words: str) -> Any:
+        """What vdsprovctl shows, for a check."""
+        return json.loads(self._run("vdsprovctl", *words, "--json"))
 
-    def fail(self, code: str, method: str, parameters: dict[str, Any] | None = None, *options: str) -> None:
-        """Call a method that shall fail with that code."""
+    def fail(self, code: str, *words: str) -> None:
+        """Run vdsprovctl, which shall fail with that code."""
         try:
-            reply = self.call(method, parameters, *options)
+            self.vdsprovctl(*words)
         except FailedError as error:
             said = str(error)
-            self.check(code in said, f"{method} answers {code}; {said}")
+            self.check(code in said, f"{shlex.join(words)} ends with {code}; {said}")
             # The whole message once.
             self.tell(*([f"... {code}"] if code in self._told else said.partition(": ")[2].splitlines()))
             self._told.add(code)
         else:
-            raise FailedError(f"expected: {method} answers {code}; its reply is {reply}")
+            raise FailedError(f"expected: {shlex.join(words)} ends with {code}; it succeeded")
 
     def run(self, *words: str) -> str:
         """Show a command and run it; gives its output. Raises `FailedError` when it fails."""
@@ -393,7 +376,7 @@ class Tour:
         self.check(checksum == self.checksum, f"the checksum {self.checksum}; it is {checksum}")
 
     def _check_import_target(self) -> None:
-        name = self.call("SubSystemImportTarget.GetImportTarget", {"id": self.sub_system})["iscsiName"]
+        name = self.read("import-target", "show")["iscsiName"]
         self.check(name == self.iqn, f"the import target is {self.iqn}, not {name}")
 
     # The end.
@@ -433,17 +416,15 @@ class Tour:
 
     def _delete(self) -> None:
         """By whatever is there, not by what the steps came to: the one that failed may have made something."""
-        if not self.sub_system:
+        if not self.daemon:
             return
-        if self.daemon and self.daemon.poll() is not None:
+        if self.daemon.poll() is not None:
             self.start()
         # Cures a cache that a failed step left corrupt, and harms no other.
-        self.call("HwProvider.Reenumerate")
-        self.call("HwProvider.Refresh")
-        for lun in self.call("SubSystem.QueryLuns", {"id": self.sub_system})["luns"]:
-            self.call("Lun.Delete", {"id": lun["id"]})
-        for target in self.call("SubSystemIscsi.QueryTargets", {"id": self.sub_system})["targets"]:
-            self.finish("IscsiTarget.Delete", {"id": target["id"]})
+        self.vdsprovctl("recover")
+        for noun in ("lun", "target"):
+            if ids := [entry["id"] for entry in self.read(noun, "list")]:
+                self.vdsprovctl(noun, "delete", *ids, "--yes")
 
     def _stop(self) -> None:
         if not self.daemon or self.daemon.poll() is not None:
@@ -460,7 +441,8 @@ class Tour:
 
 HINTS = """
 The daemon runs, and the LUN is mounted at {mount}. What to type:
-    vdsprovctl lun list         what the daemon knows; also subsystem, pool, target, portal
+    vdsprovctl status           how all is, on one screen
+    vdsprovctl lun list         what the daemon knows; also target, portal, pool, drive
     vdsprovctl events &         notifications, as they come
     iscsiadm -m session -P 3    what the initiator sees
     vdsprovctl recover          Reenumerate, then Refresh; after you broke something, such as

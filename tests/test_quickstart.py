@@ -104,16 +104,15 @@ def test_the_quickstart_does_the_main_job() -> None:
     assert [int(number) for number, _, _ in steps] == list(range(1, int(steps[0][1]) + 1))
     story = [
         "[ 1/",
-        "vdsprovctl call --wait SubSystem.CreateLun",
-        "vdsprovctl call LunIscsi.AssociateTargets",
-        "vdsprovctl call Lun.SetMask",
+        "vdsprovctl lun create data --size 64M",
+        "vdsprovctl lun associate",
+        "vdsprovctl lun mask set",
         "--login",
         "sha256 ",
         "VDS_E_NO_IMPORT_TARGET 0x80042713",
         "$ rmdir ",
         "VDS_E_PROVIDER_CACHE_CORRUPT 0x8004241f",
-        "vdsprovctl call HwProvider.Reenumerate",
-        "vdsprovctl call HwProvider.Refresh",
+        "vdsprovctl recover",
         "healthy",
         "as it was written",
         "Done in ",
@@ -163,7 +162,7 @@ def test_keep_gives_a_shell_in_the_host_that_was_built() -> None:
             terminal.expect("# ")
             return output
 
-        made = re.findall(r'"type":"create_lun","object":"([0-9a-f-]{36})"', terminal.shown)
+        made = re.findall(r"Created LUN data \(([0-9a-f-]{36})\)", terminal.shown)
         luns = json.loads(ask("vdsprovctl lun list --json"))
         assert [lun["id"] for lun in luns] == made
         assert len(ask("pgrep vdsprovd").split()) == 1

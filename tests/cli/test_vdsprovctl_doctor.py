@@ -128,7 +128,7 @@ def test_the_configuration(host: Host) -> None:
     file = put(host, str(config), '[provider]\nsokcet = "x"\n')
     (wrong,) = daemon_checks.configuration(host, config)
     assert (wrong.level, "sokcet" in wrong.found) == ("fail", True)
-    file.write_text((Path(daemon_checks.__file__).parents[2] / "vdsprovd.toml").read_text())
+    file.write_text('[[subsystem]]\nname = "array0"\niqn-prefix = "iqn.2026-11.org.example"\n')
     assert [finding.level for finding in daemon_checks.configuration(host, config)] == ["ok"]
 
 
@@ -141,23 +141,27 @@ def test_pools_and_disks(host: Host) -> None:
                     {"name": "files0", "kind": "files", "path": "/srv/luns"},
                     {"name": "vg0", "kind": "lvm", "vg": "there-is-no-such-group"},
                 ],
-                "drives": ["/dev/sdx"],
+                "drives": ["/dev/sd*"],
             }
         ]
     }
     levels = {finding.check: finding for finding in devices.pools(host, table)}
-    assert (levels["pool files0"].level, levels["drive /dev/sdx"].level) == ("fail", "warn")
+    assert (levels["pool files0"].level, levels["drives /dev/sd*"].level) == ("fail", "warn")
     assert levels["pool vg0"].level != "ok"
     host.path("/srv/luns").mkdir(parents=True, mode=0o700)
     put(host, "/dev/sdx")
-    levels = {finding.check: finding for finding in devices.pools(host, table)}
-    assert (levels["pool files0"].level, levels["drive /dev/sdx"].level) == ("ok", "ok")
+
+    def disks() -> Finding:
+        return next(finding for finding in devices.pools(host, table) if finding.check == "drives /dev/sd*")
+
+    assert (disks().level, disks().found) == ("ok", "1 of 1 free")
     host.path("/sys/class/block/sdx/holders/md0").mkdir(parents=True)
-    levels = {finding.check: finding for finding in devices.pools(host, table)}
-    assert levels["drive /dev/sdx"].found == "md0 holds it"
-    put(host, "/proc/mounts", "/dev/sdx /mnt ext4 rw 0 0\n")
-    levels = {finding.check: finding for finding in devices.pools(host, table)}
-    assert levels["drive /dev/sdx"].do == "umount /mnt"
+    assert (disks().level, disks().found) == ("warn", "0 of 1 free; md0 holds sdx")
+    put(host, "/dev/sdy")
+    put(host, "/proc/mounts", "/dev/sdy /mnt ext4 rw 0 0\n")
+    assert disks().found == "0 of 2 free; md0 holds sdx; sdy is mounted at /mnt"
+    put(host, "/dev/sdz")
+    assert (disks().level, disks().do) == ("ok", "")
 
 
 def test_what_targetcli_saved(host: Host) -> None:

@@ -39,6 +39,7 @@ COMMANDS = {
     "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),
     "bridge": ("bridge", "Pass a connection on to the daemon's socket, for ssh."),
     "call": ("call", "Call any method of the API."),
+    "completion": ("completion", "Print a script that completes what is typed in a shell."),
 }
 
 ALIASES = {"group": "portal-group"}
@@ -123,6 +124,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the locale cannot show is no reason to show nothing.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if "_VDSPROVCTL_COMPLETE" in os.environ:
+        from vdsprovd.cli.completion import register  # noqa: PLC0415  # when a shell asks
+
+        register()
     try:
         return int(vdsprovctl.main(arguments, prog_name="vdsprovctl", standalone_mode=False) or errors.OK)
     except errors.Failure as failure:

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 from vdsprovd.cli.checks.host import Finding, Host, tables
-
-_OURS: Final = ("dm-",)
 
 
 def pools(host: Host, table: dict[str, Any]) -> Iterator[Finding]:
@@ -19,7 +18,7 @@ def pools(host: Host, table: dict[str, Any]) -> Iterator[Finding]:
             else:
                 yield _folder(host, name, str(pool.get("path", "")))
         for drive in sub_system.get("drives") or ():
-            yield from _disk(host, str(drive))
+            yield from _disks(host, str(drive))
 
 
 def _folder(host: Host, name: str, path: str) -> Finding:
@@ -57,29 +56,27 @@ def _volume_group(host: Host, name: str, group: str) -> Finding:
     return Finding("ok", name, f"the volume group {group} is whole, {free.strip()} free")
 
 
-def _disk(host: Host, device: str) -> Iterator[Finding]:
-    node = host.path(device)
-    if not node.exists():
-        yield Finding("warn", f"drive {device}", "it is not there", "plug it in, or take it out of the configuration")
+def _disks(host: Host, pattern: str) -> Iterator[Finding]:
+    """The disks of an entry of `drives`, which can become hot spares if nothing has them."""
+    root = host.path("/")
+    found = sorted(root.glob(pattern.lstrip("/")))
+    if not found:
+        yield Finding("warn", f"drives {pattern}", "there is no such disk", "plug it in, or mend the configuration")
         return
-    kernel_name = node.resolve().name
-    block = host.path(f"/sys/class/block/{kernel_name}")
-    holders = sorted(holder.name for holder in (block / "holders").glob("*"))
-    mounted = [
-        line.split()[1]
-        for line in host.read("/proc/mounts").splitlines()
-        if line.split()[0] in (device, f"/dev/{kernel_name}")
-    ]
-    if mounted:
-        yield Finding("fail", f"drive {device}", f"it is mounted at {', '.join(mounted)}", f"umount {mounted[0]}")
-    elif foreign := [name for name in holders if not name.startswith(_OURS)]:
-        yield Finding(
-            "fail",
-            f"drive {device}",
-            f"{', '.join(foreign)} holds it",
-            f"lsblk {device}; stop what holds it (mdadm --stop, multipath -f)",
-        )
-    else:
-        yield Finding(
-            "ok", f"drive {device}", "it is there" + (f", with {', '.join(holders)} on it" if holders else "")
-        )
+    taken = [told for node in found if (told := _holder(host, node))]
+    yield Finding(
+        "warn" if taken and len(taken) == len(found) else "ok",
+        f"drives {pattern}",
+        "; ".join([f"{len(found) - len(taken)} of {len(found)} free", *taken]),
+        f"a disk that is to be a hot spare must be free: lsblk {pattern}" if taken and len(taken) == len(found) else "",
+    )
+
+
+def _holder(host: Host, node: Path) -> str:
+    """Who has the disk, "" for nobody."""
+    name = node.resolve().name
+    for line in host.read("/proc/mounts").splitlines():
+        if line.split()[0] == f"/dev/{name}":
+            return f"{name} is mounted at {line.split()[1]}"
+    holders = sorted(holder.name for holder in host.path(f"/sys/class/block/{name}/holders").glob("*"))
+    return f"{', '.join(holders)} holds {name}" if holders else ""
