@@ -59,7 +59,7 @@ def shell(name: str, daemon: Daemon, folder: Path) -> Iterator[Terminal]:
     [
         ("lun show comp", "leted-lun"),
         ("target show iqn.2026-11.org.example:comp", "leted"),
-        ("lun create x --target iqn.2026-11.org.exam", "ple:completed"),
+        ("lun create x --target iqn.2026-11.org.example:complet", "ed"),
         ("portal-gr", "oup"),
         ("lun asso", "ciate"),
         ("lun delete --dry", "-run"),

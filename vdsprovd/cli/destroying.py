@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vdsprovd.cli import errors
-from vdsprovd.cli.output import print_json
+from vdsprovd.cli.output import print_json, wrapped
 from vdsprovd.cli.queries import connected
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class Consent:
         if self.dry_run and self.as_json:
             print_json({"would": action, "losses": losses})
         elif self.dry_run or not self.yes:
-            click.echo(
-                "\n".join([f"{'Would ' if self.dry_run else 'About to '}{action}."] + [f"  {loss}" for loss in losses]),
-                err=not self.dry_run,
-            )
+            lines = wrapped(f"{'Would' if self.dry_run else 'About to'} {action}.", "", "  ")
+            for loss in losses:
+                lines += wrapped(loss, "  ", "    ")
+            click.echo("\n".join(lines), err=not self.dry_run)
         if self.dry_run:
             return False
         if self.yes:

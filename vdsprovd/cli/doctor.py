@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import textwrap
 from pathlib import Path
 
 import click
 
 from vdsprovd.cli import errors
-from vdsprovd.cli.output import print_json
+from vdsprovd.cli.output import print_json, wrapped
 from vdsprovd.cli.session import Session
 
 CONFIGURATION = Path("/etc/vdsprovd/vdsprovd.toml")
@@ -45,17 +42,11 @@ def doctor(session: Session, config: Path, as_json: bool) -> int:
         print_json([finding._asdict() for finding in found])
     else:
         width = max(len(finding.check) for finding in found)
-        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 20
         for finding in found:
             head = f"{finding.level:<4}  {finding.check:<{width}}  "
-            lines = textwrap.wrap(finding.found, max(30, room - len(head))) or [""]
-            if finding.do:
-                lines += textwrap.wrap(f"-> {finding.do}", max(30, room - len(head)), break_on_hyphens=False)
-            click.echo(
-                click.style(finding.level, fg=_COLOURS[finding.level], bold=True)
-                + head[len(finding.level) :]
-                + lines[0]
-            )
-            for line in lines[1:]:
-                click.echo(" " * len(head) + line)
+            space = " " * len(head)
+            level = click.style(finding.level, fg=_COLOURS[finding.level], bold=True)
+            lines = wrapped(finding.found, level + head[len(finding.level) :], space)
+            lines += wrapped(finding.do, f"{space}-> ", f"{space}   ") if finding.do else []
+            click.echo("\n".join(lines))
     return errors.FAILED if any(finding.level == "fail" for finding in found) else errors.OK

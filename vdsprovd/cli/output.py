@@ -1,5 +1,6 @@
 """What commands print: JSON, the fields of one object, and sentences. Tables are in `tables`."""
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -47,3 +48,12 @@ def fields(*given: Field) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things: "1 portal", "2 portals"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def wrapped(text: str, first: str, rest: str) -> list[str]:
+    """The text in lines that fit the terminal: what stands before the first, and before the others."""
+    import textwrap  # noqa: PLC0415  # most commands have no long text
+
+    width = max(40, shutil.get_terminal_size((1 << 16, 24)).columns - len(rest))
+    head, *tail = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [first + head, *(rest + line for line in tail)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,7 @@ import click
 from vdsprovd.cli import errors, views
 from vdsprovd.cli.concerns import Concern, all_of, corrupt
 from vdsprovd.cli.objects import CONTROLLER, DRIVE, LUN, PORTAL, SUBSYSTEM, TARGET, Object
-from vdsprovd.cli.output import counted, fields
+from vdsprovd.cli.output import counted, fields, wrapped
 from vdsprovd.cli.queries import connected, import_target
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.sizes import size
@@ -240,19 +239,11 @@ def _told(warnings: list[Concern], long: bool) -> str:
         told[warning.kind] += 1
         if long or told[warning.kind] <= _SHOWN:
             mark = click.style("!", fg="red" if warning.level == "critical" else "yellow", bold=True)
-            lines += _wrapped(mark, warning.what)
-            lines += _wrapped(" ", f"-> {warning.do}")
+            lines += wrapped(warning.what, f"{mark} ", "  ")
+            lines += wrapped(warning.do, "  -> ", "     ")
     lines += [
         f"  and {number - _SHOWN} more {kind}s: vdsprovctl status --long"
         for kind, number in told.items()
         if not long and number > _SHOWN
     ]
     return "\n".join(lines)
-
-
-def _wrapped(mark: str, text: str) -> list[str]:
-    import textwrap  # noqa: PLC0415  # for warnings only
-
-    width = max(40, shutil.get_terminal_size().columns - 2)
-    first, *rest = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
-    return [f"{mark} {first}", *(f"  {line}" for line in rest)]

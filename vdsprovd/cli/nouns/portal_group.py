@@ -103,7 +103,7 @@ def list_(session: Session, how: views.How, target: str | None) -> None:
             [
                 Column("TARGET", lambda group: group["target"]["iscsiName"], cut=True),
                 Column("TAG", lambda group: group["tag"], right=True),
-                id_column(how.long),
+                id_column(how.long, spare=True),
                 Column("PORTALS", lambda group: [address(portal) for portal in group["portals"]], cut=True),
                 Column("DEVIATION", lambda group: group["deviation"], cut=True),
             ],

@@ -10,7 +10,7 @@ from vdsprovd.cli import destroying, errors, waiting
 from vdsprovd.cli.hints import parsed
 from vdsprovd.cli.nouns.lun.noun import NAMED, lun, title
 from vdsprovd.cli.objects import DRIVE, LUN, POOL, SUBSYSTEM, TARGET, Named, Object, find, find_all, only
-from vdsprovd.cli.output import json_option, tell
+from vdsprovd.cli.output import counted, json_option, tell
 from vdsprovd.cli.queries import connected, initiators_of
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.sizes import MAX, SizeType, size
@@ -36,9 +36,10 @@ _type = click.option(
     "--type",
     "type_",
     type=click.Choice(TYPES),
+    metavar="TYPE",
     default="default",
     show_default=True,
-    help=("VDS's type of LUN; default, fault_tolerant and non_fault_tolerant leave the choice to the daemon."),
+    help=f"VDS's type of LUN: {', '.join(TYPES)}. The first three leave the choice to the daemon.",
 )
 
 
@@ -157,7 +158,9 @@ def delete(session: Session, luns: tuple[str, ...], consent: destroying.Consent)
     client = session.client
     found = find_all(client, LUN, luns)
     losses = [_loss(client, entry) for entry in found] if consent.asks else []
-    if not consent.given(f"delete {', '.join(map(title, found))}, with all data", losses):
+    if not consent.given(
+        f"delete {title(found[0]) if len(found) == 1 else counted(len(found), 'LUN')}, with all data", losses
+    ):
         return
     for entry in found:
         with errors.cannot(f"delete {title(entry)}"):

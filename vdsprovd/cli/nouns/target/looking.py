@@ -58,7 +58,7 @@ def list_(session: Session, how: views.How) -> None:
             [
                 Column("ISCSI NAME", lambda entry: entry["iscsiName"], cut=True),
                 Column("NAME", lambda entry: entry["friendlyName"], cut=True),
-                id_column(how.long),
+                id_column(how.long, spare=True),
                 Column("CHAP", lambda entry: "yes" if entry["chapEnabled"] else "no"),
                 Column("LUNS", lambda entry: len(entry["lunIds"]), right=True),
                 Column("GROUP: PORTALS", lambda entry: [_group(group) for group in entry["portalGroups"]], cut=True),

@@ -94,7 +94,7 @@ def delete(session: Session, targets: tuple[str, ...], consent: destroying.Conse
     client = session.client
     found = find_all(client, TARGET, targets)
     losses = [_loss(session, entry) for entry in found] if consent.asks else []
-    if not consent.given(f"delete {', '.join(map(title, found))}", losses):
+    if not consent.given(f"delete {title(found[0]) if len(found) == 1 else counted(len(found), 'target')}", losses):
         return
     for entry in found:
         with errors.cannot(f"delete {title(entry)}"):
