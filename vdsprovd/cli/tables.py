@@ -19,7 +19,7 @@ Cell = str | int | Sequence[str]
 _GAP: Final = "  "
 _CUT: Final = "…"
 _NARROWEST: Final = 9
-_READABLE: Final = 16
+_READABLE: Final = 24
 _NOTHING: Final = "-"
 
 _COLOURS: Final[Mapping[str, str]] = {
