@@ -42,6 +42,7 @@ def test_the_readme_has_a_row_for_every_interface() -> None:
         "docs/choices.md",
         "docs/client.md",
         "docs/configuration.md",
+        "docs/diskraid.md",
         "docs/interfaces.md",
         "docs/notifications.md",
         "docs/remote.md",

@@ -23,6 +23,7 @@ class Raid:
     def run(self, text: bytes, *options: str) -> subprocess.CompletedProcess[str]:
         """Run a script of these bytes, in this process."""
         file = self.folder / "script.txt"
+        file.touch(0o600)
         file.write_bytes(text)
         return self.call("/s", str(file), *options)
 

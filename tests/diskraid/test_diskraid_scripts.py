@@ -172,6 +172,20 @@ def test_verbose_shows_the_commands_without_their_secrets(raid: Raid) -> None:
     assert "fourteen" not in done.stdout + done.stderr
 
 
+def test_a_script_that_reveals_secrets(raid: Raid) -> None:
+    """A script with a secret that others can read is warned of, and runs."""
+    raid.run(b"")
+    file = raid.folder / "script.txt"
+    file.chmod(0o640)
+    done = raid.run(b"list subsystems\nrem secret=hidden")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = raid.run(b"select subsystem 2\ncreate target name=t\nchap target set secret=twelve-bytes")
+    assert (done.returncode, done.stderr.split(": ", 2)[1]) == (0, "warning")
+    assert "others can read it" in done.stderr
+    file.chmod(0o600)
+    assert raid.run(b"select subsystem 2\nselect target 0\nchap target set secret=twelve-bytes").stderr == ""
+
+
 def test_piped_commands_are_a_script(raid: Raid) -> None:
     """Commands on standard input are a script, with or without the option; the first that fails stops it."""
     for options in ([], ["--script", "-"]):

@@ -41,6 +41,7 @@ class Host:
     def run(self, *lines: str) -> tuple[int, str]:
         """Run a script of these lines: its status, and what it says."""
         file = self.array.folder / "script.txt"
+        file.touch(0o600)
         file.write_text("\n".join(lines))
         out = io.StringIO()
         with redirect_stdout(out), redirect_stderr(out):

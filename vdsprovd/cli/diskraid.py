@@ -1,14 +1,12 @@
 """`vdsprovctl diskraid`: DiskRAID's language, at a terminal and in scripts."""
 
-import re
 import sys
 
 import click
 
+from vdsprovd.cli import errors
 from vdsprovd.cli.session import Session as Daemon
 from vdsprovd.diskraid.problems import INTERRUPTED, OK, STATUSES, NoScript
-
-_SECRET = re.compile(r'(\bsec\w*\s*=\s*)("[^"]*"?|\S+)', re.IGNORECASE)
 
 
 @click.command(
@@ -42,7 +40,10 @@ def diskraid(daemon: Daemon, script: str | None, verbose: bool) -> int:
     name = script or scripts.STDIN
     session = Session(daemon.socket, FORMS, verbose=verbose)
     try:
-        return scripts.run(session, scripts.read(name), name, _show if verbose else None)
+        lines = scripts.read(name)
+        if scripts.reveals(name, lines):
+            errors.warn(f"{name} has secrets, and others can read it: chmod 600 {name}")
+        return scripts.run(session, lines, name, _show if verbose else None)
     except NoScript as problem:
         click.echo(f"vdsprovctl: {problem}", err=True)
         return problem.status
@@ -57,6 +58,6 @@ def diskraid(daemon: Daemon, script: str | None, verbose: bool) -> int:
 
 
 def _show(line: str) -> None:
-    # The secrets in it are not for whoever reads the output.
-    shown = _SECRET.sub(r"\1***", line.strip())
-    click.echo(f"\nDISKRAID> {shown}")
+    from vdsprovd.diskraid.lexer import without_secrets  # noqa: PLC0415
+
+    click.echo(f"\nDISKRAID> {without_secrets(line.strip())}")

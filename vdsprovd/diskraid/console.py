@@ -12,6 +12,7 @@ from typing import Final
 
 from vdsprovd import __version__
 from vdsprovd.diskraid.completion import complete
+from vdsprovd.diskraid.lexer import without_secrets
 from vdsprovd.diskraid.session import Ended, Session
 
 PROMPT: Final = "DISKRAID> "
@@ -48,7 +49,7 @@ def run(session: Session) -> None:
         except EOFError:
             print()
             return
-        if line.strip() and not _has_secret(line):
+        if line.strip() and without_secrets(line) == line:
             readline.add_history(line)
         try:
             session.execute(line)
@@ -89,7 +90,3 @@ def _save(history: Path) -> None:
     # Where it cannot be written, the next session does without.
     with contextlib.suppress(OSError):
         readline.write_history_file(history)
-
-
-def _has_secret(line: str) -> bool:
-    return "sec" in line.lower() and "=" in line

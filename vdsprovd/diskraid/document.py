@@ -98,8 +98,8 @@ _TAIL: Final = """
   for could not be written.
 - Whether what is created is selected: it is. Scripts that select it themselves are not disturbed.
 - What Ctrl-C gives as a script's exit code: 130, as of other programs here.
-- Secrets: `secret=*` asks for one at the terminal, where it is not seen. A script with a secret should be a file that only
-  its owner can read.
+- Secrets: `secret=*` asks for one at the terminal, where it is not seen. A script with a secret that others can
+  read is warned of.
 
 ## This host's initiator
 

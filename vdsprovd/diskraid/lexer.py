@@ -12,6 +12,7 @@ from vdsprovd.diskraid.problems import Mistake
 COMMENT = "rem"
 
 _SEPARATORS = ",;"
+_SECRET = re.compile(r'(\bsec[a-z]*\s*=\s*)("[^"]*"?|[^\s"*][^\s"]*)', re.IGNORECASE)
 _PIECES = re.compile(r'"([^"]*)"|([^\s"]+)|(")')
 
 
@@ -35,6 +36,11 @@ def is_comment(line: str) -> bool:
     """Whether the line is a REM: what follows is no language, and may have quotes that do not end."""
     first, *_ = line.split(maxsplit=1) or [""]
     return first.lower() == COMMENT
+
+
+def without_secrets(line: str) -> str:
+    """The line for those who are not to see the secrets in it; the line itself where it has none."""
+    return line if is_comment(line) else _SECRET.sub(r"\1***", line)
 
 
 def _separate(line: str) -> Iterator[Word]:

@@ -1,11 +1,13 @@
 """A script: its text, whatever Windows' editor wrote it, and its run to the first error."""
 
 import codecs
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from vdsprovd.diskraid.lexer import without_secrets
 from vdsprovd.diskraid.problems import OK, NoScript
 from vdsprovd.diskraid.session import Ended, Session
 
@@ -30,6 +32,14 @@ def read(file: str) -> list[str]:
     except OSError as error:
         raise NoScript(f"cannot open the script {file}: {error.strerror}") from error
     return decode(text).splitlines()
+
+
+def reveals(file: str, lines: list[str]) -> bool:
+    """Whether others than the script's owner can read secrets in it."""
+    if file == STDIN or not any(without_secrets(line) != line for line in lines):
+        return False
+    status = Path(file).stat()
+    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
 def decode(text: bytes) -> str:
