@@ -16,8 +16,8 @@ STATUSES: Final = {
     FATAL: "a fatal exception occurred",
     ARGUMENTS: "the arguments are wrong",
     NO_FILE: "the script cannot be opened",
-    SERVICE_FAILED: "vdsprovd or open-iscsi answered with a failure, or vdsprovd cannot be reached",
-    COMMAND_WRONG: "a command's syntax is wrong, or an object was not selected, or cannot be used with the command",
+    SERVICE_FAILED: "vdsprovd or open-iscsi failed, or vdsprovd cannot be reached",
+    COMMAND_WRONG: "a command is wrong, or its object not selected, or of no use to it",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
 

@@ -49,6 +49,8 @@ SUMMARIES: Final[Mapping[str, str]] = {
 
 _NOERR_HELP: Final = "in a script: go on to the next command where this one fails"
 _INDENT: Final = "    "
+_MANY: Final = 12
+"""How many parameters a help has at most: those of AUTOMAGIC are what AUTOMAGIC lists."""
 
 
 def overview(forms: Sequence[Form]) -> list[str]:
@@ -69,7 +71,9 @@ def help_of(forms: Sequence[Form], command: str) -> list[str]:
     for form in by_name[name]:
         lines += wrapped(form.syntax, "", _INDENT * 2)
         lines += wrapped(form.help, _INDENT, _INDENT)
-        parts = [] if form.rest else _parts(form)
+        parts = _parts(form)
+        if len(parts) > _MANY:
+            parts = []
         width = max((len(part) for part, _ in parts), default=0)
         for part, text in parts:
             lines += wrapped(f"{part.ljust(width)}  {text}", _INDENT, _INDENT + " " * (width + 2))

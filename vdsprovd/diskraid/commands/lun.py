@@ -205,6 +205,7 @@ _UNMASK: Final = (
             Parameter("initiator", values.names, "<name>[;<name>[;...]]", "iSCSI names of initiators"),
         ),
         flags=(Flag("add", "keep the hosts that can access it", early=True), _UNINSTALL),
+        rest="[add] {wwn=<wwn>[;<wwn>[;...]] | initiator=<name>[;<name>[;...]]} [uninstall]",
         difference="With `wwn=` the daemon answers an error: it is an iSCSI array.",
     ),
 )
