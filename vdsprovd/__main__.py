@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from vdsprovd import __version__, addresses, config, notify, watchdog
+from vdsprovd import __version__, addresses, config, journal, notify, watchdog
 from vdsprovd.backups import StoreDamaged, StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import EX_CONFIG, Config, ConfigError, PoolConfig, RolesConfig
@@ -73,12 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.teardown and options.simulate:
         parser.error("--teardown is about the kernel, and --simulate is not")
+    native = journal.is_our_stderr()
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(levelname)s %(message)s"
-        if os.environ.get("JOURNAL_STREAM")
-        else "%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
+        format="%(message)s" if native else "%(asctime)s %(levelname)s %(message)s",
+        handlers=[journal.Handler() if native else logging.StreamHandler()],
     )
     inherited: dict[str, socket.socket] = {}
     try:
@@ -272,12 +271,13 @@ async def serve(
                 await endpoint.serve(configuration.metrics, metrics)
                 status = f"serving {listener.getsockname()}"
                 notify.ready(status)
-                log.info("ready: %d LUNs, serving %s", context.cache.inventory.count(Lun), listener.getsockname())
+                text, count = "ready: %d LUNs, serving %s", context.cache.inventory.count(Lun)
+                log.info(text, count, listener.getsockname(), extra=journal.about(journal.READY))
                 _give_back()
                 if on_ready:
                     on_ready(context)
                 await _until(stop, reload, lambda found: _reload(context, gate, endpoint, found, status))
-        log.info("stopping; exports go on without us")
+        log.info("stopping; exports go on without us", extra=journal.about(journal.STOPPING))
         notify.stopping()
     finally:
         watches.close()
@@ -348,11 +348,12 @@ async def _until(stop: asyncio.Event, reload: Reload | None, act: Callable[[Relo
 async def _reload(context: Context, gate: Gate, endpoint: Endpoint, reload: Reload, status: str) -> None:
     """Take in what may change while the daemon serves; a configuration that cannot be used changes nothing."""
     notify.reloading()
+    refused = journal.about(journal.CONFIGURATION_REFUSED)
     try:
         wanted = reload.load()
         reconfigure.check(context.config, wanted, reload.source)
     except ConfigError as error:
-        log.error("the configuration stays as it was: %s", error)
+        log.error("the configuration stays as it was: %s", error, extra=refused)
         notify.ready(f"{status}; the configuration stays as it was: {error}")
         return
     gate.groups = group_roles(wanted.roles)
@@ -361,10 +362,11 @@ async def _reload(context: Context, gate: Gate, endpoint: Endpoint, reload: Relo
         # A stop meanwhile lets it end, within bounds.
         await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted)))
     except VdsError as error:
-        log.error("the configuration is in force, and the host is not all that it says: %s", error.message)
-        status = f"{status}; the configuration is in force, and the host is not all that it says: {error.message}"
+        text = f"the configuration is in force, and the host is not all that it says: {error.message}"
+        log.error("%s", text, extra=refused)
+        status = f"{status}; {text}"
     else:
-        log.info("reloaded %s", reload.source)
+        log.info("reloaded %s", reload.source, extra=journal.about(journal.RELOADED))
     notify.ready(status)
 
 

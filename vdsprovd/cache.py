@@ -12,8 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
+from vdsprovd import journal
 from vdsprovd.deviations import Deviation, Deviations
 from vdsprovd.hardware import Key
+from vdsprovd.hresult import Hresult
 from vdsprovd.inventory import Entity, Inventory, Lun, differences
 from vdsprovd.model import Notification
 from vdsprovd.store import REMEMBERED
@@ -150,7 +152,8 @@ class Cache:
     def corrupt(self, proof: str) -> None:
         """The cache is proven wrong."""
         if not self.corruption:
-            log.error("the provider cache is corrupt: %s", proof)
+            about = journal.about(journal.CACHE_CORRUPT, code=Hresult.VDS_E_PROVIDER_CACHE_CORRUPT)
+            log.error("the provider cache is corrupt: %s", proof, extra=about)
         self.corruption = proof
         self._rediscovered = False
         if self.on_corruption:
@@ -168,6 +171,7 @@ class Cache:
     def refreshed(self) -> None:
         """Everything was read again and agrees."""
         if self.corruption:
-            log.warning("the provider cache is sound again; it was corrupt because %s", self.corruption)
+            about = journal.about(journal.CACHE_SOUND)
+            log.warning("the provider cache is sound again; it was corrupt because %s", self.corruption, extra=about)
         self.corruption = ""
         self._rediscovered = False

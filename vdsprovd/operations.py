@@ -14,6 +14,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
+from vdsprovd import journal
 from vdsprovd.asking import Question, answered
 from vdsprovd.counted import Counted
 from vdsprovd.hardware import Cancelled
@@ -31,9 +32,10 @@ REMEMBERED = 1_000
 class Work:
     """A command that runs, or a look at the host, and what it asked the kernel for and got no answer to."""
 
-    def __init__(self, what: str) -> None:
-        """`what` is for people."""
+    def __init__(self, what: str, caller: tuple[int, int] | None = None) -> None:
+        """`what` is for people; `caller` the user and the process that want it, None for the daemon itself."""
         self.what = what
+        self.caller = caller
         self.exclusive: Counter[str] = Counter()
         """What it holds exclusively."""
         self.silences: dict[object, Question] = {}
@@ -314,7 +316,7 @@ class Operations:
         Raises VDS_E_ANOTHER_CALL_IN_PROGRESS at once when one of them is held. `translate` turns what the work raises
         into the operation's result.
         """
-        hold, doing = ExitStack(), Work(f"{type.value.replace('_', ' ')} of {subject}")
+        hold, doing = ExitStack(), Work(f"{type.value.replace('_', ' ')} of {subject}", current().caller)
         hold.enter_context(self.holds.hold(exclusive, shared, work=doing))
         operation = Operation(type, subject, cancellable=cancellable)
         self._operations[operation.id] = operation
@@ -334,14 +336,21 @@ class Operations:
                 made = await work(operation)
         except Exception as error:
             failure = translate(error)
-            log.warning("%s of %s failed: %s", operation.type.value, operation.subject, failure)
+            about = self._about(journal.OPERATION_FAILED, operation, failure.code, operation.subject)
+            log.warning("%s of %s failed: %s", operation.type.value, operation.subject, failure, extra=about)
             operation.finish(failure.code, failure.message)
         else:
+            about = self._about(journal.OPERATION_DONE, operation, Hresult.S_OK, made or operation.subject)
+            log.info("%s of %s is done", operation.type.value, operation.subject, extra=about)
             operation.finish(Hresult.S_OK, object=made)
         self._counted.operations[operation.type.value, operation.result.name].add(operation.seconds)
         self._finished.append(operation.id)
         if len(self._finished) > REMEMBERED:
             del self._operations[self._finished.popleft()]
+
+    @staticmethod
+    def _about(event: journal.Event, operation: Operation, code: Hresult, object: str) -> dict[str, Any]:
+        return journal.about(event, code=code, object=object, operation=operation.id, caller=current().caller)
 
     def spawn(self, work: Coroutine[Any, Any, T], doing: Work | None = None) -> asyncio.Task[T]:
         """Run the work to its end even when its caller goes away; `drain` waits for it, unless what it is `doing` gets no

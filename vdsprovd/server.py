@@ -5,11 +5,11 @@ import logging
 import resource
 from collections.abc import Callable, Iterable, Mapping
 
-from vdsprovd import __version__, varlink
+from vdsprovd import __version__, journal, varlink
 from vdsprovd.config import RolesConfig
 from vdsprovd.counted import NO_METHOD, Counted
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.provider.api import Failure, Role, Rules, wire_error
+from vdsprovd.provider.api import PREFIX, Failure, Role, Rules, wire_error
 from vdsprovd.varlink.call import Call, Peer
 from vdsprovd.varlink.routes import Kind
 from vdsprovd.varlink.server import Service
@@ -46,7 +46,6 @@ class Gate:
         """Raise the error for a call that is refused. A method that states no role cannot be called."""
         role = self.role(peer)
         if role is None:
-            log.warning("refused uid %d (pid %d): it is in no group of the configuration", peer.uid, peer.pid)
             raise varlink.VarlinkError("org.varlink.service.PermissionDenied")
         rules = method.metadata
         if not isinstance(rules, Rules):
@@ -54,7 +53,6 @@ class Gate:
                 return
             raise varlink.VarlinkError("org.varlink.service.PermissionDenied")
         if role < rules.role:
-            log.warning("refused uid %d (pid %d) to call %s", peer.uid, peer.pid, method.name)
             raise wire_error(
                 VdsError(
                     Hresult.E_ACCESSDENIED,
@@ -97,9 +95,10 @@ def make_service(interfaces: Iterable[varlink.Interface], gate: Gate, counted: C
 
     def answered(call: Call, seconds: float, error: varlink.VarlinkError | None) -> None:
         kind = service.kind(call.method)
-        counted.call(
-            call.method if kind else NO_METHOD, None if kind is Kind.STREAM else seconds, _code(error) if error else ""
-        )
+        code = _code(error) if error else ""
+        counted.call(call.method if kind else NO_METHOD, None if kind is Kind.STREAM else seconds, code)
+        if code in _REFUSALS:
+            _tell_refusal(call)
 
     service = Service(
         vendor="vdsprovd",
@@ -116,6 +115,17 @@ def make_service(interfaces: Iterable[varlink.Interface], gate: Gate, counted: C
     return service
 
 
+_REFUSALS = (Hresult.E_ACCESSDENIED.name, "org.varlink.service.PermissionDenied")
+
+
+def _tell_refusal(call: Call) -> None:
+    method, caller = call.method.removeprefix(f"{PREFIX}."), (call.peer.uid, call.peer.pid)
+    about = journal.about(journal.CALL_REFUSED, method=method, code=Hresult.E_ACCESSDENIED, caller=caller)
+    log.warning(
+        "refused uid %d (pid %d) to call %s: none of its groups has a role for that", *caller, method, extra=about
+    )
+
+
 def _code(error: varlink.VarlinkError) -> str:
     """The symbol of the VDS code; of Varlink's own errors the name."""
     return error.parameters.symbol if isinstance(error.parameters, Failure) else error.name
@@ -126,5 +136,6 @@ def _invalid_parameter(method: str, parameter: str, message: str) -> varlink.Var
 
 
 def _unexpected(method: str, error: BaseException) -> varlink.VarlinkError:
-    log.error("a bug in %s", method, exc_info=error)
+    about = journal.about(journal.BUG, method=method.removeprefix(f"{PREFIX}."), code=Hresult.E_UNEXPECTED)
+    log.error("a bug in %s", method, exc_info=error, extra=about)
     return wire_error(VdsError(Hresult.E_UNEXPECTED, f"{method} failed unexpectedly; vdsprovd's log says more"))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
+from vdsprovd import journal
 from vdsprovd.asking import Question, asked, asking
 from vdsprovd.hardware import Refused
 from vdsprovd.operations import Work
@@ -72,7 +73,8 @@ class Workers:
                 job.lent = True
                 self._places.release()
             job.work.silences[job] = question
-            log.warning("%s", job.work.silence)
+            about = journal.about(journal.NO_ANSWER, object=question.lun, caller=job.work.caller)
+            log.warning("%s", job.work.silence, extra=about)
             self._heard(job.work)
             if job.looks and not job.result.done():
                 job.result.set_exception(Refused(job.work.silence))
@@ -83,7 +85,9 @@ class Workers:
 
     def _answered(self, job: "_Job") -> None:
         self._silent.discard(job)
-        log.warning("the kernel answered after %d s: %s", *job.work.silences.pop(job).answered())
+        question = job.work.silences.pop(job)
+        about = journal.about(journal.ANSWER, object=question.lun, caller=job.work.caller)
+        log.warning("the kernel answered after %d s: %s", *question.answered(), extra=about)
         self._heard(job.work)
 
     def _ended(self, job: "_Job", result: Any, error: BaseException | None) -> None:

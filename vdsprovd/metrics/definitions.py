@@ -143,7 +143,7 @@ METRICS = (
     Metric(
         "vdsprovd_audit_duration_seconds",
         Kind.GAUGE,
-        "How long the last complete audit took.",
+        'How long the last one took that was complete: "kernel", an audit, start or Refresh; "store", an audit.',
         lambda scene: scene.audits(lambda seconds, over: seconds),
         ("audit",),
         "2: kernel, store",
@@ -151,7 +151,7 @@ METRICS = (
     Metric(
         "vdsprovd_audit_last_success_timestamp_seconds",
         Kind.GAUGE,
-        'When the last complete audit ended: with audit="kernel", time() less this is the cache\'s age.',
+        'When that one ended: with audit="kernel", time() less this is the cache\'s age.',
         lambda scene: scene.audits(lambda seconds, over: over),
         ("audit",),
         "2: kernel, store",

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from vdsprovd import journal
 from vdsprovd.config import MetricsConfig, parse_loopback
 from vdsprovd.hardware import HardwareError, Refused
 from vdsprovd.metrics.scene import Scene
@@ -87,10 +88,12 @@ class Endpoint:
             await self._listen(inherited or _bound(config))
         except ImportError as error:
             self._inherited, self._config = False, MetricsConfig()
-            log.error("no metrics are served: %s; they need prometheus-client: pip install 'vdsprovd[metrics]'", error)
+            advice = "they need prometheus-client: pip install 'vdsprovd[metrics]'"
+            log.error("no metrics are served: %s; %s", error, advice, extra=journal.about(journal.NO_METRICS))
         except OSError as error:
             self._config = MetricsConfig()
-            log.error("no metrics are served at %s: %s", config.listen, _reason(error))
+            about = journal.about(journal.NO_METRICS)
+            log.error("no metrics are served at %s: %s", config.listen, _reason(error), extra=about)
 
     async def _listen(self, sock: socket.socket) -> None:
         if sock.family != socket.AF_UNIX:

@@ -27,7 +27,8 @@ from vdsprovd.hardware import Leg
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Controller, Drive, Entity, Inventory, Lun, Plex, Port, SubSystem
 from vdsprovd.model import DriveStatus, Health, LunStatus, Struct
-from vdsprovd.operations import Operation, Work
+from vdsprovd.operations import Operation, Work, begin
+from vdsprovd.provider import account
 from vdsprovd.provider.context import Context
 from vdsprovd.replies import AsyncReply
 from vdsprovd.varlink.call import Call
@@ -221,15 +222,37 @@ def _handler(
             return values
         return (_check(context, rules, kinds, values[0], held=held), *values[1:])
 
+    commands = rules.role is not Role.VIEWER
+
+    def subject(parameters: msgspec.Struct) -> str:
+        return parameters.id if kinds else ""  # type: ignore[attr-defined]  # added by `_method`
+
     def answer(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
+        if commands:
+            begin(Work(name, (call.peer.uid, call.peer.pid)))
         try:
-            return _reply(function(*arguments(parameters)))
+            reply = _reply(function(*arguments(parameters)))
         except VdsError as error:
+            if commands:
+                account.failed(name, call, subject(parameters), error)
             raise wire_error(error) from error
+        if commands:
+            account.made(name, call, subject(parameters), reply)
+        return reply
+
+    async def carry_out(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
+        """Perform a command and tell the journal; also when its caller has gone away meanwhile."""
+        try:
+            reply = await perform(parameters)
+        except VdsError as error:
+            account.failed(name, call, subject(parameters), error)
+            raise
+        account.made(name, call, subject(parameters), reply)
+        return reply
 
     async def perform(parameters: msgspec.Struct) -> msgspec.Struct:
         args = arguments(parameters)
-        if rules.role is Role.VIEWER or not kinds:
+        if not (commands and kinds):
             return _reply(await function(*args))
         holds = context.operations.holds
         async with AsyncExitStack() as stack:
@@ -244,7 +267,8 @@ def _handler(
     async def run(call: Call, parameters: msgspec.Struct) -> msgspec.Struct:
         try:
             # A client that goes away does not stop what it started: half a change would be the worst outcome.
-            return await asyncio.shield(context.operations.spawn(perform(parameters), Work(name)))
+            work = carry_out(call, parameters) if commands else perform(parameters)
+            return await asyncio.shield(context.operations.spawn(work, Work(name, (call.peer.uid, call.peer.pid))))
         except VdsError as error:
             raise wire_error(error) from error
 

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar, cast
 
 import msgspec
 
+from vdsprovd import journal
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
 from vdsprovd.counted import Counted
@@ -272,7 +273,7 @@ class Context:
                 self._failure = ""
                 self.translate(error)
         else:
-            log.warning("the store can be written again")
+            log.warning("the store can be written again", extra=journal.about(journal.STORE_WRITABLE))
             self._failure = ""
         finally:
             self._trying = False
@@ -318,10 +319,11 @@ class Context:
                 return self.corrupt()
             case sqlite3.Error():
                 self._failure = f"the store cannot be used: {error}"
-                log.error("%s", self._failure)
+                log.error("%s", self._failure, extra=journal.about(journal.STORE_FAILED, object=self.provider_id))
                 return VdsError(Hresult.VDS_E_OBJECT_STATUS_FAILED, self._failure, self.provider_id)
             case _:
-                log.error("a bug in vdsprovd", exc_info=error)
+                about = journal.about(journal.BUG, code=Hresult.E_UNEXPECTED, object=subject, caller=current().caller)
+                log.error("a bug in vdsprovd", exc_info=error, extra=about)
                 return VdsError(Hresult.E_UNEXPECTED, "vdsprovd failed unexpectedly; its log says more", subject)
 
     def corrupt(self) -> VdsError:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
+from vdsprovd import journal
 from vdsprovd.deviations import Deviation
 from vdsprovd.hardware import Disk, Fact, Grant, HardwareError, Key, Listener, Unit, changes
 from vdsprovd.hresult import VdsError
@@ -184,7 +185,8 @@ def _note(context: Context, looked: Mapping[Key, Deviation | None]) -> None:
     context.cache.deviate(looked)
     for key in new:
         if (deviation := known.get(key)) and not known.follows(deviation):
-            log.warning("%s", deviation.text)
+            about = journal.about(journal.DEVIATION, object=deviation.objects[0])
+            log.warning("%s", deviation.text, extra=about)
 
 
 def _deviation(inventory: Inventory, wanted: Fact | None, there: Fact | None) -> Deviation | None:

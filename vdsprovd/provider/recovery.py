@@ -16,6 +16,7 @@ from typing import cast
 
 import msgspec
 
+from vdsprovd import journal
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
 from vdsprovd.hardware import (
@@ -162,14 +163,16 @@ def settle_pending(store: Store, hardware: Hardware, inventory: Inventory, pendi
             inventory = _settle(store, hardware, inventory, step)
         except HardwareError as error:
             # Left pending: the next start tries again, and nothing else waits for it.
-            log.error("cannot settle step %d (%s), which a crash had cut off: %s", step.number, step.kind, error)
+            about = journal.about(journal.CUT_OFF, object=str(step.detail.get("lun", "")))
+            text = "cannot settle step %d (%s), which a crash had cut off: %s"
+            log.error(text, step.number, step.kind, error, extra=about)
     return inventory
 
 
 def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep) -> Inventory:
     lun_id, pool_id = str(step.detail.get("lun")), str(step.detail.get("pool"))
     if step.kind == "change":
-        log.warning("a crash cut off a change of %s", ", ".join(step.detail["claims"]))
+        _tell("", "a crash cut off a change of %s", ", ".join(step.detail["claims"]))
         return inventory
     if inventory.get(StoragePool, pool_id) is None:
         raise HardwareError(f"the pool of LUN {lun_id} is not in the configuration")
@@ -180,19 +183,19 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
             _forget_disk(hardware, lun_id, int(step.detail["number"]))
             pool.delete(lun_id)
             store.finish(step.number)
-            log.warning("undid the creation of LUN %s, which a crash had cut off", lun_id)
+            _tell(lun_id, "undid the creation of LUN %s, which a crash had cut off", lun_id)
         case "delete_lun":
             if lun:
                 _forget_lun(hardware, lun)
                 inventory = inventory.drop(lun.id, *(plex.id for plex in inventory.plexes_at(lun.id)))
             pool.delete(lun_id)
             store.finish(step.number, drop=[lun] if lun else [])
-            log.warning("completed the deletion of LUN %s, which a crash had cut off", lun_id)
+            _tell(lun_id, "completed the deletion of LUN %s, which a crash had cut off", lun_id)
         case "resize_lun" if lun:
             lun = _settled_size(pool, lun, int(step.detail["before"]), int(step.detail["after"]))
             inventory = inventory.put(lun)
             store.finish(step.number, put=[lun])
-            log.warning("LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
+            _tell(lun.id, "LUN %s has %d bytes after a crash cut off its resizing", lun.id, lun.size)
         case "remove_plex" if lun:
             plexes, state = inventory.plexes_at(lun.id), pool.probe(lun.id)
             gone: list[Entity] = []
@@ -206,7 +209,9 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
                 put = mirroring.as_found(lun, pool, left)
                 inventory = inventory.drop(*(plex.id for plex in gone)).put(*put)
             store.finish(step.number, put=put, drop=gone)
-            log.warning("%s RemovePlex of LUN %s, which a crash had cut off", "completed" if gone else "undid", lun.id)
+            _tell(
+                lun.id, "%s RemovePlex of LUN %s, which a crash had cut off", "completed" if gone else "undid", lun.id
+            )
         case "add_plex" if lun:
             inventory = _settle_add_plex(store, hardware, inventory, step, pool, lun)
         case "replace_drive":
@@ -252,7 +257,7 @@ def _settle_add_plex(
     put = mirroring.as_found(lun, pool, known)
     store.finish(step.number, put=put, drop=gone)
     what = "completed" if gone else "undid"
-    log.warning("%s AddPlex of LUN %s, which a crash had cut off; it has %d plexes", what, lun.id, len(put) - 1)
+    _tell(lun.id, "%s AddPlex of LUN %s, which a crash had cut off; it has %d plexes", what, lun.id, len(put) - 1)
     return inventory.drop(*(entry.id for entry in gone)).put(*put)
 
 
@@ -275,7 +280,7 @@ def _settle_replacement(
     put = [msgspec.structs.replace(drive, hot_spare=False)] if moved and drive else []
     store.finish(step.number, put=put)
     what = "completed" if moved else "undid"
-    log.warning("%s the replacement of drive %s by %s, which a crash had cut off", what, old, new)
+    _tell("", "%s the replacement of drive %s by %s, which a crash had cut off", what, old, new)
     return inventory.put(*put)
 
 
@@ -293,7 +298,7 @@ def _settle_recovery(store: Store, step: PendingStep, pool: DrivePool, lun: Lun)
     except HardwareError as error:
         what = f"LUN {lun.id} stays as it is: {error}"
     store.finish(step.number)
-    log.warning("a crash cut off Recover of LUN %s: %s", lun.id, what)
+    _tell(lun.id, "a crash cut off Recover of LUN %s: %s", lun.id, what)
 
 
 def _settle_spare(store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep, pool_id: str) -> Inventory:
@@ -308,10 +313,18 @@ def _settle_spare(store: Store, hardware: Hardware, inventory: Inventory, step: 
             pool.release_drive(node)
     put = [msgspec.structs.replace(spare, hot_spare=False)] if spare and used else []
     store.finish(step.number, put=put)
-    log.warning(
-        "a crash cut off Recover of LUN %s; its hot spare is %s", step.detail["lun"], "used" if used else "free"
+    _tell(
+        str(step.detail["lun"]),
+        "a crash cut off Recover of LUN %s; its hot spare is %s",
+        step.detail["lun"],
+        "used" if used else "free",
     )
     return inventory.put(*put)
+
+
+def _tell(lun: str, text: str, *arguments: object) -> None:
+    """Log what became of a change that a crash had cut off."""
+    log.warning(text, *arguments, extra=journal.about(journal.CUT_OFF, object=lun))
 
 
 def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
@@ -370,6 +383,7 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         msgspec.structs.replace(lun, exported=lun.id in disks) if context.operations.holds.busy(lun.id) else lun
         for lun in luns
     ]
+    scans.complain(context, luns)
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*_changed(inventory, [*put, *luns]))
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
@@ -473,7 +487,8 @@ async def start(context: Context, pending: Collection[PendingStep]) -> None:
     async with context.operations.holds.claim(context.provider_id):
         for step in pending:
             await _settled(context, step)
-        found = await context.work(look, context, claims)
+        with context.counted.audit("kernel"):
+            found = await context.work(look, context, claims)
         changes = [step.number for step in pending if step.kind == "change"]
         await context.work(_write, context, found, changes)
         context.cache.apply(_current(context, found.put), [entry.id for entry in found.drop])
@@ -546,7 +561,8 @@ async def refresh(context: Context) -> None:
         if context.store.damage:
             await _renew(context)
         try:
-            found = await context.work(look, context)
+            with context.counted.audit("kernel"):
+                found = await context.work(look, context)
             await context.work(_write, context, found)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")

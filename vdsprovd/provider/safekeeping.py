@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from vdsprovd import backups, digests
+from vdsprovd import backups, digests, journal
 from vdsprovd.provider.context import Context
 
 log = logging.getLogger(__name__)
@@ -58,5 +58,6 @@ async def _back_up(context: Context) -> None:
                 if digests.is_damage(error):
                     context.translate(error)
                 else:
-                    log.warning("cannot back up the store in %s: %s", folder / backups.FOLDER, error)
+                    about = journal.about(journal.NO_BACKUP)
+                    log.warning("cannot back up the store in %s: %s", folder / backups.FOLDER, error, extra=about)
         await asyncio.sleep(BACKUP_EVERY)

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
+from vdsprovd import journal
 from vdsprovd.hardware import Condition, VolumeState
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Drive, Entity, Inventory, Lun, Portal, StoragePool, SubSystem, Target
@@ -179,7 +180,7 @@ async def _judge(
         if late := [entity for id in found if busy(id) for entity in found[id] if entity.id in fresh]:
             await context.guarded(context.work(context.store.finish, None, (), late))
     judged = {id: entities for id, entities in found.items() if not busy(id)}
-    _complain(context, [entity for entities in judged.values() for entity in entities if isinstance(entity, Lun)])
+    complain(context, [entity for entities in judged.values() for entity in entities if isinstance(entity, Lun)])
     return (
         [entity for entities in judged.values() for entity in entities],
         # One that does not answer now may soon.
@@ -191,7 +192,7 @@ async def _judge(
     )
 
 
-def _complain(context: Context, luns: Sequence[Lun]) -> None:
+def complain(context: Context, luns: Sequence[Lun]) -> None:
     """Log which of these LUNs cannot be used any more."""
     lost = [
         lun
@@ -200,7 +201,8 @@ def _complain(context: Context, luns: Sequence[Lun]) -> None:
         and context.cache.inventory.known(Lun, lun.id).condition is not lun.condition
     ]
     for lun in lost[:3]:
-        log.warning("LUN %s is %s: %s", lun.id, lun.condition.value, lun.reason)
+        about = journal.about(journal.LUN_LOST, object=lun.id)
+        log.warning("LUN %s is %s: %s", lun.id, lun.condition.value, lun.reason, extra=about)
     if lost[3:]:
         log.warning("and %d more LUNs", len(lost) - 3)
 
