@@ -137,8 +137,10 @@ def _shortened(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
     head, tail = "", ""
+    # What has lost its beginning has none to show.
+    kept = 0 if text.startswith(_CUT) else width // 3
     for character in text:
-        if cell_len(head + character) > width // 3:
+        if cell_len(head + character) > kept:
             break
         head += character
     for character in reversed(text):
