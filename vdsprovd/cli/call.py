@@ -1,17 +1,15 @@
 """`vdsprovctl call`: any method of the API, with JSON in and out."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 import msgspec
 
-from vdsprovd.cli import errors
+from vdsprovd.cli import errors, waiting
 from vdsprovd.cli.output import print_json
 from vdsprovd.cli.session import Session
-from vdsprovd.client import Client, hresult
+from vdsprovd.client import hresult
 
 
 @click.command(
@@ -46,7 +44,8 @@ def call(session: Session, method: str, parameters: tuple[str, ...], more: bool,
     if more and wait:
         raise click.UsageError("--more and --wait do not go together")
     arguments = _parameters(parameters)
-    with errors.cannot(f"call {method}"), session.connect() as client:
+    with errors.cannot(f"call {method}"):
+        client = session.client
         if more:
             for reply in client.stream(method, **arguments):
                 print_json(reply, pretty=False)
@@ -56,7 +55,7 @@ def call(session: Session, method: str, parameters: tuple[str, ...], more: bool,
             if code := reply.get("hresult"):
                 # The operation's result has a code of its own, and is all that is printed.
                 errors.note(f"{method} answered {hresult(code).name} ({code:#010x})")
-            reply = _wait(client, operation)
+            reply = waiting.wait(session, operation, method)
         print_json(reply)
 
 
@@ -85,28 +84,3 @@ def _has_secret(value: Any) -> bool:
     if isinstance(value, dict):
         return any((key.lower().endswith("secret") and inner) or _has_secret(inner) for key, inner in value.items())
     return isinstance(value, list) and any(map(_has_secret, value))
-
-
-def _wait(client: Client, operation: str) -> dict[str, Any]:
-    try:
-        with _progress() as show:
-            return client.wait(operation, show)
-    except KeyboardInterrupt:
-        errors.note(
-            f"""the operation goes on; to wait again: vdsprovctl call --more Async.Wait '{{"id":"{operation}"}}'"""
-        )
-        raise
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A progress bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with click.progressbar(length=100, file=sys.stderr, show_eta=False) as bar:
-
-        def show(percent: int) -> None:
-            bar.update(percent - bar.pos)
-
-        yield show
