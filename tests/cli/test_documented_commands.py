@@ -99,6 +99,5 @@ def test_a_documented_command_line_is_taken(entry: Shown) -> None:
 
 
 def test_there_are_many() -> None:
-    """They are found at all, in documents and in helps."""
-    assert sum(entry.where.endswith(".md") for entry in SHOWN) > 30
-    assert sum(entry.where.endswith("--help") for entry in SHOWN) > 4
+    """They are found at all."""
+    assert len(SHOWN) > 40

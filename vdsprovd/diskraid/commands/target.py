@@ -123,7 +123,7 @@ FORMS: Final = (
         _set_import_target,
         "Makes the selected target the import target of the selected subsystem.",
         calls="SubSystemImportTarget.SetImportTarget",
-        difference="It is that of the daemon's host; `vdsprovctl import-target set --computer` sets that of others, and clears it.",
+        difference="It is that of the daemon's host; `vdsprovctl import-target set --computer NAME` sets that of others, and clears it.",
     ),
     Form(
         ("remove", "tpgroup"),
