@@ -102,7 +102,9 @@ def test_they_recover_a_corrupt_cache(raid: Raid) -> None:
     operation = raid.array.call("IscsiPortalGroup.RemovePortal", id=group, portalId=portal)["async"]
     with pytest.raises(AssertionError, match="VDS_E_PROVIDER_CACHE_CORRUPT"):
         raid.array.wait({"async": operation})
-    assert "VDS_E_PROVIDER_CACHE_CORRUPT" in raid.run(b"select subsystem 0\nlist luns").stdout
+    said = raid.run(b"select subsystem 0\nlist luns").stdout
+    assert "VDS_E_PROVIDER_CACHE_CORRUPT" in said
+    assert "REENUMERATE SUBSYSTEMS, then REFRESH PROVIDER, recover it." in said
     done = raid.run(b"select provider 0\nreenumerate subsystems\nrefresh provider\nselect subsystem 0\nlist luns")
     assert done.returncode == 0, done.stdout
 

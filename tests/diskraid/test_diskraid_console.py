@@ -121,6 +121,20 @@ def test_ctrl_c_cancels_an_operation(raid: Raid) -> None:
     assert history(raid).splitlines() == ["select subsystem 2", "create lun simple size=8", "list luns", "exit"]
 
 
+def test_what_cannot_be_cancelled_is_waited_for(raid: Raid) -> None:
+    """A rebuild cannot be cancelled: that is told, and it is waited for again."""
+    with console(raid, "select subsystem 2", "create lun mirror size=8") as terminal:
+        raid.array.drive_pools["vg0"].delay = 2.0
+        terminal.type("recover lun\r")
+        terminal.expect("percent completed")
+        terminal.type(CTRL_C)
+        terminal.expect("(Enter)? ")
+        terminal.type("y\r")
+        shown = terminal.expect(PROMPT)
+        assert "It cannot be cancelled: " in shown
+        assert "The LUN was recovered." in shown
+
+
 def test_a_secret_that_is_typed_unseen(raid: Raid) -> None:
     """secret=* asks for it, and what is typed is not shown."""
     with console(raid, "select subsystem 2", "create target name=t") as terminal:

@@ -1,5 +1,7 @@
 """HELP and docs/diskraid.md are made from the table of commands."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,15 @@ def test_every_command_of_diskraid_is_there() -> None:
     """The commands are those of Microsoft's reference, each with a line for HELP."""
     assert sorted({form.name for form in FORMS}) == MICROSOFTS
     assert list(SUMMARIES) == MICROSOFTS
+
+
+def test_nothing_of_the_daemon_is_needed() -> None:
+    """The package stands on the client: it imports nothing of the daemon, and none of the daemon's libraries."""
+    program = "import sys, vdsprovd.diskraid.commands, vdsprovd.diskraid.console; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "vdsprovd.client" in loaded
+    assert loaded.isdisjoint({"vdsprovd.provider", "vdsprovd.server", "vdsprovd.hardware", "rtslib_fb", "pyudev"})
 
 
 def test_help(raid: Raid) -> None:

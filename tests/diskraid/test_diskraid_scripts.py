@@ -39,6 +39,15 @@ def test_encodings(raid: Raid, text: bytes) -> None:
     assert (lun["friendlyName"], lun["size"]) == ("Größe", 8 << 20)
 
 
+def test_another_encoding(raid: Raid) -> None:
+    """A script in Windows' ANSI code page is told by --encoding; an encoding that there is not is a wrong argument."""
+    text = 'select subsystem 2\ncreate lun simple size=8\nname lun "Größe €"'.encode("cp1252")
+    assert raid.run(text, "--encoding", "cp1252").returncode == 0
+    (lun,) = raid.array.call("SubSystem.QueryLuns", id=raid.array.sub_systems()["array2"])["luns"]
+    assert lun["friendlyName"] == "Größe €"
+    assert raid.run(text, "--encoding", "klingon").returncode == 2
+
+
 @pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"\xef\xbb\xbf", b"\0", b"\x1a", b"\xff\xfe\0"])
 def test_empty_scripts(raid: Raid, text: bytes) -> None:
     """A script without a line does nothing, successfully; half a character is told of."""
@@ -163,6 +172,7 @@ def test_verbose_shows_the_commands_without_their_secrets(raid: Raid) -> None:
         "create target name=t",
         "chap target set secret=twelve-bytes",
         'chap target set sec = "fourteen bytes"',
+        'chap target set secret="se"cond" s"ecret1',
         "chap target set secret= ",
         options=("/v",),
     )
@@ -170,6 +180,8 @@ def test_verbose_shows_the_commands_without_their_secrets(raid: Raid) -> None:
     assert "DISKRAID> chap target set secret=***\n" in done.stdout
     assert "twelve" not in done.stdout + done.stderr
     assert "fourteen" not in done.stdout + done.stderr
+    assert "ecret1" not in done.stdout + done.stderr
+    assert "cond" not in done.stdout + done.stderr
 
 
 def test_a_script_that_reveals_secrets(raid: Raid) -> None:

@@ -1,5 +1,6 @@
 """`vdsprovctl diskraid`: DiskRAID's language, at a terminal and in scripts."""
 
+import codecs
 import sys
 
 import click
@@ -17,8 +18,14 @@ from vdsprovd.diskraid.problems import INTERRUPTED, OK, STATUSES, NoScript
 @click.option(
     "--verbose", "-v", "/v", "/V", is_flag=True, help="Show each command of a script before it is carried out."
 )
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    callback=lambda _context, _option, value: _known(value),
+    help="What a script is in that is neither UTF-8 nor UTF-16; cp850 if not given, and cp1252 is Windows' ANSI.",
+)
 @click.pass_obj
-def diskraid(daemon: Daemon, script: str | None, verbose: bool) -> int:
+def diskraid(daemon: Daemon, script: str | None, verbose: bool, encoding: str | None) -> int:
     """Carry out commands in the language of Windows' DiskRAID. HELP lists them.
 
     A script stops at the first error, unless the command has NOERR. Windows' scripts run as they are, in UTF-8, UTF-16
@@ -40,7 +47,7 @@ def diskraid(daemon: Daemon, script: str | None, verbose: bool) -> int:
     name = script or scripts.STDIN
     session = Session(daemon.socket, FORMS, verbose=verbose)
     try:
-        lines = scripts.read(name)
+        lines = scripts.read(name, encoding)
         if scripts.reveals(name, lines):
             errors.warn(f"{name} has secrets, and others can read it: chmod 600 {name}")
         return scripts.run(session, lines, name, _show if verbose else None)
@@ -55,6 +62,14 @@ def diskraid(daemon: Daemon, script: str | None, verbose: bool) -> int:
         return session.fatal()
     finally:
         session.close()
+
+
+def _known(encoding: str | None) -> str | None:
+    """The name of an encoding, if it is one."""
+    try:
+        return encoding and codecs.lookup(encoding).name
+    except LookupError:
+        raise click.BadParameter(f"there is no encoding {encoding!r}") from None
 
 
 def _show(line: str) -> None:

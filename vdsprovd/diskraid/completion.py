@@ -39,8 +39,9 @@ def _after(forms: list[Form], session: Session, given: list[str]) -> list[str]:
     for form in forms:
         rest = given[len(form.words) :]
         if form.name == "select" and not rest:
-            (word,) = values.candidates(given[1], KINDS)
-            found += map(str, session.focus.numbers(word))
+            found += [
+                str(number) for word in values.candidates(given[1], KINDS) for number in session.focus.numbers(word)
+            ]
         found += [f"{parameter.key}=" for parameter in form.parameters if f"{parameter.key}=" not in rest]
         found += [word for word in form.bare_words if word not in rest]
     return found

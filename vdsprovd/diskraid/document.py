@@ -34,6 +34,7 @@ it asks whether to cancel it or to let it go on; the session stays.
 |---|---|---|
 | `--script FILE` | `/s FILE` | carry out the commands in a file, or with `-` those on standard input |
 | `--verbose` | `/v` | show each command of a script before it is carried out; secrets are left out |
+| `--encoding NAME` | | the encoding of a script that is neither UTF-8 nor UTF-16; `cp850` if not given |
 | `--help` | `/?` | show the options and the exit codes |
 
 ## The language
@@ -65,7 +66,7 @@ select lun 1
 delete lun noerr
 ```
 
-A script is UTF-8, UTF-16 with its mark or without, or in the code page 850; lines end as on Windows or Unix. Commands
+A script is UTF-8, UTF-16 with its mark or without, or in a code page of Windows'; lines end as on Windows or Unix. Commands
 that are piped in are a script as well. Whatever a command says goes to standard output, its errors, too; where a script
 stopped is told on standard error.
 

@@ -11,8 +11,9 @@ from vdsprovd.diskraid.problems import Mistake
 
 COMMENT = "rem"
 
-_SEPARATORS = ",;"
-_SECRET = re.compile(r'(\bsec[a-z]*\s*=\s*)("[^"]*"?|[^\s"*][^\s"]*)', re.IGNORECASE)
+_SEPARATORS = (",", ";")
+_SECRET = re.compile(r"(\bsec[a-z]*\s*=\s*)(?!\s*$|\s*\*(?:\s|$)|(?<=\s)\w+\s*=)\S.*", re.IGNORECASE)
+"""A secret that is given, and all that stands after it: where it ends is the language's business, not a pattern's."""
 _PIECES = re.compile(r'"([^"]*)"|([^\s"]+)|(")')
 
 
@@ -90,6 +91,6 @@ def _joined(found: list[Word]) -> list[Word]:
 
 
 def _continues(last: Word, word: Word) -> bool:
-    return (not last.quoted and last.text[-1:] in tuple(_SEPARATORS)) or (
-        not word.quoted and word.text[:1] in tuple(_SEPARATORS)
+    return (not last.quoted and last.text.endswith(_SEPARATORS)) or (
+        not word.quoted and word.text.startswith(_SEPARATORS)
     )

@@ -18,20 +18,20 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_OEM: Final = "cp850"
+OEM: Final = "cp850"
 """The code page of Windows' console in Western Europe, in which every byte is some letter."""
 
 _END: Final = "\x1a"
 """Ctrl-Z: DOS's mark of a text's end."""
 
 
-def read(file: str) -> list[str]:
+def read(file: str, encoding: str | None = None) -> list[str]:
     """The script's lines; `-` is standard input. Raises `NoScript`."""
     try:
         text = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
     except OSError as error:
         raise NoScript(f"cannot open the script {file}: {error.strerror}") from error
-    return decode(text).splitlines()
+    return decode(text, encoding or OEM).splitlines()
 
 
 def reveals(file: str, lines: list[str]) -> bool:
@@ -42,8 +42,8 @@ def reveals(file: str, lines: list[str]) -> bool:
     return stat.S_ISREG(status.st_mode) and bool(status.st_mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
-def decode(text: bytes) -> str:
-    """The text of a script: UTF-8, UTF-16 (with its mark, or known by the zero bytes), else the OEM code page."""
+def decode(text: bytes, other: str = OEM) -> str:
+    """The text of a script: UTF-8, UTF-16 (with its mark, or known by the zero bytes), else in the other encoding."""
     for mark, encoding in _MARKS:
         if text.startswith(mark):
             return _until_end(text.decode(encoding, errors="replace"))
@@ -53,7 +53,7 @@ def decode(text: bytes) -> str:
     try:
         return _until_end(text.decode("utf-8"))
     except UnicodeDecodeError:
-        return _until_end(text.decode(_OEM))
+        return _until_end(text.decode(other, errors="replace"))
 
 
 def run(session: Session, lines: list[str], name: str, show: Callable[[str], None] | None = None) -> int:

@@ -2,15 +2,18 @@
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
 
 from vdsprovd.client import Client, Unreachable
 from vdsprovd.diskraid import grammar, lexer
 from vdsprovd.diskraid.focus import Focus
 from vdsprovd.diskraid.kinds import KINDS, Kind, Object
 from vdsprovd.diskraid.problems import FATAL, OK, SERVICE_FAILED, Mistake, NotSelected, Problem
-from vdsprovd.hresult import VdsError
+from vdsprovd.hresult import Hresult, VdsError
+
+_RECOVERY: Final = "\nREENUMERATE SUBSYSTEMS, then REFRESH PROVIDER, recover it."
 
 
 class Ended(Exception):
@@ -84,7 +87,8 @@ class Session:
             status = self._tell(problem)
             return OK if ignored else status
         except VdsError as error:
-            self._tell_of_service(f"{error.message}\n{error.code.name} ({error.code:#010x})")
+            advice = _RECOVERY if error.code is Hresult.VDS_E_PROVIDER_CACHE_CORRUPT else ""
+            self._tell_of_service(f"{error.message}\n{error.code.name} ({error.code:#010x}){advice}")
             return OK if ignored else SERVICE_FAILED
         return OK
 
@@ -93,7 +97,7 @@ class Session:
         print("\n".join(lines))
 
     def _tell(self, problem: Problem) -> int:
-        self.say("", f"{_sentence(str(problem))}")
+        self.say("", _sentence(str(problem)))
         return problem.status
 
     def _tell_of_service(self, message: str) -> int:
@@ -112,25 +116,22 @@ class Session:
 
     def wait(self, operation: str) -> dict[str, Any]:
         """Wait for an asynchronous operation, with its progress on a terminal; gives its result."""
-        show, done = _progress()
-        try:
-            result = self.client.wait(operation, show)
-        except KeyboardInterrupt:
-            done()
-            # The connection is in the middle of a stream.
-            self.close()
-            if self.person is None:
-                print(f"\nInterrupted: operation {operation} goes on.", file=sys.stderr)
-                raise
+        while True:
+            try:
+                with _progress() as show:
+                    return self.client.wait(operation, show)
+            except KeyboardInterrupt:
+                # The connection is in the middle of a stream.
+                self.close()
+                if self.person is None:
+                    print(f"\nInterrupted: operation {operation} goes on.", file=sys.stderr)
+                    raise
             if not self.person.cancels():
-                raise Problem(f"operation {operation} goes on in the background; LIST shows what comes of it") from None
-            self.client.call("Async.Cancel", id=operation)
-            return self.wait(operation)
-        except BaseException:
-            done()
-            raise
-        done()
-        return result
+                raise Problem(f"operation {operation} goes on in the background; LIST shows what comes of it")
+            try:
+                self.client.call("Async.Cancel", id=operation)
+            except VdsError as error:
+                self.say(f"It cannot be cancelled: {error.message}")
 
     def select(self, word: str, number: int) -> str:
         """Select the object of that kind with that number."""
@@ -150,18 +151,21 @@ class Session:
         found: Object = self.client.call(f"{interface}.GetProperties", id=id)["properties"]
         return found
 
-    def numbered(self, word: str, ids: Sequence[str]) -> list[str]:
-        """Objects of a kind by their numbers, for people: Target 0."""
-        return [f"{KINDS[word].title} {self.focus.number(word, id)}" for id in ids]
+    def called(self, word: str, id: str) -> str:
+        """What an object is called: Target 0; one that is newer than the list has its id for a number."""
+        number = self.focus.number(word, id)
+        return f"{KINDS[word].title} {id if number is None else number}"
 
     def _find(self, kind: Kind, inside: str) -> list[Object]:
         return kind.find(self, inside)
 
 
-def _progress() -> tuple[Callable[[int], None] | None, Callable[[], None]]:
-    """How to show a percentage on a terminal, as DiskRAID does, and how to end the line; elsewhere nothing is shown."""
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None] | None]:
+    """What shows a percentage, as DiskRAID does, where the output is a terminal."""
     if not sys.stdout.isatty():
-        return None, lambda: None
+        yield None
+        return
     shown = False
 
     def show(percent: int) -> None:
@@ -169,11 +173,11 @@ def _progress() -> tuple[Callable[[int], None] | None, Callable[[], None]]:
         shown = True
         print(f"\r  {percent:3} percent completed", end="", flush=True)
 
-    def done() -> None:
+    try:
+        yield show
+    finally:
         if shown:
             print(flush=True)
-
-    return show, done
 
 
 def _sentence(text: str) -> str:

@@ -25,7 +25,7 @@ def _targets(session: Session, given: Given) -> None:
     present = [target["id"] for target in session.client.query("LunIscsi.QueryAssociatedTargets", id=lun)]
     wanted = _changed(given, present, named)
     session.client.call("LunIscsi.AssociateTargets", id=lun, targetIds=wanted)
-    shown = ", ".join(session.numbered("target", wanted)) or "none"
+    shown = ", ".join(session.called("target", id) for id in wanted) or "none"
     session.say("", "Target associations changed.", f"(Targets associated after this command: {shown})")
 
 

@@ -126,7 +126,7 @@ def _drive(session: Session, id: str) -> Iterator[Entry]:
     for extent in extents:
         if extent["lunId"]:
             used[extent["lunId"]] = used.get(extent["lunId"], 0) + extent["size"]
-    yield "LUNs", [f"{_numbered(session, 'lun', lun)} ({layout.size(bytes)})" for lun, bytes in used.items()]
+    yield "LUNs", [f"{session.called('lun', lun)} ({layout.size(bytes)})" for lun, bytes in used.items()]
 
 
 def _lun(session: Session, id: str) -> Iterator[Entry]:
@@ -144,7 +144,7 @@ def _lun(session: Session, id: str) -> Iterator[Entry]:
     # A star alone is all hosts, as in DiskRAID.
     yield "Unmasked hosts", found["unmaskingList"].split(";") if found["unmaskingList"] else "none"
     targets = session.client.query("LunIscsi.QueryAssociatedTargets", id=id)
-    yield "Targets", [f"{_numbered(session, 'target', entry['id'])} ({entry['iscsiName']})" for entry in targets]
+    yield "Targets", [f"{session.called('target', entry['id'])} ({entry['iscsiName']})" for entry in targets]
     yield "Drives", _drives_of(session, id)
 
 
@@ -153,7 +153,7 @@ def _drives_of(session: Session, lun: str) -> list[str]:
     for plex in session.client.query("Lun.QueryPlexes", id=lun):
         for extent in session.client.query("LunPlex.QueryExtents", id=plex["id"]):
             drives[extent["id"]] = drives.get(extent["id"], 0) + extent["size"]
-    return [f"{_numbered(session, 'drive', drive)} ({layout.size(bytes)})" for drive, bytes in drives.items()]
+    return [f"{session.called('drive', drive)} ({layout.size(bytes)})" for drive, bytes in drives.items()]
 
 
 def _verbose(session: Session, id: str) -> Iterator[Entry]:
@@ -215,7 +215,7 @@ def _portal_group(session: Session, id: str) -> Iterator[Entry]:
     yield "Id", id
     yield from _reasons(found)
     portals = session.client.portals_of_group(id)
-    yield "Target portals", [f"{_numbered(session, 'tportal', entry['id'])} ({address(entry)})" for entry in portals]
+    yield "Target portals", [f"{session.called('tportal', entry['id'])} ({address(entry)})" for entry in portals]
 
 
 def _state(found: Object) -> Iterator[Entry]:
@@ -235,13 +235,7 @@ def _list(flags: list[str]) -> str:
 
 
 def _luns(session: Session, luns: list[Object]) -> list[str]:
-    return [_numbered(session, "lun", lun["id"]) for lun in luns]
-
-
-def _numbered(session: Session, word: str, id: str) -> str:
-    """An object by its number in the selected subsystem; one without a number is newer than the list."""
-    number = session.focus.number(word, id)
-    return f"{KINDS[word].title} {id if number is None else number}"
+    return [session.called("lun", lun["id"]) for lun in luns]
 
 
 _DETAILS: Final[Mapping[str, Callable[[Session, str], Iterator[Entry]]]] = {
