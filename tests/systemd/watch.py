@@ -99,8 +99,7 @@ def main() -> None:
 
     # systemd does.
     run("systemctl", "enable", "vdsprovd-metrics.socket")
-    run("systemctl", "stop", "vdsprovd.socket", UNIT)
-    run("systemctl", "start", "vdsprovd.socket", UNIT)
+    run("systemctl", "restart", "vdsprovd.socket", UNIT)
     wait_until_served()
     with urllib.request.urlopen(f"http://{PORT}/metrics", timeout=30) as reply:
         seen["by port"] = reply.read().decode()
