@@ -108,6 +108,10 @@ _TAIL: Final = """
 `vdsprovctl` runs; they need root and open-iscsi. An adapter is one of open-iscsi's interfaces, `default` first; an
 initiator portal is an address of the host. CHAP secrets are in open-iscsi's records, which only root can read, and never in
 the arguments of a program. `UNINSTALL` removes this host's disks of a LUN, and refuses while one is in use.
+
+With `vdsprovctl --host storage1 diskraid` the array is that of another host, reached through ssh ([remote.md](remote.md)), and
+the initiator is still this host's. So one script, on the host that wants a disk, creates a LUN on the storage host, says who
+may use it, and logs in.
 """
 
 
