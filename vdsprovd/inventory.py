@@ -281,6 +281,7 @@ class StoragePool(msgspec.Struct, frozen=True):
             total_consumed_space=self.total,
             total_managed_space=self.total,
             remaining_free_space=self.free,
+            sub_system=self.sub_system_id,
         )
 
 

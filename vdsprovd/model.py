@@ -654,7 +654,10 @@ class PoolAttributes(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoragePoolProperties(Struct, frozen=True):
-    """VDS_STORAGE_POOL_PROP; spaces in bytes."""
+    """VDS_STORAGE_POOL_PROP; spaces in bytes.
+
+    `subSystem` is ours, the id of the subsystem whose LUNs the pool holds: VDS has no method that tells it.
+    """
 
     id: str
     status: StoragePoolStatus
@@ -665,6 +668,7 @@ class StoragePoolProperties(Struct, frozen=True):
     total_consumed_space: int
     total_managed_space: int
     remaining_free_space: int
+    sub_system: str
 
 
 class LunProperties(Struct, frozen=True):

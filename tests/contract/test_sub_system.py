@@ -248,9 +248,10 @@ def test_what_a_pool_cannot_hold(array: Array) -> None:
 @pytest.mark.shows("StoragePool.GetProperties")
 @pytest.mark.shows("StoragePool.QueryAllocatedLuns")
 def test_pools_tell_their_space(array: Array) -> None:
-    """A pool's free space goes down by what a LUN takes."""
+    """A pool's free space goes down by what a LUN takes; it tells whose LUNs it holds."""
     pools = array.call("HwProviderStoragePools.QueryStoragePools")["storagePools"]
     (pool,) = [entry for entry in pools if entry["name"] == "files0"]
+    assert pool["subSystem"] == array.sub_system
     made = array.call(
         "HwProviderStoragePools.CreateLunInStoragePool", type="simple", sizeInBytes=8 * MIB, storagePoolId=pool["id"]
     )
