@@ -34,6 +34,7 @@ COMMANDS = {
     "operation": ("nouns.operation", "Asynchronous operations: what takes a while."),
     "provider": ("nouns.provider", "The daemon itself, as VDS sees it."),
     "foreign": ("nouns.foreign", "What others have in this host's target."),
+    "shell": ("shell", "Walk through it all as through folders."),
     "events": ("events", "Follow what changes."),
     "recover": ("recover", "Make a corrupt provider cache sound again."),
     "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),

@@ -53,10 +53,16 @@ class Kind:
         """The methods that `find` calls."""
         return (*self.lists, f"{self.interface}.GetProperties") if self.interface else self.lists
 
-    def listing(self, client: "Client") -> list[Object]:
-        """All of them; with `subSystem`, the id and the friendlyName, those that are of one."""
+    def listing(self, client: "Client", within: str | None = None) -> list[Object]:
+        """All of them; with `subSystem`, the id and the friendlyName, those that are of one.
+
+        `within` is the id of a subsystem: then only what it has, as the API tells it.
+        """
         if not self.query.startswith("SubSystem"):
-            return client.query(self.query)
+            found = client.query(self.query)
+            return [entry for entry in found if within is None or entry.get("subSystem", within) == within]
+        if within is not None:
+            return client.query(self.query, id=within)
         return [
             entry | {"subSystem": {"id": owner["id"], "friendlyName": owner["friendlyName"]}}
             for owner in client.query(_SUB_SYSTEMS)
@@ -124,15 +130,18 @@ def find(client: "Client", kind: Kind, text: str) -> Object:
     return find_all(client, kind, [text])[0]
 
 
-def find_all(client: "Client", kind: Kind, texts: Sequence[str]) -> list[Object]:
-    """The objects that are meant, each once, with one listing at most. Raises as `find`."""
+def find_all(client: "Client", kind: Kind, texts: Sequence[str], within: str | None = None) -> list[Object]:
+    """The objects that are meant, each once, with one listing at most. Raises as `find`.
+
+    Names mean objects of the subsystem `within`, if there is one; an id is unique everywhere.
+    """
     listed: list[Object] | None = None
     found: dict[str, Object] = {}
     for text in texts:
         if kind.interface and is_id(text):
             entry = client.call(f"{kind.interface}.GetProperties", id=text)["properties"]
         else:
-            listed = kind.listing(client) if listed is None else listed
+            listed = kind.listing(client, within) if listed is None else listed
             entry = choose(kind, listed, text)
         found[entry["id"]] = entry
     return list(found.values())
@@ -221,12 +230,15 @@ class Naming(click.ParamType):  # type: ignore[type-arg]  # older versions have 
 class Named(Naming):
     """A parameter that names an object of a kind."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, *words: str) -> None:
+        """`words` are those that can stand in place of a name, such as "all"."""
         self.kind = kind
+        self.words = words
         self.name = kind.noun
         self.calls = kind.calls
 
     def candidates(self, client: "Client") -> Iterable[tuple[str, str]]:
+        yield from ((word, "") for word in self.words)
         for entry in self.kind.listing(client):
             yield self.kind.name(entry), entry["id"]
 

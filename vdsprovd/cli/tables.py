@@ -117,7 +117,7 @@ def _fit(widths: list[int], columns: Sequence[Column], room: int) -> None:
 def _line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str], style: Callable[[str], Any]) -> str:
     parts = []
     for column, width, cell in zip(columns, widths, cells, strict=True):
-        text = _shortened(cell, width)
+        text = shortened(cell, width)
         space = " " * (width - cell_len(text))
         colour = style(cell)
         if colour == "bold":
@@ -132,7 +132,7 @@ def _colour(cell: str) -> str | None:
     return "red" if cell.startswith("WARNING") else _COLOURS.get(cell)
 
 
-def _shortened(text: str, width: int) -> str:
+def shortened(text: str, width: int) -> str:
     """The text cut in the middle: iSCSI names begin alike, and differ at their end."""
     if cell_len(text) <= width:
         return text

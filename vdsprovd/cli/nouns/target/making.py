@@ -28,7 +28,7 @@ ALL = "all"
 @click.option(
     "--portal",
     "portals",
-    type=Named(PORTAL),
+    type=Named(PORTAL, ALL),
     multiple=True,
     help=('Let it be reached at this address; "all" for all that there are. Can be given several times.'),
 )
