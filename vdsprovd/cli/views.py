@@ -95,8 +95,12 @@ def _watch(
                 shown, size = found, shutil.get_terminal_size()
             time.sleep(max(_REST, time.monotonic() - begin))
     except KeyboardInterrupt:
-        # There is no other end than this one.
-        return
+        # There is no other end than this one. A shell's prompt is to begin a line.
+        if redraw:
+            click.echo()
+    finally:
+        # A shell goes on, and is to be told of nothing any more.
+        session.close()
 
 
 class _Changes:

@@ -1,22 +1,18 @@
 """DiskRAID at a terminal: the prompt, its history and completion, and what a person is asked."""
 
-import atexit
-import contextlib
 import getpass
-import os
 import readline
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from vdsprovd import __version__
+from vdsprovd.cli.history import History
 from vdsprovd.diskraid.completion import complete
 from vdsprovd.diskraid.lexer import without_secrets
 from vdsprovd.diskraid.session import Ended, Session
 
 PROMPT: Final = "DISKRAID> "
-_HISTORY_LENGTH: Final = 1000
 
 
 class Console:
@@ -39,7 +35,8 @@ class Console:
 def run(session: Session) -> None:
     """Carry out what is typed, until EXIT or the end of the input. An error ends nothing, nor does Ctrl-C."""
     session.say(f"DiskRAID's language for vdsprovd, version {__version__}", f"On computer: {socket.gethostname()}", "")
-    _prepare(session)
+    history = History("diskraid")
+    _complete(session)
     while True:
         try:
             line = input(PROMPT)
@@ -50,7 +47,7 @@ def run(session: Session) -> None:
             print()
             return
         if line.strip() and not _is_confidential(line):
-            readline.add_history(line)
+            history.add(line)
         try:
             session.execute(line)
         except Ended:
@@ -62,17 +59,7 @@ def run(session: Session) -> None:
         session.say("")
 
 
-def _prepare(session: Session) -> None:
-    """History and completion."""
-    history = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "vdsprovd/diskraid-history"
-    with contextlib.suppress(OSError):
-        history.parent.mkdir(parents=True, exist_ok=True)
-        if history.exists():
-            readline.read_history_file(history)
-        atexit.register(_save, history)
-    readline.set_history_length(_HISTORY_LENGTH)
-    # Not every line that is typed is a command, and not every command is kept.
-    readline.set_auto_history(False)
+def _complete(session: Session) -> None:
     readline.set_completer_delims(" ")
     readline.parse_and_bind("tab: complete")
     found: Sequence[str] = ()
@@ -89,9 +76,3 @@ def _prepare(session: Session) -> None:
 def _is_confidential(line: str) -> bool:
     """Whether a secret may be in the line: CHAP has them, also where it is misspelt."""
     return line.lower().split()[0].startswith("cha") or without_secrets(line) != line
-
-
-def _save(history: Path) -> None:
-    # Where it cannot be written, the next session does without.
-    with contextlib.suppress(OSError):
-        readline.write_history_file(history)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -108,9 +108,7 @@ class Session(Shell):
         """Carry out a command at a place."""
         commands = place.commands()
         if name not in commands:
-            near = get_close_matches(name, commands, n=1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise errors.Failure(f"there is no command {name!r} in {place.path}{meant}; see: help", errors.USAGE)
+            raise errors.Failure(f"there is no command {name!r} in {place.path}{_meant(place, name)}", errors.USAGE)
         command = commands[name]
         try:
             with errors.cannot(name):
@@ -183,6 +181,14 @@ def split(words: Sequence[Word]) -> tuple[str, str, Sequence[Word]]:
     if words:
         return path, words[0].text, words[1:]
     return path, "ls" if path.endswith("*") else "cd", [] if path.endswith("*") else [Word(".")]
+
+
+def _meant(place: Place, name: str) -> str:
+    """What someone may have meant who wrote that for a command."""
+    with suppress(errors.Failure, VdsError, Unreachable):
+        return f"; to go there: {place.get_child(name).name}/"
+    near = get_close_matches(name, place.commands(), n=1)
+    return f"; did you mean {near[0]}?" if near else "; see: help"
 
 
 def is_path(text: str) -> bool:

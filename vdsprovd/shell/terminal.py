@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from vdsprovd import __version__
-from vdsprovd.cli.history import history
+from vdsprovd.cli.history import History
 from vdsprovd.cli.tables import shortened
 from vdsprovd.shell import line
 from vdsprovd.shell.completion import complete
@@ -21,21 +21,21 @@ _DELIMITERS: Final = " \t\n/="
 def run(session: Session) -> None:
     """Carry out what is typed, until `exit` or the end of the input. An error ends nothing, nor does Ctrl-C."""
     click.echo(f"vdsprovctl {__version__}: help tells what can be done here, Tab what can come next, exit leaves.")
-    with history("shell") as remember:
-        while not session.ended:
-            try:
-                typed = _read(session)
-                remember(typed)
-                session.run_next(line.words(typed))
-            except EOFError:
-                click.echo("exit")
-                return
-            except (KeyboardInterrupt, click.Abort):
-                # Whatever was asked for, its reply is not to be taken for that of the next call.
-                session.hang_up()
-                click.echo()
-            except Exception as error:
-                tell(error)
+    history = History("shell")
+    while not session.ended:
+        try:
+            typed = _read(session)
+            history.add(typed)
+            session.run_next(line.words(typed))
+        except EOFError:
+            click.echo("exit")
+            return
+        except (KeyboardInterrupt, click.Abort):
+            # Whatever was asked for, its reply is not to be taken for that of the next call.
+            session.hang_up()
+            click.echo()
+        except Exception as error:
+            tell(error)
 
 
 def _read(session: Session) -> str:
