@@ -92,7 +92,7 @@ class Command:
         values: dict[str, list[str]] = {name: [value] for name, value in self.given.items()}
         in_order: list[str] = []
         for word in words:
-            if word.key and not word.key.startswith("-"):
+            if word.key and not word.key.startswith("-") and not self._is_pair(word.key):
                 one = self._known(word.key)
                 if isinstance(one, click.Option):
                     options += _option(one, word, resolve)
@@ -121,6 +121,10 @@ class Command:
         if [] in ordered:
             raise click.UsageError(f"a parameter before the last one is missing: {self.syntax}")
         return [*options, "--", *(value for each in ordered for value in each)]
+
+    def _is_pair(self, written: str) -> bool:
+        """Whether it is the value of a parameter whose values are themselves KEY=VALUE."""
+        return self.parameter(written) is None and any("=" in (one.metavar or "") for one in self.parameters)
 
     def _known(self, written: str) -> click.Parameter:
         one = self.parameter(written)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
 import inspect
 import re
 import shutil
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from vdsprovd.cli import errors
-from vdsprovd.client import Unreachable
-from vdsprovd.hresult import VdsError
 from vdsprovd.shell import commands
 
 if TYPE_CHECKING:
-    from vdsprovd.client import Client
     from vdsprovd.shell.nodes import Place
 
 _INTRODUCTION = """\
@@ -56,7 +54,7 @@ def page(place: Place, name: str) -> str:
     if command.parameters:
         _list(page, "Parameters", [_parameter(one, context) for one in command.parameters])
     if calls := getattr(command.verb, "calls", ()):
-        _list(page, "Methods of the API", _documented(place, calls))
+        _list(page, "Methods of the API", [(method, _documented(method)) for method in calls])
     return page.getvalue().rstrip("\n")
 
 
@@ -85,25 +83,15 @@ def _parameter(one: click.Parameter, context: click.Context) -> tuple[str, str]:
     return commands.form(one), " ".join(filter(None, told))
 
 
-def _documented(place: Place, methods: Sequence[str]) -> list[tuple[str, str]]:
-    """What the daemon says of each method, in one sentence; nothing where there is no daemon to ask."""
-    described: dict[str, str] = {}
-    for method in methods:
-        interface = method.rpartition(".")[0]
-        if interface not in described:
-            described[interface] = _description(place.client, f"org.vdsprov.{interface}")
-    return [(method, _sentence(described[method.rpartition(".")[0]], method.rpartition(".")[2])) for method in methods]
-
-
-def _sentence(description: str, method: str) -> str:
-    comment = re.search(rf"((?:^#.*\n)+)method {method}\(", description, re.MULTILINE)
+def _documented(method: str) -> str:
+    """What the API's description says of a method, in one sentence."""
+    interface, _, name = method.rpartition(".")
+    comment = re.search(rf"((?:^#.*\n)+)method {name}\(", _description(interface), re.MULTILINE)
     told = " ".join(line.lstrip("# ") for line in comment[1].splitlines()) if comment else ""
     return re.split(r"(?<=\.)\s", told.strip(), maxsplit=1)[0]
 
 
-def _description(client: Client, interface: str) -> str:
-    try:
-        reply = client.call("org.varlink.service.GetInterfaceDescription", interface=interface)
-    except (VdsError, Unreachable):
-        return ""
-    return str(reply["description"])
+@functools.cache
+def _description(interface: str) -> str:
+    file = importlib.resources.files("vdsprovd") / "interfaces" / f"org.vdsprov.{interface}.varlink"
+    return file.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.shell import builtins
 from vdsprovd.shell.commands import Command
 from vdsprovd.shell.configshell import Drawn, Node, NoSuchNode
+from vdsprovd.shell.kinds import kind_of
 from vdsprovd.shell.line import Word
 
 if TYPE_CHECKING:
@@ -153,10 +154,10 @@ class Place(Node):
 
     def resolve(self, parameter: click.Parameter, text: str) -> str:
         """The id of the object that a parameter names, which is one of this subsystem; other texts stay as they are."""
-        type_ = parameter.type
-        if not isinstance(type_, Named) or text in getattr(type_, "words", ()):
+        if not isinstance(parameter.type, Named) or text in parameter.type.words:
             return text
-        entry: Object = objects.find_all(self.client, type_.kind, [text], within=self.objects.get(objects.SUBSYSTEM))[0]
+        within = self.objects.get(objects.SUBSYSTEM)
+        entry: Object = objects.find_all(self.client, parameter.type.kind, [text], within=within)[0]
         return str(entry["id"])
 
 
@@ -198,12 +199,10 @@ class Thing(Place):
         return super().objects | {self.kind: self.id}
 
     def refresh(self) -> None:
-        try:
-            self.entry = self.client.call(f"{self.kind.interface}.GetProperties", id=self.id)["properties"]
-        except VdsError as error:
-            if error.code in _GONE:
-                raise Gone(self) from error
-            raise
+        entry = read(self.client, self.kind, self.id)
+        if entry is None:
+            raise Gone(self)
+        self.entry = entry
         self._follow()
 
     def _follow(self) -> None:
@@ -262,9 +261,8 @@ class Thing(Place):
         return (command for command in self.session.verbs(self.noun, self.objects) if self._is_mine(command))
 
     def _is_mine(self, command: Command) -> bool:
-        """Whether the object is what the command is about: its first parameter."""
-        first = next(iter(command.verb.params), None)
-        return first is not None and first.name in command.given and getattr(first.type, "kind", None) == self.kind
+        """Whether the object is what the command is about: one of its parameters."""
+        return any(one.name in command.given and kind_of(one) == self.kind for one in command.verb.params)
 
 
 class Folder(Place):
@@ -304,14 +302,10 @@ class Folder(Place):
         id = self.session.id_seen(self.path, name)
         if not id or not self.thing:
             return None
-        try:
-            entry = self.client.call(f"{self.thing.kind.interface}.GetProperties", id=id)["properties"]
-        except VdsError as error:
-            if error.code in _GONE:
-                return None
-            raise
-        named = name in (*self.thing.kind.names(entry), id)
-        return self.thing(name, self, entry) if named else None
+        entry = read(self.client, self.thing.kind, id)
+        if entry is None or name not in (*self.thing.kind.names(entry), id):
+            return None
+        return self.thing(name, self, entry)
 
     def _listed(self, name: str) -> Place:
         rows = self.rows()
@@ -330,6 +324,26 @@ class Folder(Place):
 
     def verbs(self) -> Iterable[Command]:
         return self.session.verbs(self.noun, self.objects) if self.noun else ()
+
+    def resolve(self, parameter: click.Parameter, text: str) -> str:
+        kind = kind_of(parameter)
+        if self.thing and kind == self.thing.kind and not isinstance(parameter.type, Named):
+            found = self.get_child(text)
+            return found.id if isinstance(found, Thing) else text
+        return super().resolve(parameter, text)
+
+
+def read(client: Client, kind: Kind, id: str) -> Object | None:
+    """The object's properties as they are now, None where it has gone."""
+    if not kind.interface:
+        return next((entry for entry in kind.listing(client) if entry["id"] == id), None)
+    try:
+        properties: Object = client.call(f"{kind.interface}.GetProperties", id=id)["properties"]
+    except VdsError as error:
+        if error.code in _GONE:
+            return None
+        raise
+    return properties
 
 
 def node_names(kind: Kind, entries: Sequence[Object]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.shell import failures
 from vdsprovd.shell.commands import Command
 from vdsprovd.shell.configshell import EXIT, Node, Shell
+from vdsprovd.shell.kinds import kind_of
 from vdsprovd.shell.line import Word
 from vdsprovd.shell.nodes import Gone, Place, Row
 from vdsprovd.shell.tree import Root
@@ -23,8 +24,8 @@ from vdsprovd.shell.tree import Root
 if TYPE_CHECKING:
     from vdsprovd.client import Client
 
-_NOT_HERE = ("shell", "diskraid")
-"""Commands that are shells themselves."""
+_NOT_HERE = ("shell", "diskraid", "bridge")
+"""Commands that take what is typed themselves."""
 _STATES = {
     Hresult.VDS_E_PROVIDER_CACHE_CORRUPT: "cache corrupt",
     Hresult.VDS_E_INITIALIZE_NOT_CALLED: "starting",
@@ -196,15 +197,17 @@ def is_path(text: str) -> bool:
     return "/" in text or text in (".", "..", "*")
 
 
-def _given(verb: click.Command, objects: Mapping[Kind, str]) -> dict[str, Any]:
-    """The parameters that are objects on the way to the node: the first arguments, and options."""
+def _given(verb: click.Command, objects: Mapping[Kind, str]) -> dict[str, str]:
+    """The parameters that are objects on the way to the node: the first arguments, each kind once, and options."""
     found = {}
-    leading = True
+    left = dict(objects)
     for one in verb.params:
-        kind = one.type.kind if isinstance(one.type, Named) else None
-        is_argument = isinstance(one, click.Argument)
-        if kind is not None and kind in objects and (leading if is_argument else not getattr(one, "multiple", False)):
-            found[one.name or ""] = objects[kind]
-        elif is_argument:
-            leading = False
+        if isinstance(one, click.Option):
+            if not one.multiple and isinstance(one.type, Named) and one.type.kind in objects:
+                found[one.name or ""] = objects[one.type.kind]
+        elif kind := next((kind for kind in left if kind == kind_of(one)), None):
+            found[one.name or ""] = left.pop(kind)
+        else:
+            # What comes after it is something else that one has to name.
+            left = {}
     return found

@@ -8,30 +8,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
-from vdsprovd.cli.objects import DRIVE, LUN, POOL, PORTAL, SUBSYSTEM, TARGET, Kind, Object
+from vdsprovd.cli.nouns.controller_port import PORT
+from vdsprovd.cli.nouns.operation import OPERATION
+from vdsprovd.cli.objects import CONTROLLER, DRIVE, LUN, POOL, PORTAL, SUBSYSTEM, TARGET, Kind, Object
 from vdsprovd.cli.queries import import_target
 from vdsprovd.cli.sizes import size
 from vdsprovd.shell.commands import Command
 from vdsprovd.shell.configshell import Drawn
+from vdsprovd.shell.kinds import PLEX, PORTAL_GROUP
 from vdsprovd.shell.nodes import Folder, Place, Row, Thing, counted
-
-CONTROLLER: Final = Kind(
-    "controller", "Controller", "SubSystem.QueryControllers", lambda entry: (entry["friendlyName"],), ""
-)
-PORT: Final = Kind(
-    "controller port",
-    "ControllerPort",
-    "ControllerControllerPort.QueryControllerPorts",
-    lambda entry: (entry["friendlyName"],),
-    "",
-)
-PLEX: Final = Kind("plex", "LunPlex", "Lun.QueryPlexes", lambda entry: (entry["id"],), "")
-PORTAL_GROUP: Final = Kind(
-    "portal group", "IscsiPortalGroup", "IscsiTarget.QueryPortalGroups", lambda entry: (str(entry["tag"]),), ""
-)
 
 
 class Listed(Folder):
@@ -42,6 +30,16 @@ class Listed(Folder):
 
     def entries(self) -> Sequence[Object]:
         return self.client.query(self.query, id=self.objects[self.owner])
+
+
+class Verbs(Folder):
+    """Nothing but verbs."""
+
+    def rows(self) -> Sequence[Row]:
+        return ()
+
+    def text(self, rows: Sequence[Row] | None) -> str:
+        return "see: help"
 
 
 # References: what is elsewhere, named by what it is related to.
@@ -120,14 +118,36 @@ class Plexes(Listed):
     called = "plexes"
     unit = "plex"
     thing = Plex
+    noun = "plex"
     owner = LUN
     query = "Lun.QueryPlexes"
     about = "The LUN's copies of its data."
 
 
+class ControllerReference(Thing):
+    kind = CONTROLLER
+    noun = "controller"
+
+
+class LunControllers(Listed):
+    called = "controllers"
+    unit = "controller"
+    thing = ControllerReference
+    noun = "lun controller"
+    owner = LUN
+    query = "Lun.QueryActiveControllers"
+    about = "The controllers through which the LUN is reached."
+
+
+class Hints(Verbs):
+    called = "hints"
+    noun = "hint"
+    about = "What is wished of the LUN."
+
+
 class Lun(LunReference):
     about = "A LUN: a disk that initiators see."
-    folders = (Mask, LunTargets, Plexes)
+    folders = (LunControllers, Hints, Mask, Plexes, LunTargets)
     depth = 2
 
 
@@ -169,6 +189,7 @@ class PortalGroups(Listed):
     called = "portal-groups"
     unit = "portal group"
     thing = PortalGroup
+    noun = "portal-group"
     owner = TARGET
     query = PORTAL_GROUP.query
     about = "Portal groups: the addresses at which the target is reached."
@@ -199,14 +220,10 @@ class Initiators(Folder):
         return super().text(rows) if rows else "nobody is logged in"
 
 
-class Chap(Folder):
+class Chap(Verbs):
     called = "chap"
-    unit = "secret"
     noun = "target chap"
     about = "CHAP secrets of the target, which can be set and never read."
-
-    def rows(self) -> Sequence[Row]:
-        return ()
 
     def text(self, rows: Sequence[Row] | None) -> str:
         target = self.parent
@@ -255,9 +272,21 @@ class Pools(Folder):
         return POOL.listing(self.client, within=self.objects[SUBSYSTEM])
 
 
+class Spare(Verbs):
+    called = "spare"
+    noun = "drive spare"
+    about = "Whether the drive is a hot spare, which takes the place of one that a pool loses."
+
+    def text(self, rows: Sequence[Row] | None) -> str:
+        drive = self.parent
+        assert isinstance(drive, Thing)
+        return "a hot spare" if "hotspare" in drive.entry["flags"] else "no hot spare"
+
+
 class Drive(Thing):
     kind = DRIVE
     noun = "drive"
+    folders = (Spare,)
     about = "A drive: a disk of the host that is a pool's member, a hot spare, or free."
 
     @classmethod
@@ -287,7 +316,7 @@ class Portals(Listed):
 
 class Port(Thing):
     kind = PORT
-    noun = "port"
+    noun = "controller-port"
     about = "A port of a controller."
 
 
@@ -295,13 +324,12 @@ class Ports(Listed):
     called = "ports"
     unit = "port"
     thing = Port
+    noun = "controller-port"
     owner = CONTROLLER
     query = PORT.query
 
 
-class Controller(Thing):
-    kind = CONTROLLER
-    noun = "controller"
+class Controller(ControllerReference):
     folders = (Ports,)
     depth = 2
     about = "A controller: the host as a node that serves LUNs."
@@ -317,14 +345,10 @@ class Controllers(Listed):
     about = "Controllers: the host as a node that serves LUNs."
 
 
-class ImportTarget(Folder):
+class ImportTarget(Verbs):
     called = "import-target"
-    unit = "target"
     noun = "import-target"
     about = "The target to which snapshots are attached that the daemon's host imports."
-
-    def rows(self) -> Sequence[Row]:
-        return ()
 
     def text(self, rows: Sequence[Row] | None) -> str:
         return import_target(self.client, self.objects[SUBSYSTEM]) or "none"
@@ -351,6 +375,27 @@ class Foreign(Folder):
         return Place.get_child(self, name)
 
 
+class Operation(Thing):
+    kind = OPERATION
+    noun = "operation"
+    about = "An asynchronous operation."
+
+    @classmethod
+    def describe(cls, entry: Object) -> str:
+        return f"{entry['type'].replace('_', ' ')}: {entry['percentCompleted']} %"
+
+
+class Operations(Folder):
+    called = "operations"
+    unit = "operation"
+    thing = Operation
+    noun = "operation"
+    about = "Asynchronous operations: what takes a while, whoever started it."
+
+    def entries(self) -> Sequence[Object]:
+        return OPERATION.listing(self.client)
+
+
 class Root(Place):
     about = "This daemon: its subsystems, and commands that concern all of it."
     depth = 2
@@ -362,20 +407,31 @@ class Root(Place):
         self.client.subsystems()
 
     def rows(self) -> Sequence[Row]:
-        return [*SubSystem.rows_of(self.client.subsystems()), Row(Foreign.called, "read when it is looked at", None)]
+        return [
+            *SubSystem.rows_of(self.client.subsystems()),
+            *(Row(name, "", None, each) for name, each in _OF_ALL.items()),
+        ]
 
     def open(self, row: Row) -> Place:
-        return SubSystem(row.name, self, row.entry) if row.entry else Foreign(self)
+        folder = _OF_ALL.get(row.name)
+        return folder(self) if folder else SubSystem(row.name, self, row.entry)
 
     def text(self, rows: Sequence[Row] | None) -> str:
-        return counted(len(rows or ()) - 1, "subsystem")
+        return counted(len(rows or ()) - len(_OF_ALL), "subsystem")
 
     def _row(self, row: Row, depth: int) -> Drawn:
-        # The kernel is asked for it, which takes longer than all the rest.
-        return super()._row(row, depth if row.entry or depth > self.depth else 1)
+        if row.entry is Foreign and depth <= self.depth:
+            # The kernel is asked for it, which takes longer than all the rest.
+            return Drawn(row.name, f"/{row.name}", "read when it is looked at")
+        return super()._row(row, min(depth, 1) if isinstance(row.entry, type) and depth <= self.depth else depth)
 
     def get_child(self, name: str) -> Place:
-        return Foreign(self) if name == Foreign.called else super().get_child(name)
+        folder = _OF_ALL.get(name)
+        return folder(self) if folder else super().get_child(name)
 
     def verbs(self) -> Iterable[Command]:
-        return self.session.general()
+        return [*self.session.general(), *self.session.verbs("provider", {})]
+
+
+_OF_ALL: Final[Mapping[str, type[Folder]]] = {each.called: each for each in (Foreign, Operations)}
+"""What belongs to no subsystem."""

@@ -25,10 +25,10 @@ class _OfControllers(Kind):
     def lists(self) -> tuple[str, ...]:
         return (*CONTROLLER.lists, self.query)
 
-    def listing(self, client: Client) -> list[Object]:
+    def listing(self, client: Client, within: str | None = None) -> list[Object]:
         return [
             entry | {"controller": {"id": owner["id"], "friendlyName": owner["friendlyName"]}}
-            for owner in CONTROLLER.listing(client)
+            for owner in CONTROLLER.listing(client, within)
             for entry in client.query(self.query, id=owner["id"])
         ]
 
