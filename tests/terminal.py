@@ -60,10 +60,12 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Iterator[Terminal]:
+def on_terminal(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], columns: int = 200
+) -> Iterator[Terminal]:
     """Run a program as the leader of a session on a terminal of its own; it is killed if it outlives the test."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     process = subprocess.Popen(
         ["setsid", "--ctty", "--wait", *command],
         cwd=cwd,

@@ -62,6 +62,10 @@ class Command:
         return sorted(left, key=lambda one: isinstance(one, click.Option))
 
     @property
+    def _arguments(self) -> list[click.Parameter]:
+        return [one for one in self.parameters if isinstance(one, click.Argument)]
+
+    @property
     def syntax(self) -> str:
         """How to write it, such as: create [NAME] size=SIZE [pool=POOL]."""
         return " ".join([self.name, *map(form, self.parameters)])
@@ -92,7 +96,7 @@ class Command:
         values: dict[str, list[str]] = {name: [value] for name, value in self.given.items()}
         in_order: list[str] = []
         for word in words:
-            if word.key and not word.key.startswith("-") and not self._is_pair(word.key):
+            if word.key and not self._is_pair(word.key):
                 one = self._known(word.key)
                 if isinstance(one, click.Option):
                     options += _option(one, word, resolve)
@@ -124,7 +128,7 @@ class Command:
 
     def _is_pair(self, written: str) -> bool:
         """Whether it is the value of a parameter whose values are themselves KEY=VALUE."""
-        return self.parameter(written) is None and any("=" in (one.metavar or "") for one in self.parameters)
+        return self.parameter(written) is None and any("=" in (one.metavar or "") for one in self._arguments)
 
     def _known(self, written: str) -> click.Parameter:
         one = self.parameter(written)

@@ -1,11 +1,13 @@
 """A line that a person types, as words: with quotation marks, comments, and `key=value`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 _SPACE: Final = " \t\r\n"
 _QUOTES: Final = "'\""
+_KEY: Final = re.compile(r"[A-Za-z][\w-]*")
 
 
 class LineError(ValueError):
@@ -26,8 +28,9 @@ class Word:
 
     @property
     def key(self) -> str:
-        """What stands before the "=", "" where there is none."""
-        return self.text[: self.equals] if self.equals > 0 else ""
+        """What stands before the "=" if it can be the name of a parameter; otherwise ""."""
+        before = self.text[: max(0, self.equals)]
+        return before if _KEY.fullmatch(before) else ""
 
     @property
     def value(self) -> str:
@@ -53,7 +56,7 @@ def _words(line: str, begun: bool) -> Iterator[Word]:
     while True:
         while place < len(line) and line[place] in _SPACE:
             place += 1
-        if place == len(line) or line[place] == "#":
+        if place >= len(line) or line[place] == "#":
             return
         start, text, quoted, equals = place, "", False, -1
         while place < len(line) and line[place] not in _SPACE:

@@ -58,7 +58,7 @@ _type = click.option(
 @click.argument("name", required=False)
 @click.option("-s", "--size", "wanted", type=SizeType(max=True), required=True, help='Such as 10G, or "max".')
 @click.option("--pool", type=Named(POOL), help="The pool for its bytes; without it, the roomiest that can hold it.")
-@click.option("--subsystem", type=Named(SUBSYSTEM), help="Where no pool is named and there are several subsystems.")
+@click.option("--subsystem", type=Named(SUBSYSTEM), help="Where there are several, and no pool that is only one of them's.")
 @_type
 @click.option("--drive", "drives", type=Named(DRIVE), multiple=True, help="Use these drives, in their order.")
 @click.option(
@@ -102,8 +102,8 @@ def create(
     """
     if no_wait and (name or targets):
         raise click.UsageError("--no-wait does not go with NAME and --target, which come when the LUN is there")
-    if pool and (drives or subsystem):
-        raise click.UsageError("--pool does not go with --drive and --subsystem")
+    if pool and drives:
+        raise click.UsageError("--pool does not go with --drive")
     client = session.client
     # Everything that can be wrong is looked up first: a mistake is to leave no LUN behind.
     through = find_all(client, TARGET, targets)
@@ -131,8 +131,12 @@ def _place(
 ) -> tuple[dict[str, Any], str, str]:
     """Where a LUN is to be, as parameters of two methods: how large it can be there, and that it be made."""
     if pool is not None:
+        within = find(client, SUBSYSTEM, subsystem)["id"] if subsystem else None
+        (there,) = find_all(client, POOL, [pool], within)
+        if within not in (None, there["subSystem"]):
+            raise click.UsageError(f"pool {there['name']} ({there['id']}) is not one of that subsystem")
         return (
-            {"storagePoolId": find(client, POOL, pool)["id"]},
+            {"storagePoolId": there["id"]},
             "HwProviderStoragePools.QueryMaxLunCreateSizeInStoragePool",
             "HwProviderStoragePools.CreateLunInStoragePool",
         )
