@@ -62,7 +62,7 @@ PACKAGES = (
     "xfsprogs",
     "zsh",
 )
-EXTRAS = ("daemon", "metrics", "test")
+EXTRAS = ("daemon", "metrics", "shell", "test")
 # Besides the newest, which the project's dependencies bring, and the suite's own: what Debian 12 has.
 RTSLIB = ("2.1.75",)
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from tests.cli.vdsprovctl import PROGRAM, Daemon
-from vdsprovd.shell import configshell
 
 
 def test_no_files(daemon: Daemon, home: Path) -> None:
@@ -43,7 +42,6 @@ def test_no_warnings_of_its_parser(daemon: Daemon) -> None:
 
 def test_output_goes_where_it_is_wanted_now(daemon: Daemon) -> None:
     """And not where standard output was when it was imported; without a terminal it has no colours."""
-    assert configshell.Shell
     done = daemon.run_here("shell", "ls", "/array0/luns")
     assert done.stdout.startswith("o- luns ..")
     assert "\x1b" not in done.stdout
