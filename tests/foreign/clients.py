@@ -5,6 +5,8 @@ Names of methods are without org.vdsprov, parameters and replies are JSON's.
 
 import asyncio
 import json
+import os
+import shutil
 import subprocess
 import threading
 from abc import ABC, abstractmethod
@@ -19,6 +21,9 @@ import varlink
 Reply = dict[str, Any]
 
 SERVICE = "org.varlink.service"
+SOURCES = Path(__file__).parent
+GOPATH = Path("/usr/share/gocode")
+"""Where Debian has Go's libraries."""
 
 
 class Refused(Exception):
@@ -115,18 +120,10 @@ class Varlinkctl(Program):
         return done.stdout
 
 
-class CompiledC(Program):
-    """client.c, which is on libsystemd's sd-varlink."""
+class Compiled(Program):
+    """A program of ours on somebody else's library."""
 
     program: Path
-
-    @classmethod
-    def build(cls, folder: Path) -> None:
-        """Compile it."""
-        source = Path(__file__).with_name("client.c")
-        cls.program = folder / "client"
-        command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
-        subprocess.run([*command, str(source), "-lsystemd", "-o", str(cls.program)], check=True, timeout=100)
 
     def command(self, more: bool, method: str, parameters: Reply) -> list[str]:
         return [str(self.program), self.socket, "more" if more else "call", method, json.dumps(parameters)]
@@ -135,6 +132,45 @@ class CompiledC(Program):
         assert done.returncode == 1, done.stderr
         failure = json.loads(done.stdout)
         return Refused(failure["error"], failure["parameters"])
+
+
+class CompiledC(Compiled):
+    """client.c, which is on libsystemd's sd-varlink."""
+
+    @classmethod
+    def build(cls, folder: Path) -> None:
+        """Compile it."""
+        cls.program = folder / "client"
+        command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
+        subprocess.run(
+            [*command, str(SOURCES / "client.c"), "-lsystemd", "-o", str(cls.program)], check=True, timeout=100
+        )
+
+
+class CompiledGo(Compiled):
+    """client.go, which is on Debian's golang-github-varlink-go-dev."""
+
+    @classmethod
+    def build(cls, folder: Path) -> None:
+        """Compile it."""
+        cls.program = folder / "client"
+        go(folder, "build", "-o", str(cls.program), str(SOURCES / "client.go"))
+
+    @staticmethod
+    def missing() -> str:
+        """What is not there to compile it, as packages of Debian; "" if all is there."""
+        there = {
+            "golang-go": shutil.which("go"),
+            "golang-github-varlink-go-dev": (GOPATH / "src/github.com/varlink/go/varlink").is_dir(),
+            "varlink-go": shutil.which("varlink-go-interface-generator"),
+        }
+        return " ".join(package for package, found in there.items() if not found)
+
+
+def go(folder: Path, *arguments: str) -> None:
+    """Run Go's command with the packages of a folder and Debian's, and nothing from elsewhere."""
+    settings = {"GOPATH": f"{folder}:{GOPATH}", "GOCACHE": str(folder / "cache"), "GO111MODULE": "off", "GOFLAGS": ""}
+    subprocess.run(["go", *arguments], cwd=folder, env=os.environ | settings, check=True, timeout=110)
 
 
 class PyPI(Foreign):

@@ -3,13 +3,14 @@
 docs/interfaces.md says what a client has to do. Here other people's do it.
 """
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.arrays import MIB, Array
-from tests.foreign.clients import Asyncvarlink, CompiledC, Foreign, PyPI, Refused, Varlinkctl
+from tests.arrays import MIB, Array, SimulatedArray
+from tests.foreign.clients import Asyncvarlink, Compiled, CompiledC, CompiledGo, Foreign, PyPI, Refused, Varlinkctl, go
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -17,10 +18,15 @@ LAB = pytest.mark.lab
 """Which has systemd's own, of its newest version, and a compiler."""
 
 
+GO = pytest.mark.skipif(bool(CompiledGo.missing()), reason=f"there is no {CompiledGo.missing()}")
+"""C is compiled everywhere, in the lab; this is half a gigabyte for some seconds."""
+
+
 @pytest.fixture(
     params=[
         pytest.param((PyPI, "simulated"), id="varlink"),
         pytest.param((Asyncvarlink, "simulated"), id="asyncvarlink"),
+        pytest.param((CompiledGo, "simulated"), id="go", marks=GO),
         pytest.param((PyPI, "lio"), id="varlink-lio", marks=LAB),
         pytest.param((Asyncvarlink, "lio"), id="asyncvarlink-lio", marks=LAB),
         pytest.param((Varlinkctl, "lio"), id="varlinkctl-lio", marks=LAB),
@@ -31,8 +37,8 @@ def foreign(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Fo
     """A client of somebody else's, and the daemon that it talks to."""
     kind, fixture = request.param
     array: Array = request.getfixturevalue(fixture)
-    if kind is CompiledC:
-        CompiledC.build(tmp_path)
+    if issubclass(kind, Compiled):
+        kind.build(tmp_path)
     client = kind(array.socket)
     yield client, array
     if isinstance(client, Asyncvarlink):
@@ -109,3 +115,25 @@ def test_what_is_refused(foreign: tuple[Foreign, Array]) -> None:
         client.call("SubSystem.CreateLun", id=array.sub_system, type="round", sizeInBytes=MIB)
     assert refused.value.name == "org.vdsprov.InvalidArg"
     assert refused.value.parameters["hresult"] == 0x80070057
+
+
+@GO
+def test_generated_bindings(simulated: SimulatedArray, tmp_path: Path) -> None:
+    """Go's generator reads every published description, and what it makes compiles and works.
+
+    It wants names of interfaces in lower case, which those of systemd are not either: they are put right afterwards.
+    """
+    for path in (CHECKOUT / "vdsprovd/interfaces").glob("org.vdsprov.*.varlink"):
+        name = path.stem.removeprefix("org.vdsprov.").lower()
+        folder = tmp_path / "src/vdsprov" / name
+        folder.mkdir(parents=True)
+        description = path.read_text().replace(f"\ninterface {path.stem}\n", f"\ninterface org.vdsprov.{name}\n")
+        (folder / f"{name}.varlink").write_text(description)
+        subprocess.run(["varlink-go-interface-generator", f"{name}.varlink"], cwd=folder, check=True, timeout=30)
+        (made,) = folder.glob("*.go")
+        made.write_text(made.read_text().replace(f"org.vdsprov.{name}", path.stem))
+    go(tmp_path, "build", "./src/vdsprov/...")
+    go(tmp_path, "build", "-o", "bindings", str(CHECKOUT / "tests/foreign/bindings.go"))
+    command = [str(tmp_path / "bindings"), str(simulated.socket), simulated.sub_system, str(MIB)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.stdout, done.stderr) == (f"0 create_lun {MIB} * online\n", "")
