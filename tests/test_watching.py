@@ -122,6 +122,10 @@ def test_prometheus_can_read_every_expression(tmp_path: Path) -> None:
 @needs_promtool
 def test_alerts_fire_when_they_shall() -> None:
     """As tests/alerts_test.yml says."""
-    for command in (["check", "rules", ALERTS], ["test", "rules", CHECKOUT / "tests/alerts_test.yml"]):
+    commands: list[list[str | Path]] = [
+        ["check", "rules", ALERTS],
+        ["test", "rules", CHECKOUT / "tests/alerts_test.yml"],
+    ]
+    for command in commands:
         done = subprocess.run([str(PROMTOOL), *command], capture_output=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

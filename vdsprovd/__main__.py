@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -27,7 +28,6 @@ from vdsprovd.counted import Counted
 from vdsprovd.hardware import Hardware, HardwareError, Mismatch, Pool, Unsupported
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import LvmPool
-from vdsprovd.hardware.simulator import SIMULATED_DRIVE, SimulatedDrivePool, SimulatedPool, Simulator, simulated_disk
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
@@ -392,13 +392,30 @@ def _check_pool(pool: PoolConfig, key: str) -> None:
         except (Mismatch, Unsupported) as error:
             raise ConfigError(f"{key}.thin-pool: {error}") from error
         except HardwareError as error:
-            raise ConfigError(f"{key}.vg: {error}") from error
+            raise ConfigError(f"{key}.vg, {pool.vg!r}: {error}") from error
 
 
-def _simulated(pool: PoolConfig) -> Pool:
-    if pool.kind == "lvm":
-        return SimulatedDrivePool({f"/dev/{pool.name}-{number}": SIMULATED_DRIVE for number in range(SIMULATED_DRIVES)})
-    return SimulatedPool(SIMULATED_SPACE)
+def _simulated(configuration: Config) -> Hardware:
+    # Only for this, and a daemon would keep it for ever.
+    from vdsprovd.hardware import simulator  # noqa: PLC0415
+
+    def made(pool: PoolConfig) -> Pool:
+        if pool.kind == "lvm":
+            nodes = [f"/dev/{pool.name}-{number}" for number in range(SIMULATED_DRIVES)]
+            return simulator.SimulatedDrivePool(dict.fromkeys(nodes, simulator.SIMULATED_DRIVE))
+        return simulator.SimulatedPool(SIMULATED_SPACE)
+
+    host = simulator.Simulator(_pools(configuration, made))
+    for pool in host.pools.values():
+        if isinstance(pool, simulator.SimulatedDrivePool):
+            host.disks += [simulator.simulated_disk(node) for node in pool.drives]
+    return host
+
+
+def _pools(configuration: Config, made: Callable[[PoolConfig], Pool]) -> dict[tuple[str, str], Pool]:
+    return {
+        (sub_system.name, pool.name): made(pool) for sub_system in configuration.subsystem for pool in sub_system.pool
+    }
 
 
 def _pool(pool: PoolConfig, *, settle: bool) -> Pool:
@@ -415,24 +432,15 @@ def _pool(pool: PoolConfig, *, settle: bool) -> Pool:
 
 def _hardware(configuration: Config, *, simulate: bool, settle: bool = True) -> Hardware:
     """The host; with `settle`, what a crash left under way in its pools is taken back first."""
-    pools: dict[tuple[str, str], Pool] = {
-        (sub_system.name, pool.name): _simulated(pool) if simulate else _pool(pool, settle=settle)
-        for sub_system in configuration.subsystem
-        for pool in sub_system.pool
-    }
     if simulate:
-        simulator = Simulator(pools)
-        for pool in pools.values():
-            if isinstance(pool, SimulatedDrivePool):
-                simulator.disks += [simulated_disk(node) for node in pool.drives]
-        return simulator
+        return _simulated(configuration)
     # rtslib takes a tenth of a second to load and needs a kernel with LIO; the simulator needs neither.
     try:
         from vdsprovd.hardware.lio import Lio  # noqa: PLC0415
     except ModuleNotFoundError as error:
         missing = f"this is an installation for clients only, without {error.name}"
         raise HardwareError(f"{missing}; install the daemon's needs with: pip install 'vdsprovd[daemon]'") from error
-    return Lio(pools)
+    return Lio(_pools(configuration, partial(_pool, settle=settle)))
 
 
 def _inherited() -> dict[str, socket.socket]:

@@ -8,7 +8,6 @@ a fifth of one processor at most. Nothing happens when nobody asks.
 import asyncio
 import errno
 import grp
-import http.client
 import io
 import ipaddress
 import logging
@@ -37,6 +36,8 @@ _MOST = 16
 """How many may be connected; more are told to come again."""
 _REQUEST = 5.0
 """Seconds in which a request must have come."""
+_HURRY = 1.0
+"""The same, where too many are connected already."""
 _REPLY = 30.0
 """Seconds in which a reply must have been taken."""
 _LONGEST_REQUEST = 16 << 10
@@ -123,11 +124,13 @@ class Endpoint:
         assert task is not None
         self._clients.add(task)
         try:
-            if len(self._clients) > _MOST:
+            crowd = len(self._clients) > _MOST
+            # Read in any case: who still sends when the connection is closed does not get the answer.
+            async with asyncio.timeout(_HURRY if crowd else _REQUEST):
+                head = await reader.readuntil(b"\r\n\r\n")
+            if crowd:
                 reply = _said(HTTPStatus.SERVICE_UNAVAILABLE, "too many are connected; try again shortly")
             else:
-                async with asyncio.timeout(_REQUEST):
-                    head = await reader.readuntil(b"\r\n\r\n")
                 port = writer.get_extra_info("socket").family != socket.AF_UNIX
                 reply = _refusal(head, by_port=port) or await self._metrics()
             async with asyncio.timeout(_REPLY):
@@ -201,6 +204,9 @@ def _reason(error: OSError) -> str:
 def _refusal(head: bytes, *, by_port: bool) -> Reply | None:
     """The answer to what is no request for the metrics."""
     line, _, rest = head.partition(b"\r\n")
+    # With what it needs of email, this is a tenth of a start, and most daemons serve no metrics.
+    import http.client  # noqa: PLC0415
+
     try:
         method, target, version = line.decode("ascii").split(" ")
         host = urlsplit(f"//{http.client.parse_headers(io.BytesIO(rest)).get('Host', '')}").hostname
