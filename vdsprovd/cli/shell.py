@@ -20,12 +20,13 @@ Examples:
   vdsprovctl shell /array0/luns create web0 size=10G pool=vg0
   vdsprovctl shell < commands.txt""",
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[PATH] [COMMAND] [PARAMETER]...")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 @click.pass_context
 def shell(context: click.Context, words: tuple[str, ...]) -> int:
     """Walk through what there is as through folders, with the verbs of vdsprovctl at hand.
 
-    Without a command it takes commands at a prompt, or from standard input, a line each, until one fails.
+    COMMAND is a path, a command, and its parameters: each of them can be left out. Without any the shell takes commands
+    at a prompt, or from standard input, a line each, until one fails. docs/shell.md tells all about it.
     """
     session = _session(context)
     from vdsprovd.shell import script  # noqa: PLC0415  # once it is known that configshell-fb is there

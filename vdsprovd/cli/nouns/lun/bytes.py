@@ -58,9 +58,7 @@ _type = click.option(
 @click.argument("name", required=False)
 @click.option("-s", "--size", "wanted", type=SizeType(max=True), required=True, help='Such as 10G, or "max".')
 @click.option("--pool", type=Named(POOL), help="The pool for its bytes; without it, the roomiest that can hold it.")
-@click.option(
-    "--subsystem", type=Named(SUBSYSTEM), help="Where there are several, and no pool that is only one of them's."
-)
+@click.option("--subsystem", type=Named(SUBSYSTEM), help="Where there are several.")
 @_type
 @click.option("--drive", "drives", type=Named(DRIVE), multiple=True, help="Use these drives, in their order.")
 @click.option(
