@@ -1,7 +1,7 @@
 """`vdsprovctl shell`: what there is as a tree, to walk through and to change."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -9,6 +9,9 @@ from vdsprovd.cli import errors
 
 if TYPE_CHECKING:
     from vdsprovd.shell.session import Session
+
+_NEEDED: Final = ("configshell_fb", "pyparsing", "six")
+"""configshell-fb, and what one of its versions needs."""
 
 
 @click.command(
@@ -43,12 +46,12 @@ def shell(context: click.Context, words: tuple[str, ...]) -> int:
 
 def _session(context: click.Context) -> "Session":
     try:
-        import configshell_fb  # noqa: F401, PLC0415
-    except ImportError:
+        from vdsprovd.shell.session import Session  # noqa: PLC0415  # it takes long to load
+    except ImportError as error:
+        if error.name not in _NEEDED:
+            raise
         raise errors.Failure(
             "the shell needs configshell-fb: pip install 'vdsprovd[shell]', or apt install python3-configshell-fb",
             errors.FAILED,
         ) from None
-    from vdsprovd.shell.session import Session  # noqa: PLC0415  # as above
-
     return Session(context)

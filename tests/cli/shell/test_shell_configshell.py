@@ -20,7 +20,7 @@ def test_no_files(daemon: Daemon, home: Path) -> None:
 def test_ctrl_c_stays_what_it_was() -> None:
     """Its import does not take the signal: where it was ignored, it stays ignored."""
     code = (
-        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import vdsprovd.shell.configshell; "
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import vdsprovd.shell.session; "
         "print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
@@ -55,7 +55,7 @@ def test_colours(daemon: Daemon) -> None:
 
 def test_without_configshell(daemon: Daemon, tmp_path: Path) -> None:
     """The client can be installed without it; the shell then tells how to get it, and all the rest works."""
-    (tmp_path / "configshell_fb.py").write_text("raise ImportError('none here')")
+    (tmp_path / "configshell_fb.py").write_text("raise ImportError('none here', name='configshell_fb')")
     environment = daemon.environment() | {"PYTHONPATH": str(tmp_path)}
     done = daemon.run("shell", "ls", env=environment)
     assert done.returncode == 1
