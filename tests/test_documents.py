@@ -46,6 +46,7 @@ def test_the_readme_has_a_row_for_every_interface() -> None:
         "docs/interfaces.md",
         "docs/notifications.md",
         "docs/remote.md",
+        "docs/shell.md",
         *(f"docs/tutorials/{name}.md" for name in ("administrator", "automation", "backup")),
         "docs/watching.md",
         "vagrant/README.md",
