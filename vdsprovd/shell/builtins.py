@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ _LEVEL: Final = 2
 _FRAME: Final = 8
 """What configshell draws around name and text: "o- ", " [", "]", and the space between them."""
 _LEAST: Final = 8
+_USUAL: Final = 80
+"""The columns that a tree takes, if that is enough for it."""
 
 
 class PathType(click.ParamType):  # type: ignore[type-arg]  # older versions have none
@@ -40,8 +43,10 @@ def ls(place: Place, path: str, depth: int | None) -> None:
     """
     there = place.find(path)
     levels = there.depth if depth is None else depth or 100
-    width = place.session.con.get_width()
-    click.echo(place.drawing(_fitted(there.drawn(levels), width)).rstrip("\n"))
+    drawn = there.drawn(levels)
+    # Where a line need not be longer, it is read more easily.
+    width = min(shutil.get_terminal_size().columns, max(_USUAL, _needed(drawn)))
+    click.echo(place.drawing(_fitted(drawn, width), width))
 
 
 @click.command()
@@ -85,6 +90,12 @@ def quit() -> str:
 EVERYWHERE: Final[Mapping[str, Command]] = MappingProxyType(
     {verb.name or "": Command(verb, here=True) for verb in (cd, exit, help, ls, pwd, quit)}
 )
+
+
+def _needed(drawn: Drawn, level: int = 0) -> int:
+    """The columns that the longest of its lines needs, with a dot or two."""
+    own = _FRAME + 3 + _LEVEL * level + len(drawn.name) + len(drawn.text)
+    return max([own, *(_needed(child, level + 1) for child in drawn.children)])
 
 
 def _fitted(drawn: Drawn, width: int, level: int = 0) -> Drawn:

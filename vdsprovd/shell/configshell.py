@@ -11,7 +11,6 @@ It gives paths, `cd` with its history, and the drawing of trees. What is not wan
 - Its import replaces what is done upon Ctrl-C.
 """
 
-import shutil
 import signal
 import threading
 import warnings
@@ -102,10 +101,11 @@ class Node(ConfigNode):  # type: ignore[misc]  # it has no types
             raise _cause(error) from error
         return found
 
-    def drawing(self, drawn: Drawn) -> str:
-        """The tree below that is drawn, as text."""
+    def drawing(self, drawn: Drawn, width: int) -> str:
+        """The tree that is drawn, as text of so many columns."""
+        self.shell.con.width = width
         text: str = self._render_tree(drawn)
-        return text
+        return text.rstrip("\n")
 
 
 class Shell(ConfigShell):  # type: ignore[misc]  # it has no types
@@ -150,9 +150,12 @@ def _cause(error: Exception) -> errors.Failure:
 class _Screen:
     """What configshell calls its console."""
 
+    width = 80
+    """The columns that a tree takes."""
+
     def get_width(self) -> int:
-        """The width of the terminal."""
-        return shutil.get_terminal_size().columns
+        """The width, as configshell asks for it."""
+        return self.width
 
     def display(self, text: str) -> None:
         """Print a text."""

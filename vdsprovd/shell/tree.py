@@ -16,6 +16,7 @@ from vdsprovd.cli.nouns.operation import OPERATION
 from vdsprovd.cli.objects import CONTROLLER, DRIVE, LUN, POOL, PORTAL, SUBSYSTEM, TARGET, Kind, Object
 from vdsprovd.cli.queries import import_target
 from vdsprovd.cli.sizes import size
+from vdsprovd.hresult import Hresult
 from vdsprovd.shell.commands import Command
 from vdsprovd.shell.configshell import Drawn
 from vdsprovd.shell.kinds import PLEX, PORTAL_GROUP
@@ -390,10 +391,12 @@ class Operations(Folder):
     unit = "operation"
     thing = Operation
     noun = "operation"
-    about = "Asynchronous operations: what takes a while, whoever started it."
+    about = "Asynchronous operations that run, whoever started them."
 
     def entries(self) -> Sequence[Object]:
-        return OPERATION.listing(self.client)
+        return [
+            entry for entry in OPERATION.listing(self.client) if entry["hresult"] == Hresult.VDS_E_OPERATION_PENDING
+        ]
 
 
 class Root(Place):

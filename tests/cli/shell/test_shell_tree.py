@@ -95,11 +95,20 @@ def test_everything_can_be_shown(web: Daemon) -> None:
     assert web.shows("shell", "ls", "depth=1").count("\n") == 4
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
-def test_a_line_fits_the_terminal(web: Daemon, width: int) -> None:
-    """Where there is room for the name and a little more."""
+@pytest.mark.parametrize(("width", "taken"), [(40, 40), (80, 80), (200, 80)])
+def test_a_line_fits_the_terminal(web: Daemon, width: int, taken: int) -> None:
+    """Where there is room for the name and a little more; it is no longer than it needs to be."""
     shown = web.on_terminal(width, "shell", "ls", "/array0/luns", NO_COLOR="1")
-    assert [len(line) for line in shown.splitlines()] == [width, width]
+    assert [len(line) for line in shown.splitlines()] == [taken, taken]
+
+
+def test_a_long_name_takes_room_where_there_is_some(web: Daemon) -> None:
+    """Names are never cut, what is told of them is; the lines are as long as the longest needs."""
+    name = "n" * 100
+    web.make_lun(name)
+    shown = web.on_terminal(200, "shell", "ls", "/array0/luns", NO_COLOR="1").splitlines()
+    assert {len(line) for line in shown} == {len(f"  o- {name} .... [1.0 MiB, online, healthy]")}
+    assert any(name in line for line in web.on_terminal(120, "shell", "ls", "/array0/luns", NO_COLOR="1").splitlines())
 
 
 def test_names_that_do_not_fit_a_path(daemon: Daemon) -> None:
