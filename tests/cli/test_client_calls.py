@@ -26,13 +26,56 @@ def test_imports_nothing_of_the_daemon() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_version_imports_no_client() -> None:
-    """--version and --help are quick: they import click and nothing of ours but the list of commands."""
-    program = (
-        "import sys, vdsprovd.cli.__main__; print([name for name in ('msgspec', 'asyncio') if name in sys.modules])"
+LOADED = """
+import contextlib, os, sys
+from vdsprovd.cli.__main__ import main
+with contextlib.redirect_stdout(open(os.devnull, "w")):
+    status = main(sys.argv[1:])
+print(status, len(sys.modules), *sys.modules)
+"""
+SLOW = {
+    "asyncio",
+    "dataclasses",
+    "difflib",
+    "msgspec",
+    "rich",
+    "rich.console",
+    "rich.progress",
+    "subprocess",
+}
+"""What takes long to load."""
+CLIENT = {"dataclasses", "msgspec"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "most", "needed"),
+    [
+        ("--version", 120, set()),
+        ("--help", 130, set()),
+        ("lun --help", 150, {"dataclasses"}),
+        ("lun create --help", 150, {"dataclasses"}),
+        ("portal list --json", 190, CLIENT),
+        ("portal show 127.0.0.1", 190, CLIENT),
+        ("portal list", 200, CLIENT | {"rich"}),
+        ("status", 190, CLIENT),
+    ],
+)
+def test_a_command_loads_what_it_needs(shared_daemon: Daemon, arguments: str, most: int, needed: set[str]) -> None:
+    """How quickly a command starts is a matter of the modules that it loads: --version and --help load click and nothing of
+    the client, only tables load what tells the width of text, and nothing loads a progress bar before it is shown.
+
+    Counted, not timed: times are the machine's. A hundred modules take some 60 ms.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, "--socket", str(shared_daemon.socket), *arguments.split()],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    status, number, *loaded = done.stdout.split()
+    assert status == "0", done.stderr
+    assert SLOW.intersection(loaded) == needed
+    assert int(number) <= most
 
 
 def test_error(shared_daemon: Daemon) -> None:

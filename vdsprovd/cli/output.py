@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
-import msgspec
 
 Field = tuple[str, str | int | Sequence[str]]
 """A label and what it says: one text, or several of a line each. What says nothing is left out."""
@@ -14,6 +13,8 @@ Field = tuple[str, str | int | Sequence[str]]
 
 def print_json(value: Any, *, pretty: bool | None = None) -> None:
     """Print a value as JSON: indented for a person at a terminal, one line for a program; `pretty` chooses."""
+    import msgspec  # noqa: PLC0415  # --help has no use for it
+
     text = msgspec.json.encode(value)
     if pretty or (pretty is None and sys.stdout.isatty()):
         text = msgspec.json.format(text, indent=2)

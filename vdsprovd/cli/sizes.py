@@ -4,7 +4,6 @@ As coreutils has it: 10G and 10GiB are 10 * 1024^3 bytes, 10GB are 10 * 1000^3, 
 """
 
 import re
-from fractions import Fraction
 from typing import Final
 
 import click
@@ -33,11 +32,14 @@ def parse(text: str) -> int:
     if not found:
         raise ValueError(f"{text!r} is no size; write bytes, or for example 512M, 10G, 1.5T (powers of 1024) or 10GB")
     number, unit, suffix = found.groups()
-    factor = 1
+    factor: int = 1
     if unit:
         decimal = (suffix or "").upper() == "B"
-        factor = (1000 if decimal else 1024) ** (_UNITS.index(unit.upper()) + 1)
-    return int(Fraction(number) * factor)
+        base = 1000 if decimal else 1024
+        for _ in range(_UNITS.index(unit.upper()) + 1):
+            factor *= base
+    whole, _, fraction = number.partition(".")
+    return int(whole) * factor + int(fraction or "0") * factor // 10 ** len(fraction)
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg]  # older versions have none

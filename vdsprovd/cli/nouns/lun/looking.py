@@ -85,6 +85,8 @@ def list_(session: Session, how: views.How, pool: str | None, target: str | None
     "LunIscsi.QueryAssociatedTargets",
     "IscsiTarget.GetConnectedInitiators",
     "Lun.QueryPlexes",
+    *POOL.lists,
+    "StoragePool.QueryAllocatedLuns",
     "Lun.GetIdentificationData",
     "Lun.QueryMaxLunExtendSize",
 )
@@ -94,7 +96,7 @@ def list_(session: Session, how: views.How, pool: str | None, target: str | None
 def show(session: Session, how: views.How, lun: str) -> None:
     """Show a LUN: its state, who may reach it, who is connected, how its disk is known to initiators.
 
-    --json adds to the API's properties: subSystem (id and friendlyName), lunNumber, targets (each with id, iscsiName and
+    --json adds to the API's properties: subSystem (id and friendlyName), pool (id and name), lunNumber, targets (each with id, iscsiName and
     connectedInitiators), plexes, identificationData (null while it cannot be read) and maxBytesToBeAdded (null where it
     cannot grow).
     """
@@ -112,11 +114,20 @@ def _read_one(client: Client, text: str) -> Object:
     id: str = found["id"]
     return found | {
         "lunNumber": client.call("LunNumber.GetLunNumber", id=id)["lunNumber"],
+        "pool": _pool(client, id),
         "targets": connected(client, client.query("LunIscsi.QueryAssociatedTargets", id=id)),
         "plexes": client.query("Lun.QueryPlexes", id=id),
         "identificationData": _unless_failed(client, "Lun.GetIdentificationData", "properties", id),
         "maxBytesToBeAdded": _unless_failed(client, "Lun.QueryMaxLunExtendSize", "maxBytesToBeAdded", id),
     }
+
+
+def _pool(client: Client, lun: str) -> Object | None:
+    """The pool that has the LUN's bytes. No query of the API says it: each pool is asked for its LUNs, until one has it."""
+    for pool in POOL.listing(client):
+        if any(entry["id"] == lun for entry in client.query("StoragePool.QueryAllocatedLuns", id=pool["id"])):
+            return {"id": pool["id"], "name": pool["name"]}
+    return None
 
 
 def _one(found: Object, long: bool) -> str:
@@ -125,6 +136,7 @@ def _one(found: Object, long: bool) -> str:
         ("Name", found["friendlyName"]),
         ("Id", found["id"]),
         ("Subsystem", found["subSystem"]["friendlyName"]),
+        ("Pool", found["pool"]["name"] if found["pool"] else ""),
         ("Size", f"{size(found['size'])} ({found['size']} bytes)"),
         ("Can grow by", size(found["maxBytesToBeAdded"]) if found["maxBytesToBeAdded"] else ""),
         ("Status", found["status"]),
