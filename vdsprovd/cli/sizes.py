@@ -39,7 +39,8 @@ def parse(text: str) -> int:
         for _ in range(_UNITS.index(unit.upper()) + 1):
             factor *= base
     whole, _, fraction = number.partition(".")
-    return int(whole) * factor + int(fraction or "0") * factor // 10 ** len(fraction)
+    tenths: int = 10 ** len(fraction)
+    return int(whole) * factor + int(fraction or "0") * factor // tenths
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg]  # older versions have none
