@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,14 @@ class Administrator:
 
 
 def disk_of(lun: str) -> Path:
-    """The initiator's disk with that serial number."""
-    (found,) = [
-        page.parents[1]
-        for page in Path("/sys/class/block").glob("sd*/device/vpd_pg80")
-        if lun.encode() in page.read_bytes()
-    ]
-    return Path("/dev") / found.name
+    """The initiator's disk with that serial number, as soon as there is one."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for page in Path("/sys/class/block").glob("sd*/device/vpd_pg80"):
+            if lun.encode() in page.read_bytes():
+                return Path("/dev") / page.parents[1].name
+        time.sleep(0.1)
+    raise AssertionError([str(path.resolve()) for path in Path("/sys/class/block").iterdir()])
 
 
 def test_from_nothing_to_a_used_disk_and_back(lio: LioArray) -> None:

@@ -19,6 +19,9 @@ from vdsprovd.cli.session import Session, address, given
 COMMANDS = {
     "status": ("status", "Show on one screen how all is, and what to do."),
     "doctor": ("doctor", "Check what the daemon needs of this host."),
+    "recover": ("recover", "Make a corrupt provider cache sound again."),
+    "events": ("events", "Follow what changes."),
+    "shell": ("shell", "Walk through it all as through folders."),
     "lun": ("nouns.lun", "LUNs: the disks that initiators see."),
     "target": ("nouns.target", "iSCSI targets: what initiators log in to."),
     "portal-group": ("nouns.portal_group", "Portal groups: where a target can be logged in to."),
@@ -34,9 +37,6 @@ COMMANDS = {
     "operation": ("nouns.operation", "Asynchronous operations: what takes a while."),
     "provider": ("nouns.provider", "The daemon itself, as VDS sees it."),
     "foreign": ("nouns.foreign", "What others have in this host's target."),
-    "shell": ("shell", "Walk through it all as through folders."),
-    "events": ("events", "Follow what changes."),
-    "recover": ("recover", "Make a corrupt provider cache sound again."),
     "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),
     "bridge": ("bridge", "Pass a connection on to the daemon's socket, for ssh."),
     "call": ("call", "Call any method of the API."),
@@ -80,8 +80,10 @@ class Commands(click.Group):
             return errors.OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        nouns = {name for name, (module, _) in COMMANDS.items() if module.startswith("nouns.")}
+        for title, names in (("Commands", COMMANDS.keys() - nouns), ("Nouns, which have verbs", nouns)):
+            with formatter.section(title):
+                formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items() if name in names])
 
 
 @click.command(

@@ -52,6 +52,12 @@ class Noun(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.commands, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Verbs"):
+            # Whole sentences: click's own are cut.
+            formatter.write_dl([(name, command.get_short_help_str(limit=1000)) for name, command in found])
+
     def verb(self, name: str, purpose: str, *calls: str) -> Callable[[Function], Verb]:
         """The function becomes a verb of the noun; see `Verb`."""
 

@@ -13,6 +13,7 @@ import click
 from vdsprovd.cli import errors
 from vdsprovd.cli.output import tell
 from vdsprovd.cli.session import Session
+from vdsprovd.cli.sizes import size as size_of
 
 if TYPE_CHECKING:
     from vdsprovd.client import Client
@@ -119,7 +120,13 @@ class _Bar:
 
 
 def _progress(size: int | None) -> Any:
-    from rich import console, progress  # noqa: PLC0415  # it takes long to load, and most operations end at once
+    from rich import console, progress, text  # noqa: PLC0415  # it takes long to load, and most operations end at once
+
+    class Speed(progress.ProgressColumn):
+        """Rich's own is in powers of 1000, and sizes are not."""
+
+        def render(self, task: progress.Task) -> text.Text:
+            return text.Text(f"{size_of(int(task.speed))}/s" if task.speed else "")
 
     columns: list[progress.ProgressColumn] = [
         progress.TextColumn("{task.description}", markup=False),
@@ -127,6 +134,6 @@ def _progress(size: int | None) -> Any:
         progress.TaskProgressColumn(),
     ]
     if size:
-        columns += [progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn()]
-    columns.append(progress.TimeRemainingColumn())
+        columns += [progress.DownloadColumn(binary_units=True), Speed()]
+    columns += [progress.TimeRemainingColumn(), progress.TextColumn("left")]
     return progress.Progress(*columns, console=console.Console(stderr=True), transient=True)
