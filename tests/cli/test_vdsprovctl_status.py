@@ -132,7 +132,7 @@ def test_many_alike_do_not_hide_the_rest(daemon: Daemon, monkeypatch: pytest.Mon
     many = [Concern("critical", "LUN", f"LUN web{number} is failed.", "mend it") for number in range(300)]
     many.append(Concern("warning", "portal", "Portal x " + "is not well " * 20, "see"))
     monkeypatch.setattr("vdsprovd.cli.status.all_of", lambda _found: many)
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("vdsprovd.cli.output.room", lambda: 80)
     shown = daemon.run_here("status").stdout
     assert shown.count("is failed.") == 8
     assert "and 292 more LUNs: vdsprovctl status --long" in shown

@@ -55,6 +55,11 @@ def wrapped(text: str, first: str, rest: str) -> list[str]:
     """The text in lines that fit the terminal: what stands before the first, and before the others."""
     import textwrap  # noqa: PLC0415  # most commands have no long text
 
-    width = max(40, shutil.get_terminal_size((1 << 16, 24)).columns - len(rest))
+    width = max(40, room() - len(rest))
     head, *tail = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
     return [first + head, *(rest + line for line in tail)]
+
+
+def room() -> int:
+    """How many characters fit a line: those of the terminal; elsewhere lines are as long as they are."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 16
