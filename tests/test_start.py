@@ -41,6 +41,9 @@ def start(folder: Path, listener: socket.socket, config: str) -> subprocess.Comp
 @pytest.mark.shows("Service.Advise", "VDS_E_INITIALIZED_FAILED")
 @pytest.mark.shows("Service.QueryForeignObjects", "VDS_E_INITIALIZED_FAILED")
 @pytest.mark.shows("Service.QueryOperations", "VDS_E_INITIALIZED_FAILED")
+@pytest.mark.shows("Service.QueryAdoption", "VDS_E_INITIALIZED_FAILED")
+@pytest.mark.shows("Service.Adopt", "VDS_E_INITIALIZED_FAILED")
+@pytest.mark.shows("Service.GetSaveconfig", "VDS_E_INITIALIZED_FAILED")
 @pytest.mark.parametrize(
     ("config", "status", "reason"),
     [
@@ -72,6 +75,9 @@ def test_who_waited_is_told_why(tmp_path: Path, config: str, status: int, reason
             ("Service.Advise", {}, True),
             ("Service.QueryForeignObjects", {}, False),
             ("Service.QueryOperations", {}, False),
+            ("Service.QueryAdoption", {}, False),
+            ("Service.Adopt", {"digest": "x"}, False),
+            ("Service.GetSaveconfig", {}, False),
         ):
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
             client.connect(str(tmp_path / "socket"))

@@ -240,6 +240,8 @@ def test_a_store_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
     store.close()
     with closing(sqlite3.connect(tmp_path / backups.NAME, isolation_level=None)) as db:
         db.execute("DROP TABLE digest")
+        db.execute("ALTER TABLE lun DROP COLUMN product")
+        db.execute("ALTER TABLE secret DROP COLUMN user")
         db.execute("PRAGMA user_version = 3")
     store = Store(tmp_path)
     assert set(store.load().entities) == set(ALL)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from vdsprovd.hardware import BlockDevice, Condition, Extent, Leg, Member, Secret
+from vdsprovd.hardware import PRODUCT, BlockDevice, Condition, Extent, Leg, Member, Secret
 from vdsprovd.model import (
     ControllerProperties,
     ControllerStatus,
@@ -293,7 +293,8 @@ class Association(msgspec.Struct, frozen=True):
 
 
 class Lun(msgspec.Struct, frozen=True, dict=True):
-    """A LUN: its volume is in the pool under the LUN's id, which is also its unit serial number."""
+    """A LUN: its volume is in the pool under the LUN's id, which is also its unit serial number. The `number` is that of
+    its kernel object, below 0 while that is where somebody else has put it."""
 
     id: str
     sub_system_id: str
@@ -306,6 +307,8 @@ class Lun(msgspec.Struct, frozen=True, dict=True):
     mask: tuple[str, ...] = ()
     online: bool = True
     associations: tuple[Association, ...] = ()
+    product: str = PRODUCT
+    """What initiators are told that it is. An adopted LUN stays what it was."""
     active: bool = True
     """Whether the controller serves it."""
     hints: Hints2 = Hints2()
@@ -393,6 +396,10 @@ class Target(msgspec.Struct, frozen=True):
     require_chap: bool
     secrets: PersistentMap[str, Secret] = PersistentMap()
     mutual_secrets: PersistentMap[str, Secret] = PersistentMap()
+    users: PersistentMap[str, str] = PersistentMap()
+    """By initiator: the CHAP names that go with the secrets, where adopted ones are not the iSCSI names."""
+    mutual_users: PersistentMap[str, str] = PersistentMap()
+    """The same for `mutual_secrets`."""
     deviation: str = ""
     """As a LUN's."""
 

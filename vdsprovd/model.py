@@ -721,6 +721,24 @@ class AsyncOperation(Struct, frozen=True):
     hresult: int
 
 
+class AdoptionObject(Struct, frozen=True):
+    """Something of somebody else's and what adopting makes of it: `name` as a `ForeignObject`'s, the rest for people."""
+
+    type: ForeignType
+    name: str
+    becomes: str
+    """What it is then; what it would be, if it is not adopted."""
+    size: int = 0
+    """Bytes of a storage object, 0 while they are not known."""
+    id: str | None = None
+    """That of the LUN which a storage object becomes: its serial number."""
+    adopted: bool = False
+    lapses: tuple[str, ...] = ()
+    """What is different after the next boot, when the object is made anew. Until then it stays as it is."""
+    obstacles: tuple[str, ...] = ()
+    """Why it is not adopted, and what to do."""
+
+
 class StorageIdentifier(Struct, frozen=True):
     """VDS_STORAGE_IDENTIFIER: one designator of VPD page 0x83."""
 

@@ -6,6 +6,7 @@ VDS's own structures are in `model`. A field that is added has a default: a clie
 import msgspec
 
 from vdsprovd.model import (
+    AdoptionObject,
     AsyncOperation,
     AsyncOutputType,
     ControllerProperties,
@@ -81,6 +82,33 @@ class AsyncOperationsReply(Struct, frozen=True):
     """Asynchronous operations."""
 
     operations: tuple[AsyncOperation, ...]
+
+
+class AdoptionPlanReply(Struct, frozen=True):
+    """What would be adopted. The digest names this plan, and changes with anything that it rests on."""
+
+    digest: str
+    objects: tuple[AdoptionObject, ...]
+    notes: tuple[str, ...] = ()
+    """For people: what of the host's would fight with the provider over the targets, and what to do."""
+
+
+class AdoptionReply(Struct, frozen=True):
+    """The ids of what was adopted."""
+
+    luns: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+class ConfigurationReply(Struct, frozen=True):
+    """A configuration for targetcli."""
+
+    configuration: str
+    """JSON, as in saveconfig.json."""
+    secrets: tuple[str, ...] = ()
+    """The ACLs whose CHAP secrets it does not have: target and initiator."""
+    missing: tuple[str, ...] = ()
+    """For people: what else it does not have of what there is."""
 
 
 class ProviderPropertiesReply(Struct, frozen=True):

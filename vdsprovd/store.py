@@ -24,7 +24,7 @@ import msgspec
 
 from vdsprovd import backups, digests
 from vdsprovd.backups import StoreDamaged, StoreError
-from vdsprovd.hardware import Member, Secret
+from vdsprovd.hardware import PRODUCT, Member, Secret
 from vdsprovd.inventory import (
     OBJECT_TYPES,
     Association,
@@ -180,6 +180,10 @@ CREATE TABLE digest (
     name TEXT PRIMARY KEY,
     sum INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+""",
+    f"""
+ALTER TABLE lun ADD COLUMN product TEXT NOT NULL DEFAULT '{PRODUCT}';
+ALTER TABLE secret ADD COLUMN user TEXT NOT NULL DEFAULT '';
 """,
 )
 VERSION = 1 + len(_MIGRATIONS)
@@ -548,10 +552,13 @@ class Store:
 
     def _targets(self) -> Iterator[Target]:
         secrets: dict[tuple[str, int], dict[str, Secret]] = {}
-        for target_id, mutual, initiator, secret in self._rows(
-            "SELECT target_id, mutual, initiator, secret FROM secret"
+        users: dict[tuple[str, int], dict[str, str]] = {}
+        for target_id, mutual, initiator, secret, user in self._rows(
+            "SELECT target_id, mutual, initiator, secret, user FROM secret"
         ):
             secrets.setdefault((target_id, mutual), {})[initiator] = Secret(secret)
+            if user:
+                users.setdefault((target_id, mutual), {})[initiator] = user
         for id, sub_system_id, iscsi_name, friendly_name in self._rows(
             "SELECT id, sub_system_id, iscsi_name, friendly_name FROM target"
         ):
@@ -563,6 +570,8 @@ class Store:
                 True,
                 PersistentMap(secrets.get((id, 0), {})),
                 PersistentMap(secrets.get((id, 1), {})),
+                PersistentMap(users.get((id, 0), {})),
+                PersistentMap(users.get((id, 1), {})),
             )
 
     def _portal_groups(self) -> Iterator[PortalGroup]:
@@ -580,8 +589,22 @@ class Store:
             "SELECT lun_id, target_id, lun_index FROM association ORDER BY lun_id, place"
         ):
             associations.setdefault(lun_id, []).append(Association(sys.intern(target_id), index))
-        for id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints in self._rows(
-            "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints FROM lun"
+        for (
+            id,
+            sub_system_id,
+            pool_id,
+            number,
+            path,
+            name,
+            size,
+            type,
+            mask,
+            online,
+            active,
+            hints,
+            product,
+        ) in self._rows(
+            "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints, product FROM lun"
         ):
             yield Lun(
                 id=id,
@@ -596,6 +619,7 @@ class Store:
                 online=bool(online),
                 active=bool(active),
                 hints=_hints(hints, Hints2),
+                product=sys.intern(product),
                 associations=tuple(associations.get(id, ())),
             )
 
@@ -653,7 +677,7 @@ _DRIVE = """
 INSERT INTO drive (id, sub_system_id, identification, slot, hot_spare, online, member) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET hot_spare = excluded.hot_spare, online = excluded.online
 """
-_LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online active hints")
+_LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online active hints product")
 _LUN_PLEX = _upsert("lun_plex", "id lun_id place hints")
 _TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")
 _PORTAL = _upsert("portal", "id sub_system_id address port online")
@@ -707,6 +731,7 @@ def _put_lun(db: sqlite3.Connection, value: Lun) -> None:
             value.online,
             value.active,
             _json(value.hints),
+            value.product,
         ),
     )
     db.execute("DELETE FROM association WHERE lun_id = ?", (value.id,))
@@ -720,10 +745,12 @@ def _put_target(db: sqlite3.Connection, value: Target) -> None:
     db.execute(_TARGET, (value.id, value.sub_system_id, value.iscsi_name, value.friendly_name))
     db.execute("DELETE FROM secret WHERE target_id = ?", (value.id,))
     db.executemany(
-        "INSERT INTO secret (target_id, mutual, initiator, secret) VALUES (?, ?, ?, ?)",
+        "INSERT INTO secret (target_id, mutual, initiator, secret, user) VALUES (?, ?, ?, ?, ?)",
         [
-            (value.id, mutual, initiator, str(secret))
-            for mutual, secrets in enumerate((value.secrets, value.mutual_secrets))
+            (value.id, mutual, initiator, str(secret), users.get(initiator, ""))
+            for mutual, (secrets, users) in enumerate(
+                ((value.secrets, value.users), (value.mutual_secrets, value.mutual_users))
+            )
             for initiator, secret in secrets.items()
         ],
     )

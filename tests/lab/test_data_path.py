@@ -6,11 +6,9 @@ By default it is killed some times; VDSPROVD_KILLS=200 says how often.
 
 import os
 import random
-import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -20,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.arrays import INITIATOR, MIB, Array, Failed, LioArray, run
+from tests.arrays import INITIATOR, MIB, Array, Failed, LioArray
+from tests.lab import load
 from vdsprovd import __version__
 from vdsprovd.hardware import Disk, TargetNode
 from vdsprovd.store import VERSION
@@ -30,9 +29,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 CHECKOUT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("VDSPROVD_KILLS", "15"))
 SIZE = 8 * MIB
-SESSIONS = Path("/sys/class/iscsi_session")
-BROKEN = re.compile(r"I/O error|detected conn error|session recovery|Buffer I/O|rejecting I/O|Unaligned|hung task")
-"""In the kernel's log."""
 PASSING = {"VDS_E_INITIALIZE_NOT_CALLED", "VDS_E_ANOTHER_CALL_IN_PROGRESS", "VDS_E_OBJECT_DELETED"}
 """What clients of a daemon that comes and goes may be answered: it starts, or it settles what its end cut off."""
 
@@ -61,64 +57,9 @@ class Initiator:
         with ExitStack() as stack:
             for target, port in zip(self.targets, (3260, 3262), strict=True):
                 stack.enter_context(self.array.logged_in(target, port))
-            run("udevadm", "settle")
-            # fio keeps its place on the disks and the seed of its bytes: what an earlier pass left does not pass for new.
-            settings = [
-                "--rw=randwrite",
-                "--bs=16k",
-                "--direct=1",
-                "--ioengine=libaio",
-                "--iodepth=4",
-                "--verify=crc32c",
-                "--verify_fatal=1",
-                "--verify_backlog=64",
-                "--randrepeat=0",
-                "--rate=2m,2m",
-                "--group_reporting",
-                "--output-format=terse",
-            ]
-            jobs = [f"--name={disk} --filename={disk}".split() for disk in self._disks()]
-            before, log = self._sessions(), len(self._kernel_log())
-            stop, report = self._folder / "stop", self._folder / "fio"
-            script = 'while [ ! -e "$0" ]; do "$@" || exit; echo passed; done'
-            arguments = ["fio", *settings, *(word for job in jobs for word in job)]
-            with report.open("w") as file:
-                # Its own group: to end it when a test fails.
-                fio = subprocess.Popen(
-                    ["sh", "-c", script, str(stop), *arguments], stdout=file, stderr=file, start_new_session=True
-                )
-            try:
+            with load.writing(self._folder, len(self.luns), len(self.luns)) as done:
                 yield
-                stop.touch()
-                assert fio.wait(120) == 0, report.read_text()
-            finally:
-                if fio.poll() is None:
-                    os.killpg(fio.pid, signal.SIGKILL)
-                    fio.wait()
-                stop.unlink(missing_ok=True)
-            self.passes = report.read_text().splitlines().count("passed")
-            assert self.passes
-            assert [line for line in self._kernel_log()[log:] if BROKEN.search(line)] == []
-            assert self._sessions() == before
-
-    def _disks(self) -> list[str]:
-        found = [
-            f"/dev/{disk.name}" for session in SESSIONS.iterdir() for disk in session.glob("device/target*/*/block/*")
-        ]
-        assert len(found) == len(self.luns)
-        return found
-
-    def _sessions(self) -> list[str]:
-        """What names a session as both sides know it: one that was broken and is back has another number at LIO."""
-        numbers = Path("/sys/kernel/config/target/iscsi").glob(f"iqn*/tpgt_*/acls/{INITIATOR}/info")
-        lines = [line for file in numbers for line in file.read_text().splitlines() if "Session ID" in line]
-        assert len(lines) == len(self.luns)
-        states = [f"{path.name} {(path / 'state').read_text()}" for path in SESSIONS.iterdir()]
-        return sorted(lines) + sorted(states)
-
-    @staticmethod
-    def _kernel_log() -> list[str]:
-        return run("dmesg").splitlines()
+        self.passes = done.passes
 
 
 @pytest.fixture

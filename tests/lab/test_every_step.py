@@ -12,6 +12,7 @@ import re
 import signal
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
@@ -20,8 +21,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.arrays import INITIATOR, VOLUME_GROUP, LioArray, Reply, clear_kernel, run
+from tests.arrays import ADDRESS, INITIATOR, VOLUME_GROUP, LioArray, Reply, clear_kernel, run
 from tests.lab.fault_points import FaultPoints
+from tests.lab.targetcli import backstore, exported, forget, targetcli
 from tests.programs import MIB
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
@@ -29,9 +31,17 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 EVERY = bool(os.environ.get("VDSPROVD_EVERY_STEP"))
 SOME = {False: (4, 8), True: (8,)}
 """The steps otherwise, without drives and with."""
-SOME_WITH_DRIVES = {"extend a span", "add a plex", "remove a plex", "recover on a spare", "replace a drive"}
+SOME_WITH_DRIVES = {
+    "adopt a volume",
+    "extend a span",
+    "add a plex",
+    "remove a plex",
+    "recover on a spare",
+    "replace a drive",
+}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SIZE = 4 * MIB
+THEIRS = "iqn.2003-01.org.example:theirs"
 
 
 class Scene:
@@ -49,6 +59,8 @@ class Scene:
         self.names: dict[str, str] = {}
         self.lost = False
         """Whether a drive is, and is to be mended."""
+        self.theirs: tuple[str, str] | None = None
+        """The target and the storage object that somebody has made."""
 
     def name(self, name: str, id: str) -> str:
         """Give the object of that id a name, which it has in all snapshots, and its plexes names by their place."""
@@ -99,6 +111,10 @@ class Scene:
                         array.wait(array.call("IscsiPortalGroup.RemovePortal", id=group["id"], portalId=portal))
                     array.wait(array.call("IscsiPortalGroup.Delete", id=group["id"]))
                 array.wait(array.call("IscsiTarget.Delete", id=target["id"]))
+        if self.theirs:
+            targetcli(*forget([self.theirs[0]], [self.theirs[1]]))
+            run("lvm", "lvremove", "--yes", f"{VOLUME_GROUP}/theirs", check=False)
+            self.theirs = None
         if self.drives:
             self._clear_drives()
         self.names.clear()
@@ -333,7 +349,35 @@ def lun_and_target(scene: Scene) -> Reply:
     return {"id": scene.file(), "targetIds": [scene.target()]}
 
 
+def theirs(scene: Scene, kind: str, device: Path) -> Reply:
+    """Somebody exports that with targetcli."""
+    number = scene.name("lun", str(uuid.uuid4()))
+    for sub_system in scene.array.configuration["subsystem"]:
+        sub_system["require-chap"] = False
+    scene.array.restart()
+    targetcli(
+        backstore(kind, "theirs", device, f"wwn={number}"),
+        *exported(THEIRS, [f"{kind}/theirs"], {INITIATOR: ("me", "sixteen-bytes-is")}, f"{ADDRESS}:3265"),
+    )
+    scene.theirs = (THEIRS, f"{kind}/theirs")
+    return {}
+
+
+def their_file(scene: Scene) -> Reply:
+    folder = scene.array.pools_folder / "theirs"
+    folder.mkdir(exist_ok=True)
+    (folder / "disk.img").unlink(missing_ok=True)
+    (folder / "disk.img").write_bytes(os.urandom(16) * (SIZE // 16))
+    return theirs(scene, "fileio", folder / "disk.img")
+
+
+def their_volume(scene: Scene) -> Reply:
+    run("lvm", "lvcreate", "--yes", "--wipesignatures", "n", "--size", f"{SIZE}b", "--name", "theirs", VOLUME_GROUP)
+    return theirs(scene, "block", Path("/dev", VOLUME_GROUP, "theirs"))
+
+
 OF_FILES = (
+    Command("adopt a file", "Service.Adopt", their_file),
     Command("create a file", "SubSystem.CreateLun", create_file),
     Command("extend a file", "Lun.Extend", exported_file_and(numberOfBytesToAdd=SIZE)),
     Command("shrink a file", "Lun.Shrink", exported_file_and(numberOfBytesToRemove=MIB)),
@@ -352,6 +396,7 @@ OF_FILES = (
     Command("set a secret", "IscsiTarget.SetSharedSecret", target_and_secret),
 )
 OF_VOLUMES = (
+    Command("adopt a volume", "Service.Adopt", their_volume),
     Command("create a volume", "SubSystem.CreateLun", create_volume("simple")),
     Command("create a stripe", "SubSystem.CreateLun", create_volume("stripe")),
     Command("create a mirror", "SubSystem.CreateLun", create_volume("mirror")),
@@ -467,6 +512,8 @@ def kill_at_every_step(scene: Scene, command: Command) -> None:
 def done(array: LioArray, method: str, parameters: Reply) -> bool:
     """Whether the command ran through; False when the daemon was killed meanwhile. It must not fail."""
     try:
+        if method == "Service.Adopt":  # a start makes another digest
+            parameters = {"digest": array.call("Service.QueryAdoption")["digest"]}
         reply = array.call(method, **parameters)
         if "async" in reply:
             array.wait(reply)

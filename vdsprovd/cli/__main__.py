@@ -37,6 +37,8 @@ COMMANDS = {
     "operation": ("nouns.operation", "Asynchronous operations: what takes a while."),
     "provider": ("nouns.provider", "The daemon itself, as VDS sees it."),
     "foreign": ("nouns.foreign", "What others have in this host's target."),
+    "adopt": ("adopt", "Take over what targetcli exports, while initiators use it."),
+    "export": ("export", "Write what the daemon exports as a saveconfig.json."),
     "diskraid": ("diskraid", "Carry out commands in DiskRAID's language."),
     "bridge": ("bridge", "Pass a connection on to the daemon's socket, for ssh."),
     "call": ("call", "Call any method of the API."),

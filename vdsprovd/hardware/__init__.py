@@ -21,6 +21,7 @@ import msgspec
 
 from vdsprovd.model import (
     ForeignObject,
+    ForeignType,
     Health,
     LunType,
     MaintenanceOperation,
@@ -29,6 +30,9 @@ from vdsprovd.model import (
     StorageIdentifier,
 )
 from vdsprovd.side_by_side import MOST, side_by_side
+
+PRODUCT = "vdsprovd"
+"""What initiators are told that a disk is (INQUIRY's product identification), unless it was something else before."""
 
 
 class Secret(str):
@@ -79,7 +83,9 @@ class Disk(Fact, frozen=True):
     """A storage object: the LUN's bytes behind a SCSI disk.
 
     `size` is that of a file's disk in bytes; a block device's disk follows the device, and it is 0. `serial` is its unit
-    serial number, by which initiators know it again: the LUN's id, unless something else is given.
+    serial number, by which initiators know it again: the LUN's id, unless something else is given. `product` is what
+    they are told that it is; designators have it, too. A `number` below 0 is the place where somebody else has put a disk
+    that was adopted since: no kernel object can be renamed, so it stays there until it is made anew.
     """
 
     lun: str
@@ -89,9 +95,10 @@ class Disk(Fact, frozen=True):
     block: bool = False
     access: Access = Access.ACTIVE
     serial: str = ""
+    product: str = PRODUCT
     rank: ClassVar[int] = 0
     identity: ClassVar[int] = 2
-    fixed: ClassVar[tuple[str, ...]] = ("path", "block", "serial")
+    fixed: ClassVar[tuple[str, ...]] = ("path", "block", "serial", "product")
 
     def __post_init__(self) -> None:
         if not self.serial:
@@ -522,6 +529,17 @@ class Pool(Protocol):
     def volumes(self) -> Collection[str]:
         """The ids of the LUNs that have a volume here. Raises `VolumeFailed`."""
 
+    def find(self, path: str) -> VolumeState | None:
+        """The state of somebody else's bytes as the volume that `take_in` would make of them; one that cannot be made has
+        failed, with the reason. None when they are nowhere that this pool could take them from. Raises `VolumeFailed`."""
+
+    def take_in(self, lun: str, path: str) -> None:
+        """Make what `find` found at the path the LUN's volume, under whoever has it open. What needs it by its old name finds
+        it there where that can be. Raises `Mismatch`, `Refused`, `VolumeFailed`."""
+
+    def give_back(self, lun: str, path: str) -> None:
+        """Undo `take_in`, as far as it was done. Raises as it."""
+
 
 class DrivePool(Pool, Protocol):
     """A pool that knows its drives."""
@@ -646,6 +664,20 @@ class Count(Enum):
     ABNORMAL_LOGOUTS = "abnormal logouts"
 
 
+class Stranger(msgspec.Struct, frozen=True):
+    """Something in the host's target that somebody else has made, and how far the provider could have it."""
+
+    type: ForeignType
+    name: str
+    """As a `ForeignObject`'s."""
+    facts: tuple[Fact, ...] = ()
+    """What there is of it: a storage object's disk, a target and what is in it; none of what no fact can tell."""
+    lapses: tuple[str, ...] = ()
+    """For people: settings that no fact tells. They hold until the object is made anew."""
+    obstacles: tuple[str, ...] = ()
+    """For people: what the provider does not have, and would lose or widen somebody's access if it went."""
+
+
 PortalAddress = tuple[str, int]
 """An address without brackets, and a TCP port."""
 
@@ -683,9 +715,15 @@ class Hardware(Protocol):
         """The keys of every object of the host, otherwise as `read`: what there is, not how it is, at a fraction of the
         cost."""
 
-    def foreign(self, targets: Container[str], luns: Container[str]) -> Collection[ForeignObject]:
-        """What the host's target holds beside these targets and the disks of these LUNs. What cannot be read of it is told
-        in its place. Raises `HardwareError` when nothing can."""
+    def foreign(self, targets: Container[str], disks: Container[Key]) -> Collection[ForeignObject]:
+        """What the host's target holds beside these targets and disks. What cannot be read of it is told in its place. Raises
+        `HardwareError` when nothing can."""
+
+    def strangers(self, targets: Container[str], disks: Container[Key]) -> Collection[Stranger]:
+        """The same, closely. Raises `HardwareError`."""
+
+    def rivals(self, targets: Container[str]) -> Collection[str]:
+        """For people: what of the host's would make these targets too at the next boot, and what to do about it."""
 
     def look(self, keys: Collection[Key]) -> Collection[Fact]:
         """The facts of these keys, at a cost that depends on their number alone; what is not there is left out. Raises

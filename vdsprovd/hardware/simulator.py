@@ -38,6 +38,7 @@ from vdsprovd.hardware import (
     Refused,
     Space,
     Step,
+    Stranger,
     TargetNode,
     Unit,
     Unsupported,
@@ -64,6 +65,8 @@ class SimulatedPool:
         self.delay = delay
         self.sizes: dict[str, int] = {}
         self.broken: dict[str, VolumeState] = {}
+        self.others: dict[str, int] = {}
+        """For tests: the sizes of what others have there, by path."""
         self._used = 0
         self._lock = threading.Lock()
 
@@ -136,6 +139,18 @@ class SimulatedPool:
 
     def volumes(self) -> Collection[str]:
         return list(self.sizes)
+
+    def find(self, path: str) -> VolumeState | None:
+        size = self.others.get(path)
+        return None if size is None else VolumeState(Condition.GOOD, size=size, legs=(Leg(),), type=LunType.SIMPLE)
+
+    def take_in(self, lun: str, path: str) -> None:
+        self._set(lun, self.others.pop(path), lambda _percent: None)
+
+    def give_back(self, lun: str, path: str) -> None:
+        if lun in self.sizes:
+            self.others[path] = self.sizes[lun]
+            self.delete(lun)
 
 
 class SimulatedDrivePool:
@@ -372,6 +387,16 @@ class SimulatedDrivePool:
     def volumes(self) -> Collection[str]:
         return list(self.sizes)
 
+    def find(self, path: str) -> VolumeState | None:
+        """Nobody else has anything there."""
+        return None
+
+    def take_in(self, lun: str, path: str) -> None:
+        raise Mismatch(f"there is nothing at {path}")
+
+    def give_back(self, lun: str, path: str) -> None:
+        """Nothing was taken in."""
+
     def rejoin(self) -> None:
         """Those that are not dead are used."""
 
@@ -580,6 +605,9 @@ class Simulator:
         self.pools = pools
         self.facts: dict[Key, Fact] = {}
         self._users: Counter[Key] = Counter()
+        self.peculiar: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        """For tests: by the name of a stranger, what lapses and what is in the way."""
+        self.rivalry: tuple[str, ...] = ()
         self.silent = False
         """Whether it gives no hints of changes, like a kernel whose watches have run out."""
         self._told: set[Callable[[Collection[Key]], object]] = set()
@@ -599,13 +627,28 @@ class Simulator:
         self._initiators = initiators
         self._lock = threading.Lock()
 
-    def foreign(self, targets: Container[str], luns: Container[str]) -> Collection[ForeignObject]:
+    def foreign(self, targets: Container[str], disks: Container[Key]) -> Collection[ForeignObject]:
+        return [ForeignObject(entry.type, entry.name, "") for entry in self.strangers(targets, disks)]
+
+    def strangers(self, targets: Container[str], disks: Container[Key]) -> Collection[Stranger]:
         with self._lock:
-            return [
-                ForeignObject(ForeignType.TARGET, fact.target, "")
-                for fact in self.facts.values()
-                if isinstance(fact, TargetNode) and fact.target not in targets
-            ]
+            facts = list(self.facts.values())
+        found: dict[str, tuple[ForeignType, list[Fact]]] = {}
+        for fact in facts:
+            match fact:
+                case Disk(lun, number) if fact.key not in disks:
+                    found[f"{number}/{lun}"] = ForeignType.STORAGE_OBJECT, [fact]
+                case TargetNode(target) if target not in targets:
+                    found[target] = (
+                        ForeignType.TARGET,
+                        [entry for entry in facts if getattr(entry, "target", "") == target],
+                    )
+        return [
+            Stranger(kind, name, tuple(of_it), *self.peculiar.get(name, ())) for name, (kind, of_it) in found.items()
+        ]
+
+    def rivals(self, targets: Container[str]) -> Collection[str]:
+        return self.rivalry
 
     def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
         if self.scan_fault:

@@ -5,10 +5,13 @@ in a group; here that rule becomes facts. Masking is per portal group and initia
 list is the truth.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import msgspec
 
 from vdsprovd.hardware import Access, Acl, Credentials, Disk, Fact, Grant, Group, Key, Listener, TargetNode, Unit
 from vdsprovd.inventory import Inventory, Lun, Portal, PortalGroup, StoragePool, SubSystem, Target
+from vdsprovd.persistent import PersistentMap
 
 EVERYBODY = "*"
 
@@ -138,14 +141,33 @@ def acls(
 
 def credentials(target: Target, initiator: str) -> Credentials:
     """With what the initiator logs in to the target: the CHAP name is the initiator's name, or for mutual CHAP the
-    target's, as Microsoft's initiator and VDS have it."""
+    target's, as Microsoft's initiator and VDS have it, unless another one was adopted."""
     secret = target.secrets.get(initiator) or target.secrets.get("")
     mutual = target.mutual_secrets.get(initiator)
     return Credentials(
-        user=initiator if secret else None,
+        user=target.users.get(initiator, initiator) if secret else None,
         secret=secret,
-        mutual_user=target.iscsi_name if mutual else None,
+        mutual_user=target.mutual_users.get(initiator, target.iscsi_name) if mutual else None,
         mutual_secret=mutual,
+    )
+
+
+def with_credentials(target: Target, acls: Mapping[str, Credentials]) -> Target:
+    """The target with the secrets that make these credentials, by initiator."""
+    secrets = {name: found.secret for name, found in acls.items() if found.secret}
+    mutual = {name: found.mutual_secret for name, found in acls.items() if found.mutual_secret}
+    users = {name: found.user for name, found in acls.items() if name in secrets and found.user not in (None, name)}
+    mutual_users = {
+        name: found.mutual_user
+        for name, found in acls.items()
+        if name in mutual and found.mutual_user not in (None, target.iscsi_name)
+    }
+    return msgspec.structs.replace(
+        target,
+        secrets=PersistentMap(secrets),
+        mutual_secrets=PersistentMap(mutual),
+        users=PersistentMap(users),
+        mutual_users=PersistentMap(mutual_users),
     )
 
 
@@ -157,8 +179,8 @@ def listener(portal: Portal, target: Target, group: PortalGroup) -> Iterator[Lis
 
 def disk(inventory: Inventory, lun: Lun) -> Disk:
     """The LUN's storage object."""
-    block = inventory.known(StoragePool, lun.pool_id).block
-    return Disk(lun.id, lun.number, lun.path, 0 if block else lun.size, block, access(inventory, lun))
+    block, size = inventory.known(StoragePool, lun.pool_id).block, lun.size
+    return Disk(lun.id, lun.number, lun.path, 0 if block else size, block, access(inventory, lun), product=lun.product)
 
 
 def access(inventory: Inventory, lun: Lun) -> Access:

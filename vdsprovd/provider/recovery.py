@@ -54,7 +54,7 @@ from vdsprovd.inventory import (
 )
 from vdsprovd.look_again import looking
 from vdsprovd.operations import Work, begin
-from vdsprovd.provider import creation, facts, mirroring, names, scans, surroundings
+from vdsprovd.provider import adoption, creation, facts, mirroring, names, scans, surroundings
 from vdsprovd.provider.context import Context
 from vdsprovd.store import PendingStep, Store, Stored
 
@@ -173,6 +173,9 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
     lun_id, pool_id = str(step.detail.get("lun")), str(step.detail.get("pool"))
     if step.kind == "change":
         _tell("", "a crash cut off a change of %s", ", ".join(step.detail["claims"]))
+        return inventory
+    if step.kind == "adopt":
+        adoption.settle(store, hardware, inventory, step)
         return inventory
     if inventory.get(StoragePool, pool_id) is None:
         raise HardwareError(f"the pool of LUN {lun_id} is not in the configuration")
@@ -368,9 +371,13 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
     inventory, hardware = context.cache.inventory, context.hardware
     context.local = initiators(hardware.local_initiators())
     observed = hardware.read(needed=inventory.target_by_name)
-    disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk)}
+    disks = {fact.lun: fact for fact in observed if isinstance(fact, Disk) and _is_known(inventory, fact)}
     known = list(inventory.all(Lun))
-    numbers = [*(disk.number for disk in disks.values()), *(lun.number for lun in known), context.last_lun_number]
+    numbers = [
+        *(fact.number for fact in observed if isinstance(fact, Disk)),
+        *(lun.number for lun in known),
+        context.last_lun_number,
+    ]
     context.last_lun_number = max(numbers)
     with hardware.scan():
         put, drop = surroundings.find(context, inventory, context.config.subsystem)
@@ -384,6 +391,10 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         for lun in luns
     ]
     scans.complain(context, luns)
+    if moved := {lun.id: lun.number for lun in luns if lun.number != inventory.known(Lun, lun.id).number}:
+        # Before the kernel has them: the next start must find them there.
+        kept = [msgspec.structs.replace(inventory.known(Lun, id), number=number) for id, number in moved.items()]
+        context.store.finish(None, put=kept)
     plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
     wanted_inventory = inventory.put(*_changed(inventory, [*put, *luns]))
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
@@ -424,7 +435,7 @@ def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -
     foreign_units = {
         (fact.target, fact.tag, fact.index)
         for fact in observed
-        if isinstance(fact, Unit) and fact.number < 0 and fact.lun
+        if isinstance(fact, Unit) and fact.lun and fact.number < 0 and not _is_known(inventory, fact)
     }
     foreign_acls = {
         (fact.target, fact.tag, fact.initiator)
@@ -434,9 +445,11 @@ def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -
     found = []
     for fact in observed:
         match fact:
-            case Disk(lun=lun):
-                mine = inventory.get(Lun, lun) is not None or lun in claims or cache.was_deleted(lun)
-                if not mine:
+            case Disk(lun=lun, number=number):
+                mine = _is_known(inventory, fact)
+                if not mine and number >= 0:
+                    mine = lun in claims or cache.was_deleted(lun)
+                if not mine and number >= 0:
                     log.warning("leaving the disk of LUN %s alone: the store does not know it", lun)
             case Unit(target=target, tag=tag, index=index) if (target, tag, index) in foreign_units:
                 mine = False
@@ -452,11 +465,21 @@ def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -
     return found
 
 
+def _is_known(inventory: Inventory, fact: Disk | Unit) -> bool:
+    """Whether that is the disk of a LUN of ours. Of what others made, it is what was adopted and nothing else with its serial
+    number."""
+    lun = inventory.get(Lun, fact.lun)
+    return lun is not None and (fact.number >= 0 or fact.number == lun.number)
+
+
 def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
     """The LUN at the place where its pool is now: the configuration may have moved it. One that is not there stays where
     the kernel has it, if it does."""
     if lun.condition is Condition.MISSING and lun.id in disks:
         return msgspec.structs.replace(lun, path=disks[lun.id].path)
+    if lun.number < 0 and lun.id not in disks:
+        # Adopted, and made anew: from now on it is where ours are.
+        lun = msgspec.structs.replace(lun, number=context.next_lun_number())
     return msgspec.structs.replace(lun, path=context.pool(lun.pool_id).path(lun.id))
 
 

@@ -52,7 +52,7 @@ from vdsprovd.inventory import (
 from vdsprovd.model import LunType
 from vdsprovd.persistent import PersistentMap
 from vdsprovd.provider import creation, facts, recovery
-from vdsprovd.store import Stored
+from vdsprovd.store import PendingStep, Stored
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -140,7 +140,7 @@ class _Work:
         self.rows: list[Row] = []
         self.local = recovery.initiators(hardware.local_initiators())
         found = list(hardware.read(needed=inventory.target_by_name))
-        self.disks = {fact.lun: fact for fact in found if isinstance(fact, Disk) and fact.path}
+        self.disks = {fact.lun: fact for fact in found if isinstance(fact, Disk) and fact.path and self._is_ours(fact)}
         targets = set(self._targets_of_ours(found))
         self.there: dict[str, list[Fact]] = {name: [] for name in targets}
         """What the kernel has in targets of ours, by target."""
@@ -162,6 +162,11 @@ class _Work:
                     yield name
                 case Unit(target=name, lun=lun) if lun in self.disks:
                     yield name
+
+    def _is_ours(self, disk: Disk) -> bool:
+        """Of those that others made, the adopted ones have their bytes where a LUN has them."""
+        pools = (self._pool(pool.id) for pool in self.inventory.all(StoragePool))
+        return disk.number >= 0 or any(pool.path(disk.lun) == disk.path for pool in pools)
 
     def _pool(self, id: str) -> Pool:
         entry = self.inventory.known(StoragePool, id)
@@ -271,6 +276,7 @@ class _Work:
             pool_id=pool_id,
             number=disk.number if disk else self._number(lun.number),
             path=pool.path(id),
+            product=disk.product if disk else lun.product,
             exported=disk is not None or state.condition is Condition.GOOD,
             size=(disk.size if disk else 0) or state.size or lun.size or pool.granule,
             type=_type(lun, pool, state),
@@ -394,13 +400,10 @@ class _Work:
                 self.unknown.append(
                     f"the secret for all initiators of target {target.iscsi_name}; those of initiators with an ACL are kept"
                 )
-            one_way = {name: secret for name, secret in found.items() if secret and secret != default}
-            mutual = {name: entry.mutual_secret for name, entry in acls.items() if entry.mutual_secret}
-            target = msgspec.structs.replace(
-                target,
-                secrets=PersistentMap({**one_way, **({"": default} if default else {})}),
-                mutual_secrets=PersistentMap(mutual),
-            )
+            target = facts.with_credentials(target, acls)
+            if default:
+                one_way = {name: secret for name, secret in target.secrets.items() if secret != default}
+                target = msgspec.structs.replace(target, secrets=PersistentMap({**one_way, "": default}))
         if authentication and not target.authentication:
             # Who asked for a secret goes on asking, for one that nobody has until it is set anew.
             self.unknown.append(f"the secret of target {target.iscsi_name}; set it anew (IscsiTarget.SetSharedSecret)")
@@ -431,8 +434,7 @@ class _Work:
         """All of it."""
         for step in self.known.pending:
             self.unknown.append(
-                f"what became of {step.kind} of {step.detail.get('lun') or step.detail.get('claims')}, which was under way: "
-                "what there is of it is kept"
+                f"what became of {step.kind} of {_subject(step)}, which was under way: what there is of it is kept"
             )
         if any(row.kind == "lun" and "store" not in row.sources for row in self.rows):
             self.unknown.append("names, hints and import targets that were set since; which drives were hot spares")
@@ -461,6 +463,10 @@ def _type(lun: Lun, pool: Pool, state: VolumeState) -> LunType:
     if lun.type is not LunType.UNKNOWN and (not legs or (legs > 1) == (lun.type is LunType.MIRROR)):
         return lun.type
     return state.type if state.type is not LunType.UNKNOWN else next(iter(pool.types))
+
+
+def _subject(step: PendingStep) -> object:
+    return next((step.detail[name] for name in ("lun", "claims", "targets") if step.detail.get(name)), None)
 
 
 def _is_id(text: str) -> bool:

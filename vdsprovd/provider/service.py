@@ -2,11 +2,21 @@
 
 from collections.abc import AsyncIterator
 
+from vdsprovd.hardware import Disk
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Lun, object_type
+from vdsprovd.inventory import Lun, Target, object_type
 from vdsprovd.model import AsyncOperation, ObjectType
+from vdsprovd.provider import adoption, adoption_plan, saveconfig
 from vdsprovd.provider.api import Interface, Role, method
-from vdsprovd.replies import AdviseReply, AsyncOperationsReply, ForeignObjectsReply, ObjectReply
+from vdsprovd.replies import (
+    AdoptionPlanReply,
+    AdoptionReply,
+    AdviseReply,
+    AsyncOperationsReply,
+    ConfigurationReply,
+    ForeignObjectsReply,
+    ObjectReply,
+)
 from vdsprovd.varlink import More
 from vdsprovd.varlink.call import Call
 
@@ -35,9 +45,9 @@ class Service(Interface):
     async def query_foreign_objects(self) -> ForeignObjectsReply:
         """What this host's target holds that is not the provider's: targetcli's, another daemon's. It is never touched, and
         a name that it has cannot be used."""
-        luns = {lun.id for lun in self.inventory.all(Lun)}
+        disks = {(Disk, lun.id, lun.number) for lun in self.inventory.all(Lun)}
         targets = self.inventory.target_by_name
-        found = await self.context.guarded(self.context.look(self.context.hardware.foreign, targets, luns))
+        found = await self.context.guarded(self.context.look(self.context.hardware.foreign, targets, disks))
         return ForeignObjectsReply(tuple(found))
 
     @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED)
@@ -50,6 +60,44 @@ class Service(Interface):
                 for operation in self.context.operations.all()
             )
         )
+
+    @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED, Hresult.VDS_E_OBJECT_NOT_FOUND)
+    async def query_adoption(self, targets: tuple[str, ...] = ()) -> AdoptionPlanReply:
+        """What `Adopt` would do with these foreign targets (IQNs) and the storage objects behind them, or without names with
+        everything foreign: what each becomes, what is different after the next boot, and what is refused and why.
+
+        Nothing is changed. A storage object goes with all the targets that it is in, or stays.
+        """
+        plan = await self.context.guarded(self.context.look(adoption_plan.make, self.context, targets))
+        names = {*self.inventory.target_by_name, *plan.targets}
+        notes = await self.context.guarded(self.context.look(self.context.hardware.rivals, names))
+        return AdoptionPlanReply(plan.digest, plan.objects, tuple(notes))
+
+    @method(
+        Role.ADMIN,
+        Hresult.VDS_E_INITIALIZED_FAILED,
+        Hresult.VDS_E_PROVIDER_CACHE_CORRUPT,
+        Hresult.VDS_E_OBJECT_STATUS_FAILED,
+        Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS,
+        Hresult.VDS_E_OBJECT_NOT_FOUND,
+        Hresult.VDS_E_INVALID_OPERATION,
+    )
+    async def adopt(self, digest: str, targets: tuple[str, ...] = ()) -> AdoptionReply:
+        """Take over what the plan of that digest, for these targets, says is adopted: from then on they are objects of the
+        provider. Sessions and their reads and writes go on, and initiators find the same disks after the next boot.
+
+        VDS_E_INVALID_OPERATION when there is another plan by now, or nothing can be adopted.
+        """
+        plan = await adoption.adopt(self.context, digest, targets)
+        luns = tuple(entity.id for entity in plan.put if isinstance(entity, Lun))
+        return AdoptionReply(luns, tuple(entity.id for entity in plan.put if isinstance(entity, Target)))
+
+    @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED)
+    def get_saveconfig(self) -> ConfigurationReply:
+        """What is exported, as targetcli saves it: `targetctl restore` makes the same exports on a host without vdsprovd. It
+        has no CHAP secrets."""
+        found = saveconfig.saved(self.inventory, self.context.local)
+        return ConfigurationReply(found.text, found.secrets, found.missing)
 
     @method(Role.VIEWER, Hresult.VDS_E_INITIALIZED_FAILED, more=More.REQUIRED)
     async def advise(self, *, call: Call) -> AsyncIterator[AdviseReply]:

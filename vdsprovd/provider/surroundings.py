@@ -102,12 +102,12 @@ def _portals(
             continue
         key = (portal.address, portal.port)
         if key in wanted or portal.id in inventory.groups_of_portal:
-            put.append(msgspec.structs.replace(portal, present=addresses.get(portal.address, False)))
+            put.append(msgspec.structs.replace(portal, present=_is_here(portal.address, addresses)))
         else:
             drop.append(portal)
         wanted.discard(key)
     put += [
-        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=addresses.get(address, False))
+        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=_is_here(address, addresses))
         for address, port in sorted(wanted)
     ]
     return put, drop
@@ -141,6 +141,11 @@ def merged(found: Iterable[Entity], began: Inventory, now: Inventory, *, working
 def unchanged(gone: Iterable[Entity], now: Inventory) -> list[Entity]:
     """Of the objects that a scan found gone, those that no command has changed since it began."""
     return [entity for entity in gone if now.objects.get(entity.id) is entity]
+
+
+def _is_here(address: str, addresses: Mapping[str, bool]) -> bool:
+    """Whether the host has the address, with its link up. Every host has all of them (0.0.0.0), at which adopted portals may be."""
+    return addresses.get(address, False) or ipaddress.ip_address(address.partition("%")[0]).is_unspecified
 
 
 def _is_public(address: str) -> bool:

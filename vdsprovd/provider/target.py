@@ -145,17 +145,17 @@ class IscsiTarget(Interface):
         """Set the CHAP secret, 12 to 16 bytes, with which the target authenticates an initiator; null clears it.
 
         Without `initiatorName` it is the secret of all initiators that have none of their own. The CHAP name is the
-        initiator's iSCSI name. A secret cannot begin with NULL, nor be one of mutual CHAP
+        initiator's iSCSI name; an adopted one stays as long as there is a secret. A secret cannot begin with NULL, nor be one of mutual CHAP
         too. Secrets can be set and never read. (IVdsIscsiTarget::SetSharedSecret)
         """
         initiator = names.iscsi_name(initiator_name, "the initiator's name") if initiator_name else ""
-        secrets = target.secrets
+        secrets, users = target.secrets, target.users
         if target_shared_secret:
             _check_one_way(target_shared_secret, [*target.mutual_secrets.values()], target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(target_shared_secret)))
         else:
-            secrets = secrets.discard(initiator)
-        await self._alter(target, msgspec.structs.replace(target, secrets=secrets))
+            secrets, users = secrets.discard(initiator), users.discard(initiator)
+        await self._alter(target, msgspec.structs.replace(target, secrets=secrets, users=users))
 
     @method(Role.ADMIN, *_GETTER, Hresult.VDS_E_NOT_SUPPORTED, Hresult.E_INVALIDARG, exclusive=True)
     async def remember_initiator_shared_secret(
@@ -166,13 +166,13 @@ class IscsiTarget(Interface):
         The target's CHAP name is its iSCSI name. (IVdsIscsiTarget::RememberInitiatorSharedSecret)
         """
         initiator = names.iscsi_name(initiator_name, "the initiator's name")
-        secrets = target.mutual_secrets
+        secrets, users = target.mutual_secrets, target.mutual_users
         if initiator_shared_secret:
             _check_one_way(initiator_shared_secret, [*target.secrets.values()], target.id)
             secrets = secrets.insert(initiator, Secret(names.chap_secret(initiator_shared_secret)))
         else:
-            secrets = secrets.discard(initiator)
-        await self._alter(target, msgspec.structs.replace(target, mutual_secrets=secrets))
+            secrets, users = secrets.discard(initiator), users.discard(initiator)
+        await self._alter(target, msgspec.structs.replace(target, mutual_secrets=secrets, mutual_users=users))
 
     async def _alter(self, target: Target, altered: Target) -> None:
         """Change the target's own settings in the kernel and keep them."""

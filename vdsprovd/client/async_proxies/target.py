@@ -89,7 +89,7 @@ class Target(ObjectProxy):
         """Set the CHAP secret, 12 to 16 bytes, with which the target authenticates an initiator; null clears it.
 
         Without `initiatorName` it is the secret of all initiators that have none of their own. The CHAP name is the
-        initiator's iSCSI name. A secret cannot begin with NULL, nor be one of mutual CHAP
+        initiator's iSCSI name; an adopted one stays as long as there is a secret. A secret cannot begin with NULL, nor be one of mutual CHAP
         too. Secrets can be set and never read. (IVdsIscsiTarget::SetSharedSecret)
 
         Role: admin. Codes: VDS_E_NOT_SUPPORTED, VDS_E_OBJECT_DELETED, VDS_E_PROVIDER_CACHE_CORRUPT, E_INVALIDARG.

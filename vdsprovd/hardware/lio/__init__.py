@@ -29,12 +29,13 @@ from vdsprovd.hardware import (
     Pool,
     Refused,
     Step,
+    Stranger,
     TargetNode,
     Unit,
     drives,
     enclosures,
 )
-from vdsprovd.hardware.lio import configfs, reader, rtslib, sessions, statistics, watch
+from vdsprovd.hardware.lio import configfs, reader, rivals, rtslib, sessions, statistics, strangers, watch
 from vdsprovd.hardware.lio.rtslib import (
     TPG,
     BlockStorageObject,
@@ -50,7 +51,6 @@ from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.pools.lvm import report
 from vdsprovd.model import ForeignObject, PathStatus
 
-PRODUCT = "vdsprovd"
 INITIATOR_NAME = Path("/etc/iscsi/initiatorname.iscsi")
 
 # Closed by default: no generated ACLs, no discovery by initiators without an ACL, nothing writable without one.
@@ -87,9 +87,16 @@ class Lio:
         with configfs.scan():
             return list(reader.keys(needed))
 
-    def foreign(self, targets: Container[str], luns: Container[str]) -> Collection[ForeignObject]:
+    def foreign(self, targets: Container[str], disks: Container[Key]) -> Collection[ForeignObject]:
         with configfs.scan():
-            return [*reader.foreign_disks(luns), *reader.foreign_targets(targets)]
+            return [*reader.foreign_disks(disks), *reader.foreign_targets(targets, disks)]
+
+    def strangers(self, targets: Container[str], disks: Container[Key]) -> Collection[Stranger]:
+        with configfs.scan():
+            return list(strangers.strangers(targets, disks))
+
+    def rivals(self, targets: Container[str]) -> Collection[str]:
+        return list(rivals.rivals(targets))
 
     def look(self, keys: Collection[Key]) -> Collection[Fact]:
         with configfs.scan():
@@ -180,7 +187,7 @@ class Lio:
         if (found := reader.behind(folder, block=disk.block)[0]) != disk.path:
             raise Refused(f"cannot add {disk}: the kernel opened {found!r}")
         with suppress(FileNotFoundError):  # kernels before 5.9 have none
-            configfs.write(f"{folder}/wwn/product_id", PRODUCT)
+            configfs.write(f"{folder}/wwn/product_id", disk.product)
         if disk.access is not Access.ACTIVE:
             _write_access(folder, disk.access)
         if (self._reservations / f"aptpl_{disk.serial}").exists():
@@ -210,10 +217,10 @@ class Lio:
 
     def _remove(self, fact: Fact) -> None:
         match fact:
-            case Disk(lun, number, block=block):
-                folder = configfs.hba(number, block=block)
-                (folder / lun).rmdir()
+            case Disk(lun, number):
+                folder = configfs.disk(lun, number)
                 folder.rmdir()
+                folder.parent.rmdir()
             case TargetNode(target):
                 (configfs.ISCSI / target).rmdir()
             case Group(target, tag):
@@ -232,7 +239,9 @@ class Lio:
     def _change(self, before: Fact, after: Fact) -> None:
         match before, after:
             case Disk(), Disk():
-                folder = configfs.hba(after.number, block=after.block) / after.lun
+                folder = configfs.disk(after.lun, after.number)
+                if before.path != after.path:
+                    _write_path(folder, after)
                 if before.size != after.size:
                     # The one way to resize a file-backed disk under live sessions; initiators see it after a rescan.
                     configfs.write(folder / "control", f"fd_dev_size={after.size}")
@@ -335,6 +344,13 @@ def _is_up(link: str) -> bool:
         return Path("/sys/class/net", link.partition(":")[0], "carrier").read_text().strip() == "1"
     except OSError:
         return False
+
+
+def _write_path(folder: Path, disk: Disk) -> None:
+    """Tell the kernel the new name of what it has open already: it keeps that, and tells the name whoever asks."""
+    if not disk.block:
+        configfs.write(folder / "control", f"fd_dev_name={disk.path}")
+    configfs.write(folder / "udev_path", disk.path)
 
 
 def _write_access(disk: Path | str, access: Access) -> None:

@@ -6,6 +6,7 @@ is a directory or a link of ours, at the cost of that one operation.
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -28,24 +29,45 @@ _LINK = "vdsprovd"
 _MISMATCHES = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
 
 
+_KINDS = ("fileio", "iblock")
+_OTHERS = -2
+"""The number of the first place of others; -1 is none."""
+_HBA = re.compile(rf"(?P<kind>{'|'.join(_KINDS)})_(?P<index>\d+)")
+
+
 def hba(number: int, *, block: bool) -> Path:
-    """The HBA folder for the storage object of the LUN of that number."""
-    return CORE / f"{'iblock' if block else 'fileio'}_{FIRST_HBA + number}"
+    """The HBA folder for the storage object of the LUN of that number; where others put theirs for one below 0."""
+    if number < 0:
+        index, kind = divmod(_OTHERS - number, len(_KINDS))
+        return CORE / f"{_KINDS[kind]}_{index}"
+    return CORE / f"{_KINDS[block]}_{FIRST_HBA + number}"
+
+
+def number(hba: str) -> int:
+    """The number of the LUN whose storage object is in the HBA folder of that name; below 0 for a place of others, -1 for
+    one that can have no disk of a LUN."""
+    found = _HBA.fullmatch(hba)
+    if not found:
+        return -1
+    index = int(found["index"])
+    return index - FIRST_HBA if index >= FIRST_HBA else _OTHERS - (index * len(_KINDS) + _KINDS.index(found["kind"]))
 
 
 def sweep() -> None:
     """Remove the HBA folders of ours that a crash, between the two steps in which a storage object comes or goes, left
     empty."""
     for name in folders(CORE):
-        kind, _, number = name.rpartition("_")
-        if kind in ("fileio", "iblock") and number.isdecimal() and int(number) >= FIRST_HBA:
+        if number(name) >= 0:
             with suppress(OSError):  # most have a storage object
                 (CORE / name).rmdir()
 
 
 def disk(lun: str, number: int) -> Path:
-    """The LUN's storage object, of whichever kind it is."""
+    """The LUN's storage object, of whichever kind it is, and whatever others have named it."""
     file = hba(number, block=False) / lun
+    if number < 0:
+        names = folders(file.parent)
+        return file.parent / names[0] if len(names) == 1 else file
     return file if file.exists() else hba(number, block=True) / lun
 
 

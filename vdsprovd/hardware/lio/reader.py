@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vdsprovd.hardware import (
+    PRODUCT,
     Access,
     Acl,
     Credentials,
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _INFO = re.compile(r"File: (?P<path>.*\S)\s+Size: (?P<size>\d+)\s+Mode:")
-_HBA = re.compile(r"(?P<kind>fileio|iblock)_(?P<number>\d+)")
 _ADDRESS = re.compile(r"\[?(?P<address>[^\]]*)\]?:(?P<port>\d+)")
 _LU_GROUP = re.compile(r"^LU Group ID: (\d+)", re.MULTILINE)
 _ALUA = re.compile(r"^TG Port (Primary|Secondary) Access State: (.*)$", re.MULTILINE)
@@ -53,7 +53,7 @@ AUTHENTICATION = {
 
 ACCESS = "alua/default_tg_pt_gp/alua_access_state"
 """The attribute of a storage object that holds its ALUA access state."""
-_IDENTITY = {
+IDENTITY = {
     "vendor_id": "LIO-ORG",
     "product_id": "FILEIO",
     "revision": "4.0",
@@ -66,8 +66,8 @@ def facts(needed: Container[str] | None = None) -> Iterator[Fact]:
     """Every fact of the host. Raises OSError when a disk cannot be read, or one of the targets that are needed (None: all
     are); what vanished meanwhile is left out."""
     for folder, lun, number in _disks():
-        with suppress(FileNotFoundError):  # gone since
-            yield _disk(folder, lun, number)
+        with suppress(FileNotFoundError if number >= 0 else OSError):  # gone since, or somebody else's and odd
+            yield described(folder, lun, number)
     for target in targets():
         yield from _whole(of_target, target, needed is None or target in needed)
 
@@ -91,13 +91,29 @@ def _whole(read: Callable[[str], Iterator[T]], target: str, needed: bool) -> lis
     return []
 
 
-def foreign_disks(luns: Container[str]) -> Iterator[ForeignObject]:
-    """The storage objects that are not these LUNs' disks."""
+def foreign_disks(disks: Container[Key]) -> Iterator[ForeignObject]:
+    """The storage objects that are not these disks."""
+    for hba, name in storage_objects():
+        if (Disk, *identified(hba, name)) not in disks:
+            detail = _told(_behind, configfs.CORE / hba / name)
+            yield ForeignObject(ForeignType.STORAGE_OBJECT, text(f"{hba}/{name}"), detail)
+
+
+def storage_objects() -> Iterator[tuple[str, str]]:
+    """Every storage object: its HBA folder and its name."""
     for hba in configfs.folders(configfs.CORE):
-        for name in configfs.folders(configfs.CORE / hba):
-            if hba != "alua" and not (is_ours(hba) and name in luns):
-                detail = _told(_behind, configfs.CORE / hba / name)
-                yield ForeignObject(ForeignType.STORAGE_OBJECT, _text(f"{hba}/{name}"), detail)
+        if hba != "alua":
+            yield from ((hba, name) for name in configfs.folders(configfs.CORE / hba))
+
+
+def identified(hba: str, name: str) -> tuple[str, int]:
+    """What facts call a storage object: the id of its LUN, and the number. One of others' that can be no LUN keeps its name."""
+    number = configfs.number(hba)
+    if number < -1:
+        with suppress(OSError):
+            serial = _serial(f"{configfs.CORE}/{hba}/{name}")
+            return (serial if is_uuid(serial) else name), number
+    return name, number
 
 
 def _behind(disk: Path) -> str:
@@ -106,20 +122,24 @@ def _behind(disk: Path) -> str:
     return configfs.read(disk / "udev_path") or " ".join(configfs.read(disk / "info").split())
 
 
-def foreign_targets(known: Container[str]) -> Iterator[ForeignObject]:
-    """The targets that are not among these, and the logical units in these that do not lead to a disk of ours."""
+def foreign_targets(known: Container[str], disks: Container[Key]) -> Iterator[ForeignObject]:
+    """The targets that are not among these, and the logical units in these that do not lead to one of the disks."""
     for target in configfs.folders(configfs.ISCSI):
         if is_target(target) and target in known:
             for tag in tags(target):
                 for unit in configfs.folders(configfs.group(target, tag) / "lun"):
                     folder = configfs.group(target, tag) / "lun" / unit
                     linked = Path(configfs.target_of(folder))
-                    if linked.name and not is_ours(linked.parent.name):
-                        name = _text(f"{target}/tpgt_{tag}/lun/{unit}")
+                    if linked.name and not (is_ours(linked.parent.name) or _leads_to(linked, disks)):
+                        name = text(f"{target}/tpgt_{tag}/lun/{unit}")
                         yield ForeignObject(ForeignType.LOGICAL_UNIT, name, f"{linked.parent.name}/{linked.name}")
         elif target not in _FABRIC:
             detail = _told(_contents, configfs.ISCSI / target)
-            yield ForeignObject(ForeignType.TARGET, _text(target), detail)
+            yield ForeignObject(ForeignType.TARGET, text(target), detail)
+
+
+def _leads_to(linked: Path, disks: Container[Key]) -> bool:
+    return (Disk, *identified(linked.parent.name, linked.name)) in disks
 
 
 def _contents(target: Path) -> str:
@@ -130,12 +150,12 @@ def _contents(target: Path) -> str:
 
 def _told(detail: Callable[[Path], str], folder: Path) -> str:
     try:
-        return _text(detail(folder))
+        return text(detail(folder))
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 
 
-def _text(name: str) -> str:
+def text(name: str) -> str:
     """A name of somebody else's as text, whatever its bytes are."""
     return os.fsencode(name).decode(errors="replace")
 
@@ -194,8 +214,10 @@ def listeners(target: str, tag: int) -> Iterator[Listener]:
 def key(parts: tuple[str, ...]) -> Key | None:
     """The key of the object that has the folder or attribute of that path below `configfs.ROOT`, None for no object."""
     match parts:
-        case ("core", hba, lun, *_) if _disk_number(hba) >= 0 and _is_uuid(lun):
-            return (Disk, lun, _disk_number(hba))
+        case ("core", hba, lun, *_) if is_ours(hba) and is_uuid(lun):
+            return (Disk, lun, configfs.number(hba))
+        case ("core", hba, _, *_) if configfs.number(hba) < -1:
+            return some_disk(hba)
         case ("iscsi", target) if is_target(target):
             return (TargetNode, target)
         case ("iscsi", target, group, *rest) if is_target(target) and group.startswith("tpgt_"):
@@ -204,8 +226,8 @@ def key(parts: tuple[str, ...]) -> Key | None:
 
 
 def some_disk(hba: str) -> Key:
-    """The key of the disk that was in an HBA folder of ours which is gone: of which LUN it was only the inventory knows."""
-    return (Disk, "", _disk_number(hba))
+    """The key of the disk that is or was in an HBA folder: of which LUN it is only the inventory knows."""
+    return (Disk, "", configfs.number(hba))
 
 
 def _key_in_group(target: str, tag: int, parts: list[str]) -> Key | None:
@@ -253,32 +275,39 @@ def _read(wanted: Key) -> Fact | None:
 
 def is_ours(hba: str) -> bool:
     """Whether an HBA folder's name is one that a vdsprovd gives."""
-    return _disk_number(hba) >= 0
+    return configfs.number(hba) >= 0
 
 
 def _disks() -> Iterator[tuple[str, str, int]]:
-    """The folders of our disks, with the LUN and the number of each."""
+    """The folders of our disks, and of those of others that could be a LUN's, with the LUN and the number of each."""
     for hba in configfs.folders(configfs.CORE):
-        number = _disk_number(hba)
-        if number < 0:
+        number = configfs.number(hba)
+        if number == -1:
             continue
         folder = f"{configfs.CORE}/{hba}"
-        yield from ((f"{folder}/{name}", name, number) for name in configfs.folders(folder) if _is_uuid(name))
+        names = configfs.folders(folder)
+        if number < 0 and len(names) > 1:
+            continue
+        for name in names:
+            lun, _ = identified(hba, name)
+            if is_uuid(lun):
+                yield f"{folder}/{name}", lun, number
 
 
 def disk(lun: str, number: int) -> Disk:
     """The storage object of that LUN, as the kernel describes it."""
-    try:
-        return _disk(f"{configfs.hba(number, block=False)}/{lun}", lun, number)
-    except FileNotFoundError:
-        return _disk(f"{configfs.hba(number, block=True)}/{lun}", lun, number)
+    found = described(str(configfs.disk(lun, number)), lun, number)
+    if number < 0 and found.serial != lun:
+        raise FileNotFoundError(f"somebody else's disk is at the place of LUN {lun}")
+    return found
 
 
-def _disk(folder: str, lun: str, number: int) -> Disk:
+def described(folder: str, lun: str, number: int) -> Disk:
+    """The storage object in that folder, as a disk."""
     block = folder.startswith(f"{configfs.CORE}/iblock")
     serial = _serial(folder)
     path, size = behind(folder, block=block)
-    return Disk(lun, number, path, size, block, _access(folder), serial)
+    return Disk(lun, number, path, size, block, _access(folder), serial, _product(folder))
 
 
 def behind(folder: str, *, block: bool) -> tuple[str, int]:
@@ -294,6 +323,13 @@ def _serial(folder: Path | str) -> str:
     return configfs.read(f"{folder}/wwn/vpd_unit_serial").rpartition(": ")[2]
 
 
+def _product(folder: str) -> str:
+    try:
+        return configfs.read(f"{folder}/wwn/product_id")
+    except FileNotFoundError:  # kernels before 5.9 have none
+        return PRODUCT
+
+
 def _access(folder: str) -> Access:
     try:
         return Access(int(configfs.read(f"{folder}/{ACCESS}")))
@@ -307,7 +343,7 @@ def identity(folder: Path) -> Identity:
     serial = _serial(folder)
     vendor, product, revision, company = (
         configfs.read(folder / "wwn" / name) if (folder / "wwn" / name).exists() else default
-        for name, default in _IDENTITY.items()
+        for name, default in IDENTITY.items()
     )
     group = _LU_GROUP.search(configfs.read(folder / "alua_lu_gp"))
     return Identity(
@@ -323,7 +359,8 @@ def identity(folder: Path) -> Identity:
     )
 
 
-def _is_uuid(name: str) -> bool:
+def is_uuid(name: str) -> bool:
+    """Whether it is a UUID as LUNs have it for an id."""
     try:
         return str(uuid.UUID(name)) == name
     except ValueError:
@@ -356,8 +393,8 @@ def path_status(unit: Unit) -> PathStatus:
 
 
 def _unit(target: str, tag: int, index: int) -> Unit:
-    hba, _, lun = configfs.target_of(f"{configfs.group(target, tag)}/lun/lun_{index}").rpartition("/")
-    return Unit(target, tag, index, lun, _disk_number(hba.rpartition("/")[2]))
+    *_, hba, name = f"/{configfs.target_of(f'{configfs.group(target, tag)}/lun/lun_{index}')}".rsplit("/", 2)
+    return Unit(target, tag, index, *identified(hba, name))
 
 
 def _acl(target: str, tag: int, initiator: str) -> str:
@@ -371,12 +408,6 @@ def _grant(target: str, tag: int, initiator: str, index: int) -> Grant:
 
 def _number(folder: str) -> int:
     return int(folder.removeprefix("lun_"))
-
-
-def _disk_number(hba: str) -> int:
-    """The LUN's number from the name of its HBA folder, negative for a folder of somebody else's."""
-    found = _HBA.fullmatch(hba)
-    return int(found["number"]) - configfs.FIRST_HBA if found else -1
 
 
 def _credentials(acl: str) -> Credentials:

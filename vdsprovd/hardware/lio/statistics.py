@@ -40,8 +40,8 @@ def count(of: Disk | Unit | TargetNode, what: Count) -> int | None:
     """What was counted; None for what this kernel does not count, and when the object is not there."""
     folder: str | Path
     match of:
-        case Disk(lun, number, block=block):
-            folder, counted = f"{configfs.hba(number, block=block)}/{lun}/statistics", _DISK
+        case Disk(lun, number):
+            folder, counted = f"{configfs.disk(lun, number)}/statistics", _DISK
         case Unit(target, tag, index):
             folder, counted = f"{configfs.group(target, tag)}/lun/lun_{index}/statistics", _UNIT
         case TargetNode(target):

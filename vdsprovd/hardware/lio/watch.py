@@ -123,7 +123,7 @@ def _is_watched(parts: tuple[str, ...]) -> bool:
         case ("core",) | ("iscsi",):
             return True
         case ("core", hba):
-            return reader.is_ours(hba)
+            return configfs.number(hba) != -1
         case ("core", _, _):
             return reader.key(parts) is not None
         case ("iscsi", target):

@@ -157,6 +157,48 @@ class FilesPool:
         with door(f"list {self.folder}"):
             return [name.removesuffix(SUFFIX) for name in os.listdir(self.folder) if name.endswith(SUFFIX)]
 
+    def find(self, path: str) -> VolumeState | None:
+        try:
+            found = Path(path).stat()
+            # A file goes from one name to another only within a mount.
+            if _mount(path) != _mount(self.folder):
+                return None
+        except OSError as error:
+            return VolumeState(Condition.FAILED, f"cannot read {path}: {error.strerror}")
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        with suppress(OSError):
+            owner = os.getxattr(path, OWNER).decode(errors="replace")
+            return VolumeState(Condition.FAILED, f"{path} has the bytes of LUN {owner}")
+        return VolumeState(Condition.GOOD, size=found.st_size, legs=(Leg(),), type=LunType.SIMPLE)
+
+    def take_in(self, lun: str, path: str) -> None:
+        new, real = Path(self.path(lun)), Path(path).resolve()
+        with door(f"take {path} in", lun):
+            if os.path.lexists(new):
+                raise Mismatch(f"cannot take {path} in: there is a file {new} already")
+            with suppress(OSError):  # not every file system keeps it
+                os.setxattr(real, OWNER, lun.encode())
+            real.rename(new)
+            # What targetcli saved leads there: without it, its restore would make an empty file, and export that.
+            real.symlink_to(new)
+            _sync_folder(real.parent)
+            _sync_folder(self.folder)
+
+    def give_back(self, lun: str, path: str) -> None:
+        new, real = Path(self.path(lun)), Path(path)
+        with door(f"give {path} back", lun):
+            if os.path.lexists(new):
+                while real.is_symlink() and (leads := real.parent / real.readlink()) != new:
+                    real = leads
+                if os.path.lexists(real) and not real.is_symlink():
+                    raise Mismatch(f"cannot give {path} back: there is another file")
+                new.rename(real)
+                _sync_folder(self.folder)
+                _sync_folder(real.parent)
+            with suppress(OSError):
+                os.removexattr(path, OWNER)
+
     @contextmanager
     def _open(self, lun: str, what: str, flags: int) -> Iterator[tuple[int, int]]:
         """A descriptor of the LUN's file, and its size in bytes."""
@@ -181,6 +223,16 @@ def _not_of(lun: str, path: str, file: int | str) -> VolumeState | None:
         return None
     remedy = f"give the files their names back, or if it is right so, `setfattr -x {OWNER} {path}`"
     return VolumeState(Condition.FAILED, f"{path} has the bytes of LUN {owner}: {remedy}")
+
+
+def _mount(path: Path | str) -> str:
+    """Which mount of which file system the path is in."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        with Path(f"/proc/self/fdinfo/{descriptor}").open() as lines:
+            return next(line for line in lines if line.startswith("mnt_id:"))
+    finally:
+        os.close(descriptor)
 
 
 def _check(layout: Layout) -> None:

@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from vdsprovd.hardware import (
     Condition,
     Extent,
@@ -36,7 +38,7 @@ from vdsprovd.hardware import (
     VolumeState,
     part,
 )
-from vdsprovd.hardware.pools.lvm import command, plan
+from vdsprovd.hardware.pools.lvm import adoption, command, plan
 from vdsprovd.hardware.pools.lvm.command import lvm
 from vdsprovd.hardware.pools.lvm.plan import Area, Ends, Free, Plan
 from vdsprovd.hardware.pools.lvm.report import (
@@ -459,6 +461,31 @@ class LvmPool:
         # What a crash left of a LUN is a volume of it, so that somebody deletes it.
         found = look(self.vg).volumes.values()
         return {volume.lun for volume in found if volume.lun and self._holds(volume)}
+
+    def find(self, path: str) -> VolumeState | None:
+        found = look(self.vg)
+        volume = adoption.at(self.vg, found, path)
+        if volume is None or not self._holds(volume):
+            return None
+        state = self._state(found, volume, VolumeState(Condition.GOOD, self._unreadable(volume, "")))
+        kind = LunType.SPAN if adoption.spans(volume) else state.type
+        reason = state.reason
+        if volume.lun or volume.owner:
+            reason = f"the logical volume {self.vg}/{volume.name} is that of LUN {volume.lun or volume.owner}"
+        elif kind not in self.types:
+            reason = f"the logical volume {self.vg}/{volume.name} is of type {volume.type}, which no LUN of the pool is"
+        elif volume.moving:
+            reason = f"extents of {self.vg}/{volume.name} are being moved; wait until that is done"
+        condition = Condition.FAILED if reason else Condition.GOOD
+        return msgspec.structs.replace(state, condition=condition, reason=reason, type=kind)
+
+    def take_in(self, lun: str, path: str) -> None:
+        with self._lock:
+            adoption.take_in(self.vg, _name(lun), path)
+
+    def give_back(self, lun: str, path: str) -> None:
+        with self._lock:
+            adoption.give_back(self.vg, _name(lun))
 
     def _holds(self, volume: Volume) -> bool:
         return volume.thin_pool == (self.thin_pool or "")
