@@ -1,5 +1,6 @@
 """The published descriptions of the API, and what finds changes that would break clients."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,23 @@ def test_nothing_incompatible_is_published(tmp_path: Path) -> None:
     assert script("--folder", str(tmp_path), "--check").returncode == 1
     assert script("--folder", str(tmp_path)).returncode == 0
     assert lun.read_text() == current
+
+
+def test_what_is_new_has_a_default(tmp_path: Path) -> None:
+    """A field that is new in a reply may be missing for a newer Python client: one that has no default is not published."""
+    assert script("--folder", str(tmp_path)).returncode == 0
+    pool = tmp_path / "org.vdsprov.StoragePool.varlink"
+    current = pool.read_text()
+    assert "  name: string,\n" in current
+    pool.write_text(current.replace("  name: string,\n", ""))
+    done = script("--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "org.vdsprov.StoragePool: StoragePoolProperties: name is new and has no default in Python" in done.stderr
+    lun = tmp_path / "org.vdsprov.Lun.varlink"
+    pool.write_text(current)
+    lun.write_text(re.sub(r",\n  deviation: string", "", lun.read_text()))
+    assert script("--folder", str(tmp_path), "--check").returncode == 1
+    assert script("--folder", str(tmp_path)).returncode == 0
 
 
 def test_a_commit_can_be_compared_with() -> None:

@@ -668,7 +668,7 @@ class StoragePoolProperties(Struct, frozen=True):
     total_consumed_space: int
     total_managed_space: int
     remaining_free_space: int
-    sub_system: str
+    sub_system: str = ""
 
 
 class LunProperties(Struct, frozen=True):
