@@ -160,6 +160,20 @@ def test_several_subsystems(array: tuple[SimulatedArray, Daemon]) -> None:
     assert [entry["importTarget"] for entry in daemon.json("subsystem", "list", "--json")] == [None, None]
 
 
+@pytest.mark.parametrize("noun", ["lun", "target", "portal", "pool", "drive", "controller", "controller-port"])
+def test_those_of_one_subsystem(array: tuple[SimulatedArray, Daemon], noun: str) -> None:
+    """A list can be that of one subsystem; together they are all."""
+    simulated, daemon = array
+    simulated.add_drives()
+    for name, id in simulated.sub_systems().items():
+        simulated.make_lun(sub_system=id)
+        daemon.make("SubSystemIscsi.CreateTarget", id=id, iscsiName=f"iqn.2026-11.org.example:{name}")
+    everything = daemon.json(noun, "list", "--json")
+    found = [daemon.json(noun, "list", "--subsystem", name, "--json") for name in simulated.sub_systems()]
+    assert all(found) or noun == "drive"
+    assert sorted(entry["id"] for each in found for entry in each) == sorted(entry["id"] for entry in everything)
+
+
 def test_dangling_import_target(daemon: Daemon) -> None:
     """An import target whose target was deleted is still shown, with a warning."""
     target = daemon.make_target("iqn.2026-11.org.example:import")

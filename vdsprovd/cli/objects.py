@@ -61,11 +61,10 @@ class Kind:
         if not self.query.startswith("SubSystem"):
             found = client.query(self.query)
             return [entry for entry in found if within is None or entry.get("subSystem", within) == within]
-        if within is not None:
-            return client.query(self.query, id=within)
         return [
             entry | {"subSystem": {"id": owner["id"], "friendlyName": owner["friendlyName"]}}
             for owner in client.query(_SUB_SYSTEMS)
+            if within in (None, owner["id"])
             for entry in client.query(self.query, id=owner["id"])
         ]
 
@@ -241,6 +240,17 @@ class Named(Naming):
         yield from ((word, "") for word in self.words)
         for entry in self.kind.listing(client):
             yield self.kind.name(entry), entry["id"]
+
+
+within_option: Final = click.option(
+    "--subsystem", type=Named(SUBSYSTEM), help="Only those of this subsystem, where there are several."
+)
+"""The option of lists, given as `subsystem`; see `sub_system`."""
+
+
+def sub_system(client: "Client", text: str | None) -> str | None:
+    """The id of the subsystem that an option names; None without one."""
+    return None if text is None else str(find(client, SUBSYSTEM, text)["id"])
 
 
 def _typable(name: str) -> bool:

@@ -156,6 +156,7 @@ def test_a_name_is_one_of_the_subsystem_where_one_is(array: tuple[SimulatedArray
     for name, id in ids.items():
         assert daemon.json("shell", f"/{name}/luns", "show", "same", "json=true")["id"] == id
         assert daemon.json("shell", f"/{name}/luns/same", "show", "json=true")["id"] == id
+        assert [entry["id"] for entry in daemon.json("shell", f"/{name}/luns", "list", "json=true")] == [id]
     daemon.client.call("LunNaming.SetFriendlyName", id=ids["array1"], friendlyName="other")
     done = daemon.run_here("shell", "/array0/luns", "delete", "other", "yes=true")
     assert done.returncode == 6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vdsprovd.cli import destroying, maintenance, views
-from vdsprovd.cli.objects import CONTROLLER, Named, Object, find, with_sub_system
+from vdsprovd.cli.objects import CONTROLLER, Named, Object, find, sub_system, with_sub_system, within_option
 from vdsprovd.cli.output import fields, json_option, tell
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.verbs import Noun
@@ -29,13 +29,17 @@ _ABOUT = ("controller", "port", "sub_system")
 
 
 @controller.verb("list", "list the controllers", *CONTROLLER.lists)
+@within_option
 @views.options
 @click.pass_obj
-def list_(session: Session, how: views.How) -> None:
+def list_(session: Session, how: views.How, subsystem: str | None) -> None:
     """List the controllers: one for each subsystem, which is this host.
 
     --json adds to the API's properties: subSystem (id and friendlyName).
     """
+
+    def read(client: Client) -> list[Object]:
+        return CONTROLLER.listing(client, sub_system(client, subsystem))
 
     def render(found: list[Object]) -> str:
         from vdsprovd.cli.tables import Column, id_column, sub_system_column, table  # noqa: PLC0415  # as for LUNs
@@ -53,7 +57,7 @@ def list_(session: Session, how: views.How) -> None:
             whole=how.long,
         )
 
-    views.show(session, how, CONTROLLER.listing, render, about=_ABOUT)
+    views.show(session, how, read, render, about=_ABOUT)
 
 
 @controller.verb(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from vdsprovd.cli import destroying, views
-from vdsprovd.cli.objects import CONTROLLER, Kind, Named, Object, find, with_sub_system
+from vdsprovd.cli.objects import CONTROLLER, Kind, Named, Object, find, sub_system, with_sub_system, within_option
 from vdsprovd.cli.output import fields, json_option, tell
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.verbs import Noun
@@ -56,13 +56,17 @@ _ABOUT = ("port", "controller")
 
 
 @controller_port.verb("list", "list the controller ports", *PORT.lists)
+@within_option
 @views.options
 @click.pass_obj
-def list_(session: Session, how: views.How) -> None:
+def list_(session: Session, how: views.How, subsystem: str | None) -> None:
     """List the ports of controllers.
 
     --json adds to the API's properties: controller (id and friendlyName).
     """
+
+    def read(client: Client) -> list[Object]:
+        return PORT.listing(client, sub_system(client, subsystem))
 
     def render(found: list[Object]) -> str:
         from vdsprovd.cli.tables import Column, id_column, table  # noqa: PLC0415  # as for LUNs
@@ -78,7 +82,7 @@ def list_(session: Session, how: views.How) -> None:
             whole=how.long,
         )
 
-    views.show(session, how, PORT.listing, render, about=_ABOUT)
+    views.show(session, how, read, render, about=_ABOUT)
 
 
 @controller_port.verb(

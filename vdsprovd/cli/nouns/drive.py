@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 import click
 
 from vdsprovd.cli import destroying, maintenance, views
-from vdsprovd.cli.objects import DRIVE, LUN, SUBSYSTEM, Named, Object, find, only, with_sub_system
+from vdsprovd.cli.objects import (
+    DRIVE,
+    LUN,
+    SUBSYSTEM,
+    Named,
+    Object,
+    find,
+    only,
+    sub_system,
+    with_sub_system,
+    within_option,
+)
 from vdsprovd.cli.output import fields, json_option, tell
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.sizes import size
@@ -27,16 +38,21 @@ _SHOWS = ("Drive2.GetProperties2", "Drive.QueryExtents", "Drive.GetSubSystem", "
 
 @drive.verb("list", "list the drives", *DRIVE.lists)
 @click.option("--spare", is_flag=True, help="Only hot spares.")
+@within_option
 @views.options
 @click.pass_obj
-def list_(session: Session, how: views.How, spare: bool) -> None:
+def list_(session: Session, how: views.How, subsystem: str | None, spare: bool) -> None:
     """List the drives: the members of pools, hot spares, and free ones.
 
     --json adds to the API's properties: subSystem (id and friendlyName).
     """
 
     def read(client: Client) -> list[Object]:
-        found = [entry for entry in DRIVE.listing(client) if not spare or "hotspare" in entry["flags"]]
+        found = [
+            entry
+            for entry in DRIVE.listing(client, sub_system(client, subsystem))
+            if not spare or "hotspare" in entry["flags"]
+        ]
         return sorted(found, key=lambda entry: (entry["subSystem"]["friendlyName"], entry["slotNumber"]))
 
     def render(found: list[Object]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vdsprovd.cli import views
-from vdsprovd.cli.objects import DRIVE, POOL, Named, Object, find
+from vdsprovd.cli.objects import DRIVE, POOL, Named, Object, find, sub_system, within_option
 from vdsprovd.cli.output import fields
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.sizes import SizeType, size
@@ -25,9 +25,10 @@ _ABOUT = ("lun", "drive", "sub_system")
 @pool.verb("list", "list the storage pools", *POOL.lists)
 @click.option("--free", type=SizeType(), help="Only those with at least so much free, such as 10G.")
 @click.option("--thin/--thick", default=None, help="Only those that are thin, or are not.")
+@within_option
 @views.options
 @click.pass_obj
-def list_(session: Session, how: views.How, free: int | None, thin: bool | None) -> None:
+def list_(session: Session, how: views.How, subsystem: str | None, free: int | None, thin: bool | None) -> None:
     """List the storage pools, with the space that is free in each.
 
     --json prints the API's properties.
@@ -35,7 +36,9 @@ def list_(session: Session, how: views.How, free: int | None, thin: bool | None)
 
     def read(client: Client) -> list[Object]:
         attributes = None if thin is None else {"isThinProvisioned": thin}
-        return client.query(POOL.query, remainingFreeSpace=free, poolAttributes=attributes)
+        within = sub_system(client, subsystem)
+        found = client.query(POOL.query, remainingFreeSpace=free, poolAttributes=attributes)
+        return [entry for entry in found if within in (None, entry["subSystem"])]
 
     def render(found: list[Object]) -> str:
         if not found:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vdsprovd.cli import destroying, views
-from vdsprovd.cli.objects import PORTAL, Named, Object, address, find, with_sub_system
+from vdsprovd.cli.objects import PORTAL, Named, Object, address, find, sub_system, with_sub_system, within_option
 from vdsprovd.cli.output import fields, json_option, tell
 from vdsprovd.cli.queries import groups_of_portal
 from vdsprovd.cli.session import Session
@@ -24,16 +24,20 @@ _GROUPS = ("IscsiPortal.QueryAssociatedPortalGroups", "IscsiPortalGroup.GetTarge
 
 
 @portal.verb("list", "list the portals", *PORTAL.lists)
+@within_option
 @views.options
 @click.pass_obj
-def list_(session: Session, how: views.How) -> None:
+def list_(session: Session, how: views.How, subsystem: str | None) -> None:
     """List the portals: addresses of the host, with a TCP port, that portal groups can have.
 
     --json adds to the API's properties: subSystem (id and friendlyName).
     """
 
     def read(client: Client) -> list[Object]:
-        return sorted(PORTAL.listing(client), key=lambda entry: (entry["subSystem"]["friendlyName"], address(entry)))
+        return sorted(
+            PORTAL.listing(client, sub_system(client, subsystem)),
+            key=lambda entry: (entry["subSystem"]["friendlyName"], address(entry)),
+        )
 
     def render(found: list[Object]) -> str:
         if not found:

@@ -8,7 +8,7 @@ import click
 
 from vdsprovd.cli import views
 from vdsprovd.cli.nouns.lun.noun import NAMED, lun
-from vdsprovd.cli.objects import LUN, POOL, TARGET, Named, Object, find, with_sub_system
+from vdsprovd.cli.objects import LUN, POOL, TARGET, Named, Object, find, sub_system, with_sub_system, within_option
 from vdsprovd.cli.output import fields
 from vdsprovd.cli.queries import connected, unless_deleted
 from vdsprovd.cli.session import Session
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 )
 @click.option("--pool", type=Named(POOL), help="Only those whose bytes are in this pool.")
 @click.option("--target", type=Named(TARGET), help="Only those reached through this target.")
+@within_option
 @views.options
 @click.pass_obj
-def list_(session: Session, how: views.How, pool: str | None, target: str | None) -> None:
+def list_(session: Session, how: views.How, subsystem: str | None, pool: str | None, target: str | None) -> None:
     """List the LUNs: where their bytes are, who may reach them, and through which targets.
 
     The mask names the initiators that may reach the LUN; * stands for those of the daemon's host.
@@ -46,7 +47,7 @@ def list_(session: Session, how: views.How, pool: str | None, target: str | None
         through = _owners(client, targets, "IscsiTarget.QueryAssociatedLuns", "iscsiName")
         found = [
             entry | {"pool": next(iter(in_pool.get(entry["id"], ())), None), "targets": through.get(entry["id"], [])}
-            for entry in LUN.listing(client)
+            for entry in LUN.listing(client, sub_system(client, subsystem))
             if (pool is None or entry["id"] in in_pool) and (target is None or entry["id"] in through)
         ]
         return sorted(found, key=lambda entry: (entry["friendlyName"], entry["id"]))

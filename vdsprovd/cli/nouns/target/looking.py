@@ -8,7 +8,7 @@ import click
 
 from vdsprovd.cli import views
 from vdsprovd.cli.nouns.target.noun import NAMED, target, title
-from vdsprovd.cli.objects import TARGET, Object, address, find, with_sub_system
+from vdsprovd.cli.objects import TARGET, Object, address, find, sub_system, with_sub_system, within_option
 from vdsprovd.cli.output import fields
 from vdsprovd.cli.queries import initiators_of, unless_deleted
 from vdsprovd.cli.session import Session
@@ -27,9 +27,10 @@ _ABOUT = ("target", "portal_group", "portal", "lun", "sub_system")
 
 
 @target.verb("list", "list the targets", *TARGET.lists, *_RELATIONS)
+@within_option
 @views.options
 @click.pass_obj
-def list_(session: Session, how: views.How) -> None:
+def list_(session: Session, how: views.How, subsystem: str | None) -> None:
     """List the iSCSI targets: whether they need a CHAP secret, where they are reached, who is logged in.
 
     Portals stand after the tag of their portal group. Nobody is told of sessions: --watch shows new ones when something
@@ -42,7 +43,7 @@ def list_(session: Session, how: views.How) -> None:
     def read(client: Client) -> list[Object]:
         found = [
             entry | related
-            for entry in TARGET.listing(client)
+            for entry in TARGET.listing(client, sub_system(client, subsystem))
             if (related := unless_deleted(_relations, client, entry["id"])) is not None
         ]
         for entry in found:
