@@ -75,7 +75,7 @@ def _text(verb: click.Command) -> str:
 
 def _parameter(one: click.Parameter, context: click.Context) -> tuple[str, str]:
     told = [getattr(one, "help", None) or ""]
-    if isinstance(one.type, click.Choice):
+    if isinstance(one.type, click.Choice) and not all(str(choice) in told[0] for choice in one.type.choices):
         told.append(f"One of: {', '.join(map(str, one.type.choices))}.")
     default = one.get_default(context)
     if isinstance(default, str):

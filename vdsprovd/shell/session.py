@@ -24,8 +24,8 @@ from vdsprovd.shell.tree import Root
 if TYPE_CHECKING:
     from vdsprovd.client import Client
 
-_NOT_HERE = ("shell", "diskraid", "bridge")
-"""Commands that take what is typed themselves."""
+_NOT_HERE = ("shell", "diskraid", "bridge", "completion")
+"""Commands that are for other shells, or shells themselves."""
 _STATES = {
     Hresult.VDS_E_PROVIDER_CACHE_CORRUPT: "cache corrupt",
     Hresult.VDS_E_INITIALIZE_NOT_CALLED: "starting",

@@ -103,7 +103,9 @@ def test_ctrl_c(daemon: Daemon, shell: Open) -> None:
     """It ends what is typed, asked or watched, and not the shell."""
     daemon.make_lun("web0")
     with shell(daemon) as prompt:
-        prompt.type("/array0/luns/web0 delete\x03")
+        prompt.type("/array0/luns/web0 delete")
+        prompt.expect("delete")
+        prompt.type("\x03")
         prompt.expect("/> ")
         prompt.type("/array0/luns/web0 delete\r")
         prompt.expect("Go on? [y/N]: ")

@@ -230,7 +230,7 @@ def test_what_it_costs_to_go_where_one_has_looked(web: Daemon, session: Session,
 
 
 def test_every_verb_has_its_place(session: Session) -> None:
-    """Every command of vdsprovctl can be said somewhere, but those that are shells themselves."""
+    """Every command of vdsprovctl can be said somewhere, but those that are shells themselves or for other ones."""
     said: set[tuple[str, ...]] = set()
 
     def walk(place: Place) -> None:
@@ -254,6 +254,7 @@ def test_every_verb_has_its_place(session: Session) -> None:
         ("shell",),
         ("diskraid",),
         ("bridge",),
+        ("completion",),
         # `ls /` lists them.
         ("subsystem", "list"),
     }
