@@ -65,7 +65,7 @@ def _secret(terminal: Terminal) -> None:
         terminal.expect(question)
         terminal.type("twelve-bytes\r")
     terminal.expect("/array0/luns/web0> ")
-    assert (GROUP / "auth/password").read_text().strip() == "twelve-bytes"
+    assert (GROUP / "acls/iqn.2026-11.org.example:host9/auth/password").read_text().strip() == "twelve-bytes"
     assert "twelve-bytes" not in terminal.shown
 
 
