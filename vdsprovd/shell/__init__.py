@@ -1,5 +1,5 @@
 """`vdsprovctl shell`: what there is as a tree, with vdsprovctl's verbs at its nodes. See docs/shell.md.
 
-`tree` says what is where, `nodes` what a node is, and `commands` makes a node's commands from the verbs of vdsprovctl.
-`configshell` is the one module that imports configshell-fb.
+`tree`, `luns` and `targets` say what is where, `nodes` what a node is, and `commands` makes a node's commands from the verbs
+of vdsprovctl. `configshell` is the one module that imports configshell-fb.
 """

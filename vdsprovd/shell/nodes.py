@@ -271,6 +271,8 @@ class Folder(Place):
     called: ClassVar[str]
     unit: ClassVar[str]
     """What one of them is: "1 LUN"."""
+    none: ClassVar[str] = "none"
+    """What is told where nothing is there."""
     thing: ClassVar[type[Thing] | None] = None
     noun: ClassVar[str] = ""
     """The noun of vdsprovctl whose verbs it has."""
@@ -320,7 +322,7 @@ class Folder(Place):
 
     def text(self, rows: Sequence[Row] | None) -> str:
         count = len(rows or ())
-        return counted(count, self.unit) if count else "none"
+        return counted(count, self.unit) if count else self.none
 
     def verbs(self) -> Iterable[Command]:
         return self.session.verbs(self.noun, self.objects) if self.noun else ()

@@ -1,253 +1,28 @@
-"""The tree: what is below what, by which query it is listed, and which noun's verbs are there.
+"""The tree, from its root to the folders of a subsystem: what is below what, and which noun's verbs are there.
 
-/array0/luns/NAME/mask, targets, plexes
-/array0/targets/IQN/portal-groups/TAG/portals/ADDRESS, luns, initiators, chap
-/array0/pools, drives, portals, controllers, import-target
-/foreign
+/array0/luns/NAME/...     see `luns`
+/array0/targets/IQN/...   see `targets`
+/array0/controllers/NAME/ports, drives/NAME/spare, import-target, pools, portals
+/foreign, operations
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 from vdsprovd.cli.nouns.controller_port import PORT
 from vdsprovd.cli.nouns.operation import OPERATION
-from vdsprovd.cli.objects import CONTROLLER, DRIVE, LUN, POOL, PORTAL, SUBSYSTEM, TARGET, Kind, Object
+from vdsprovd.cli.objects import CONTROLLER, DRIVE, POOL, PORTAL, SUBSYSTEM, Object
 from vdsprovd.cli.queries import import_target
 from vdsprovd.cli.sizes import size
 from vdsprovd.hresult import Hresult
 from vdsprovd.shell.commands import Command
 from vdsprovd.shell.configshell import Drawn
-from vdsprovd.shell.kinds import PLEX, PORTAL_GROUP
+from vdsprovd.shell.luns import Luns
 from vdsprovd.shell.nodes import Folder, Place, Row, Thing, counted
-
-
-class Listed(Folder):
-    """What a query lists of the object above."""
-
-    query: ClassVar[str]
-    owner: ClassVar[Kind]
-
-    def entries(self) -> Sequence[Object]:
-        return self.client.query(self.query, id=self.objects[self.owner])
-
-
-class Verbs(Folder):
-    """Nothing but verbs."""
-
-    def rows(self) -> Sequence[Row]:
-        return ()
-
-    def text(self, rows: Sequence[Row] | None) -> str:
-        return "see: help"
-
-
-# References: what is elsewhere, named by what it is related to.
-
-
-class TargetReference(Thing):
-    kind = TARGET
-    noun = "target"
-
-    @classmethod
-    def describe(cls, entry: Object) -> str:
-        chap = "CHAP" if entry["chapEnabled"] else "no CHAP"
-        return ", ".join(filter(None, (entry["friendlyName"], chap, entry["deviation"])))
-
-
-class LunReference(Thing):
-    kind = LUN
-    noun = "lun"
-
-    @classmethod
-    def describe(cls, entry: Object) -> str:
-        state = entry["reason"] or entry["deviation"] or f"{entry['status']}, {entry['health']}"
-        return f"{size(entry['size'])}, {state}"
-
-
-class Portal(Thing):
-    kind = PORTAL
-    noun = "portal"
-    about = "An address of the host that targets can be reached at."
-
-    @classmethod
-    def describe(cls, entry: Object) -> str:
-        return entry["deviation"] or str(entry["status"])
-
-
-# LUNs.
-
-
-class Mask(Folder):
-    called = "mask"
-    unit = "initiator"
-    noun = "lun mask"
-    about = "The initiators that may reach the LUN; * stands for those of the daemon's host."
-
-    def rows(self) -> Sequence[Row]:
-        lun = self.parent
-        assert isinstance(lun, Thing)
-        return [Row(name, "may reach it", None) for name in lun.entry["unmaskingList"].split(";") if name]
-
-    def get_child(self, name: str) -> Place:
-        return Place.get_child(self, name)
-
-    def text(self, rows: Sequence[Row] | None) -> str:
-        return super().text(rows) if rows else "nobody"
-
-
-class LunTargets(Listed):
-    called = "targets"
-    unit = "target"
-    thing = TargetReference
-    owner = LUN
-    query = "LunIscsi.QueryAssociatedTargets"
-    about = "The targets through which the LUN is reached."
-
-
-class Plex(Thing):
-    kind = PLEX
-    noun = "plex"
-
-    @classmethod
-    def describe(cls, entry: Object) -> str:
-        return f"{entry['type']}, {entry['status']}, {entry['health']}"
-
-
-class Plexes(Listed):
-    called = "plexes"
-    unit = "plex"
-    thing = Plex
-    noun = "plex"
-    owner = LUN
-    query = "Lun.QueryPlexes"
-    about = "The LUN's copies of its data."
-
-
-class ControllerReference(Thing):
-    kind = CONTROLLER
-    noun = "controller"
-
-
-class LunControllers(Listed):
-    called = "controllers"
-    unit = "controller"
-    thing = ControllerReference
-    noun = "lun controller"
-    owner = LUN
-    query = "Lun.QueryActiveControllers"
-    about = "The controllers through which the LUN is reached."
-
-
-class Hints(Verbs):
-    called = "hints"
-    noun = "hint"
-    about = "What is wished of the LUN."
-
-
-class Lun(LunReference):
-    about = "A LUN: a disk that initiators see."
-    folders = (LunControllers, Hints, Mask, Plexes, LunTargets)
-    depth = 2
-
-
-class Luns(Listed):
-    called = "luns"
-    unit = "LUN"
-    thing = Lun
-    noun = "lun"
-    owner = SUBSYSTEM
-    query = LUN.query
-    about = "LUNs: the disks that initiators see."
-
-
-# Targets.
-
-
-class GroupPortals(Listed):
-    called = "portals"
-    unit = "portal"
-    thing = Portal
-    owner = PORTAL_GROUP
-    query = "IscsiPortalGroup.QueryAssociatedPortals"
-    about = "The addresses at which the target is reached through this portal group."
-
-
-class PortalGroup(Thing):
-    kind = PORTAL_GROUP
-    noun = "portal-group"
-    folders = (GroupPortals,)
-    depth = 2
-    about = "A portal group of a target."
-
-    @classmethod
-    def describe(cls, entry: Object) -> str:
-        return entry["deviation"] or "portal group"
-
-
-class PortalGroups(Listed):
-    called = "portal-groups"
-    unit = "portal group"
-    thing = PortalGroup
-    noun = "portal-group"
-    owner = TARGET
-    query = PORTAL_GROUP.query
-    about = "Portal groups: the addresses at which the target is reached."
-    depth = 3
-
-
-class TargetLuns(Listed):
-    called = "luns"
-    unit = "LUN"
-    thing = LunReference
-    owner = TARGET
-    query = "IscsiTarget.QueryAssociatedLuns"
-    about = "The LUNs that are reached through the target."
-
-
-class Initiators(Folder):
-    called = "initiators"
-    unit = "initiator"
-    about = "Who is logged in to the target now."
-
-    def rows(self) -> Sequence[Row]:
-        return [Row(name, "logged in", True) for name in self.client.connected_initiators(self.objects[TARGET])]
-
-    def get_child(self, name: str) -> Place:
-        return Place.get_child(self, name)
-
-    def text(self, rows: Sequence[Row] | None) -> str:
-        return super().text(rows) if rows else "nobody is logged in"
-
-
-class Chap(Verbs):
-    called = "chap"
-    noun = "target chap"
-    about = "CHAP secrets of the target, which can be set and never read."
-
-    def text(self, rows: Sequence[Row] | None) -> str:
-        target = self.parent
-        assert isinstance(target, Thing)
-        return "a secret is needed" if target.entry["chapEnabled"] else "no secret is needed"
-
-
-class Target(TargetReference):
-    about = "An iSCSI target: what initiators log in to."
-    folders = (Chap, Initiators, TargetLuns, PortalGroups)
-
-
-class Targets(Listed):
-    called = "targets"
-    unit = "target"
-    thing = Target
-    noun = "target"
-    owner = SUBSYSTEM
-    query = TARGET.query
-    about = "iSCSI targets: what initiators log in to."
-
-
-# The rest of a subsystem.
+from vdsprovd.shell.references import ControllerReference, Listed, Names, Portal, Verbs
+from vdsprovd.shell.targets import Targets
 
 
 class Pool(Thing):
@@ -362,7 +137,7 @@ class SubSystem(Thing):
     about = "A subsystem: a storage host, or one part of it."
 
 
-class Foreign(Folder):
+class Foreign(Names):
     called = "foreign"
     unit = "object"
     noun = "foreign"
@@ -371,9 +146,6 @@ class Foreign(Folder):
     def rows(self) -> Sequence[Row]:
         found = self.client.call("Service.QueryForeignObjects")["objects"]
         return [Row(entry["name"], f"{entry['type'].replace('_', ' ')}: {entry['detail']}", None) for entry in found]
-
-    def get_child(self, name: str) -> Place:
-        return Place.get_child(self, name)
 
 
 class Operation(Thing):

@@ -103,23 +103,18 @@ def test_ctrl_c(daemon: Daemon, shell: Open) -> None:
     """It ends what is typed, asked or watched, and not the shell."""
     daemon.make_lun("web0")
     with shell(daemon) as prompt:
-        prompt.type("/array0/luns/web0 delete")
-        prompt.expect("delete")
-        prompt.type("\x03")
-        prompt.expect("/> ")
-        prompt.type("/array0/luns/web0 delete\r")
-        prompt.expect("Go on? [y/N]: ")
-        prompt.type("\x03")
-        prompt.expect("/> ")
-        prompt.type("/array0/luns/web0 show watch=true\r")
-        prompt.expect("Serial number")
-        time.sleep(0.3)
-        prompt.type("\x03")
-        prompt.expect("/> ")
-        prompt.type("events\r")
-        time.sleep(0.5)
-        prompt.type("\x03")
-        prompt.expect("/> ")
+        for line, shown in (
+            ("/array0/luns/web0 delete", "delete"),
+            ("/array0/luns/web0 delete\r", "Go on? [y/N]: "),
+            ("/array0/luns/web0 show watch=true\r", "Serial number"),
+            ("events\r", "following"),
+        ):
+            prompt.type(line)
+            prompt.expect(shown)
+            # What was shown last comes a moment before the program waits.
+            time.sleep(0.5)
+            prompt.type("\x03")
+            prompt.expect("/> ")
         assert "1 LUN" in prompt.says("ls", "/> ")
         prompt.type("\x04")
         prompt.expect("exit")
