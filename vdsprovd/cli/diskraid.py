@@ -14,7 +14,15 @@ from vdsprovd.diskraid.problems import INTERRUPTED, OK, STATUSES, NoScript
     context_settings={"help_option_names": ["-h", "--help", "/?"]},
     epilog="\b\nExit status:\n" + "\n".join(f"  {status:3}  {meaning}" for status, meaning in STATUSES.items()),
 )
-@click.option("--script", "-s", "/s", "/S", metavar="FILE", help="Carry out the commands in FILE; - is standard input.")
+@click.option(
+    "--script",
+    "-s",
+    "/s",
+    "/S",
+    metavar="FILE",
+    type=click.Path(readable=False, allow_dash=True),
+    help="Carry out the commands in FILE; - is standard input.",
+)
 @click.option(
     "--verbose", "-v", "/v", "/V", is_flag=True, help="Show each command of a script before it is carried out."
 )

@@ -54,7 +54,12 @@ def portals(session: Session, adapter: str) -> list[dict[str, Any]]:
     """The addresses from which an adapter can reach targets."""
     (bound,) = [entry["interface"] for entry in adapters(session, "") if entry["id"] == adapter] or [""]
     return [
-        {"id": address["local"], "address": address["local"], "interface": link["ifname"]}
+        # Two interfaces may have the same address, such as a link-local one.
+        {
+            "id": f"{address['local']}%{link['ifname']}",
+            "address": address["local"],
+            "interface": link["ifname"],
+        }
         for link in json.loads(run("ip", "-json", "address", "show", "up"))
         for address in link.get("addr_info", [])
         if bound in ("", link["ifname"])

@@ -64,7 +64,7 @@ def _interface(session: Session, adapter: str, given: Given) -> str:
     if number is None:
         return adapter
     portal = session.focus.at("iportal", number, inside=adapter)
-    (network,) = {entry["interface"] for entry in host.portals(session, adapter) if entry["id"] == portal}
+    _, _, network = portal.partition("%")
     there = {entry["id"]: entry["interface"] for entry in host.adapters(session, "")}
     if there[adapter]:
         return adapter

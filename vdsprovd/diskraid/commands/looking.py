@@ -6,7 +6,7 @@ from typing import Final
 from vdsprovd.diskraid import host, layout
 from vdsprovd.diskraid.grammar import Flag, Form, Given
 from vdsprovd.diskraid.hints import shown
-from vdsprovd.diskraid.kinds import KINDS, Object, address, free_space
+from vdsprovd.diskraid.kinds import Object, address, free
 from vdsprovd.diskraid.layout import exact_size, words, yes
 from vdsprovd.diskraid.problems import NotSelected
 from vdsprovd.diskraid.session import Session
@@ -21,11 +21,10 @@ _NO_ENCLOSURE: Final = 0xFFFFFFFF
 def _detail(session: Session, given: Given) -> None:
     word = given.words[1]
     id = session.focus.require(word)
-    number = session.focus.number(word, id)
     entries = list(_DETAILS[word](session, id))
     if "verbose" in given.flags and word == "lun":
         entries += _verbose(session, id)
-    session.say("", f"{KINDS[word].title} {number}", "", *layout.details(entries))
+    session.say("", session.called(word, id), "", *layout.details(entries))
 
 
 def _hba_port(session: Session, id: str) -> Iterator[Entry]:
@@ -114,14 +113,14 @@ def _drive(session: Session, id: str) -> Iterator[Entry]:
     yield "Serial number", found["identification"]
     yield from _state(found)
     yield "Size", exact_size(found["size"])
-    yield "Free", exact_size(free_space(session, id))
+    extents = session.client.query("Drive.QueryExtents", id=id)
+    yield "Free", exact_size(free(extents))
     yield "Bus", found["internalBusNumber"]
     yield "Slot", found["slotNumber"]
     enclosure = found["enclosureNumber"]
     yield "Enclosure", "none" if enclosure == _NO_ENCLOSURE else enclosure
     yield "Bus type", words(found["busType"])
     yield "Flags", _list(found["flags"])
-    extents = session.client.query("Drive.QueryExtents", id=id)
     used: dict[str, int] = {}
     for extent in extents:
         if extent["lunId"]:
