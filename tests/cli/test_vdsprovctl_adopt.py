@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.arrays import INITIATOR, SECRET, SimulatedArray
@@ -33,7 +34,7 @@ def test_plan_and_result(array: Both, disk: Disk) -> None:
     plan = daemon.shows("adopt", "--dry-run")
     assert "LUN in pool files0 of array0" in plan
     assert "target with 1 portal group, 1 LUN, 1 initiator, 1 portal" in plan
-    assert f"{THEIRS}: it lapses" in plan
+    assert f"  {THEIRS}\n    - it lapses\n" in plan
     assert "Note: somebody restores" in plan
     assert simulated.call("SubSystem.QueryLuns", id=simulated.sub_system) == {"luns": []}
     assert daemon.shows("adopt", "--yes", THEIRS).endswith("Adopted 1 LUN and 1 target.\n")
@@ -62,8 +63,8 @@ def test_nothing_of_it_can_be(array: Both, disk: Disk) -> None:
     simulated.hardware.peculiar[THEIRS] = ((), ("it is in the way",))
     done = daemon.run("adopt", "--yes")
     assert done.returncode == errors.UNSUPPORTED
-    assert f"Not adopted:\n  -2/{disk.lun}: it is LUN 0 of target {THEIRS}" in done.stdout
-    assert f"{THEIRS}: it is in the way" in done.stdout
+    assert f"Not adopted:\n  -2/{disk.lun}\n    - it is LUN 0 of target {THEIRS}" in done.stdout
+    assert f"  {THEIRS}\n    - it is in the way\n" in done.stdout
 
 
 def test_a_target_that_there_is_not(array: Both) -> None:
@@ -75,10 +76,11 @@ def test_a_target_that_there_is_not(array: Both) -> None:
 
 @pytest.mark.parametrize("columns", [80, 200])
 def test_the_plan_fits_the_terminal(array: Both, disk: Disk, columns: int) -> None:
-    """The table does; the sentences below it are whole."""
-    _, daemon = array
+    """Table and sentences do."""
+    simulated, daemon = array
+    simulated.hardware.rivalry = ("somebody restores " * 20,)
     lines = daemon.on_terminal(columns, "adopt", "--dry-run").splitlines()
-    assert max(map(len, lines[:3])) <= columns + len("\x1b[1m\x1b[0m") * 3
+    assert max(len(click.unstyle(line)) for line in lines) <= columns
 
 
 @pytest.mark.shows("Service.GetSaveconfig")

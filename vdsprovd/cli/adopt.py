@@ -10,7 +10,7 @@ import click
 from vdsprovd.cli import destroying, errors
 from vdsprovd.cli.destroying import Consent
 from vdsprovd.cli.objects import Object
-from vdsprovd.cli.output import print_json
+from vdsprovd.cli.output import counted, print_json, wrapped
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.verbs import Verb
 
@@ -63,8 +63,7 @@ def adopt(session: Session, targets: tuple[str, ...], consent: Consent) -> None:
 
 def _count(adopted: Sequence[Object]) -> str:
     targets = sum(entry["type"] == "target" for entry in adopted)
-    luns = len(adopted) - targets
-    return f"{luns} LUN{'' if luns == 1 else 's'} and {targets} target{'' if targets == 1 else 's'}"
+    return f"{counted(len(adopted) - targets, 'LUN')} and {counted(targets, 'target')}"
 
 
 def _text(objects: Sequence[Object], notes: Sequence[str]) -> str:
@@ -79,18 +78,17 @@ def _text(objects: Sequence[Object], notes: Sequence[str]) -> str:
         Column("BECOMES", lambda entry: entry["becomes"] if entry.get("adopted") else "stays as it is", cut=True),
     ]
     parts = [table(columns, objects, whole=False)]
-    parts += _listed("Different after the next boot; until then it stays as it is:", objects, "lapses")
-    parts += _listed("Not adopted:", objects, "obstacles")
-    parts += [f"{click.style('Note', fg='yellow')}: {note}" for note in notes]
+    adopted = [entry for entry in objects if entry.get("adopted")]
+    parts += _listed("Different after the next boot; until then it stays as it is:", adopted, "lapses")
+    parts += _listed("Not adopted:", [entry for entry in objects if entry not in adopted], "obstacles")
+    parts += ["\n".join(wrapped(note, f"{click.style('Note', fg='yellow')}: ", "      ")) for note in notes]
     return "\n\n".join(parts)
 
 
 def _listed(heading: str, objects: Sequence[Object], field: str) -> list[str]:
-    wanted = field == "lapses"
-    lines = [
-        f"  {entry['name']}: {text}"
-        for entry in objects
-        if bool(entry.get("adopted")) is wanted
-        for text in entry.get(field, ())
-    ]
+    lines = []
+    for entry in objects:
+        if texts := entry.get(field):
+            lines += wrapped(entry["name"], "  ", "  ")
+            lines += [line for text in texts for line in wrapped(text, "    - ", "      ")]
     return ["\n".join([heading, *lines])] if lines else []

@@ -47,6 +47,8 @@ def export(session: Session, file: Path | None, with_secrets: bool) -> None:
     """
     if with_secrets and file is None:
         raise click.UsageError("--with-secrets needs a FILE: secrets are not written to standard output")
+    if with_secrets and "://" in session.socket:
+        raise click.UsageError("--with-secrets reads the kernel of this host; run it on the host that exports")
     reply = session.client.call("Service.GetSaveconfig")
     text, missing, secrets = reply["configuration"], list(reply.get("missing", ())), reply.get("secrets", ())
     if with_secrets:

@@ -324,12 +324,13 @@ class _Work:
             for place, entry in self._at.items():
                 for name, index in self._users[place]:
                     target = self._targets.get(name)
-                    if target is None or target.obstacles:
+                    # What follows from something else is told of those alone that would not be refused without it.
+                    if not entry.obstacles and (target is None or target.obstacles):
                         entry.refuse(f"it is LUN {index} of target {name}, which is not adopted with it")
             for target in self._targets.values():
                 for index, place in target.units.items():
                     storage = self._at.get(place)
-                    if storage and storage.obstacles:
+                    if storage and storage.obstacles and not target.obstacles:
                         target.refuse(f"its LUN {index}, {storage.name}, is not adopted")
             self._compare_masks()
 

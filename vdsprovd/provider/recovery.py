@@ -339,12 +339,12 @@ def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
 def _forget_lun(hardware: Hardware, lun: Lun) -> None:
     """Take out of the kernel what is there of a LUN, whatever a crash left of it."""
     there = {fact.key: fact for fact in hardware.read(needed=())}
-    units = [fact for fact in there.values() if isinstance(fact, Unit) and fact.lun == lun.id]
+    units = [fact for fact in there.values() if isinstance(fact, Unit) and _is_disk_of(lun, fact)]
     places = {(unit.target, unit.tag, unit.index) for unit in units}
     grants = [
         fact for fact in there.values() if isinstance(fact, Grant) and (fact.target, fact.tag, fact.unit) in places
     ]
-    disks = [fact for fact in there.values() if isinstance(fact, Disk) and fact.lun == lun.id]
+    disks = [fact for fact in there.values() if isinstance(fact, Disk) and _is_disk_of(lun, fact)]
     for step in steps([*grants, *units, *disks], []):
         hardware.take(step)
 
@@ -466,10 +466,14 @@ def ours(cache: Cache, observed: Iterable[Fact], claims: Collection[str] = ()) -
 
 
 def _is_known(inventory: Inventory, fact: Disk | Unit) -> bool:
-    """Whether that is the disk of a LUN of ours. Of what others made, it is what was adopted and nothing else with its serial
-    number."""
+    """Whether that is, or leads to, the disk of a LUN of ours."""
     lun = inventory.get(Lun, fact.lun)
-    return lun is not None and (fact.number >= 0 or fact.number == lun.number)
+    return lun is not None and _is_disk_of(lun, fact)
+
+
+def _is_disk_of(lun: Lun, fact: Disk | Unit) -> bool:
+    """Of what others made, it is what was adopted and nothing else with the LUN's serial number."""
+    return fact.lun == lun.id and (fact.number >= 0 or fact.number == lun.number)
 
 
 def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:
@@ -517,6 +521,8 @@ async def start(context: Context, pending: Collection[PendingStep]) -> None:
         context.cache.apply(_current(context, found.put), [entry.id for entry in found.drop])
         if found.problems:
             context.cache.corrupt(found.problems[0])
+        for text in await context.look(context.hardware.rivals, context.cache.inventory.target_by_name):
+            log.warning("%s", text)
 
 
 def _current(context: Context, found: Iterable[Entity]) -> Iterator[Entity]:
