@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from vdsprovd.cli.nouns.controller_port import PORT
@@ -182,10 +183,11 @@ class Root(Place):
         self.client.subsystems()
 
     def rows(self) -> Sequence[Row]:
-        return [
-            *SubSystem.rows_of(self.client.subsystems()),
-            *(Row(name, "", None, each) for name, each in _OF_ALL.items()),
+        sub_systems = [
+            replace(row, name=row.entry["id"]) if row.name in _OF_ALL else row
+            for row in SubSystem.rows_of(self.client.subsystems())
         ]
+        return [*sub_systems, *(Row(name, "", None, each) for name, each in _OF_ALL.items())]
 
     def open(self, row: Row) -> Place:
         folder = _OF_ALL.get(row.name)

@@ -121,6 +121,17 @@ def test_names_that_do_not_fit_a_path(daemon: Daemon) -> None:
     assert daemon.json("shell", f"/array0/luns/{ids[3]}", "show", "json=true")["friendlyName"] == "a b"
 
 
+def test_a_subsystem_with_the_name_of_a_folder(daemon: Daemon) -> None:
+    """It goes by its id, and hides nothing."""
+    daemon.shows("subsystem", "rename", "array0", "foreign")
+    assert names(daemon.shows("shell", "ls", "depth=1"))[1:] == [
+        f"  {daemon.sub_system()}",
+        "  foreign",
+        "  operations",
+    ]
+    assert names(daemon.shows("shell", f"/{daemon.sub_system()}/luns", "ls")) == ["luns"]
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [
