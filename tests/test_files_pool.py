@@ -214,3 +214,48 @@ def test_one_that_hangs_keeps_no_other_from_being_read(tmp_path: Path, monkeypat
     read[luns[2]].join(20)
     assert list(read) == luns
     assert len(set(read.values())) == 2
+
+
+def theirs(tmp_path: Path) -> Path:
+    """A file of somebody else's, by a link in another folder."""
+    (tmp_path / "theirs").mkdir()
+    image = tmp_path / "theirs" / "disk.img"
+    image.write_bytes(b"their bytes" * 4096)
+    link = tmp_path / "link"
+    link.symlink_to("theirs/disk.img")
+    return link
+
+
+def test_a_file_of_others_becomes_a_volume_and_goes_back(pool: FilesPool, tmp_path: Path) -> None:
+    """The file itself, by a rename; its old name leads to it. Given back, all is as it was, whatever was done of it."""
+    link = theirs(tmp_path)
+    image, inode = link.resolve(), link.stat().st_ino
+    found = pool.find(str(link))
+    assert found
+    assert (found.condition, found.size) == (Condition.GOOD, link.stat().st_size)
+    for undo in (lambda: None, image.unlink, lambda: Path(pool.path(LUN)).rename(image)):
+        pool.take_in(LUN, str(link))
+        assert pool.probe(LUN).condition is Condition.GOOD
+        assert (Path(pool.path(LUN)).stat().st_ino, link.stat().st_ino) == (inode, inode)
+        assert image.is_symlink()
+        undo()
+        pool.give_back(LUN, str(link))
+        assert not image.is_symlink()
+        assert (image.stat().st_ino, list(pool.volumes())) == (inode, [])
+        assert pool.find(str(link)) == found
+    pool.give_back(LUN, str(link))
+    assert image.stat().st_ino == inode
+
+
+def test_files_of_others_that_cannot_be_volumes(pool: FilesPool, tmp_path: Path) -> None:
+    """One that is gone, a LUN's own, one of another file system, a folder, and one whose place is taken."""
+    pool.create(LUN, MIB, Layout(), ignore)
+    for path, why in ((tmp_path / "none", "cannot read"), (Path(pool.path(LUN)), "has the bytes of LUN")):
+        found = pool.find(str(path))
+        assert found
+        assert found.condition is Condition.FAILED
+        assert why in found.reason
+    assert pool.find("/proc/self/status") is None
+    assert pool.find(str(tmp_path)) is None
+    with pytest.raises(Mismatch, match="already"):
+        pool.take_in(LUN, str(theirs(tmp_path)))

@@ -10,12 +10,12 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from vdsprovd.hardware import Disk, Hardware, HardwareError, Step, verify
+from vdsprovd.hardware import Condition, Disk, Hardware, HardwareError, Step, VolumeFailed, verify
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Entity, Inventory, Lun, StoragePool, SubSystem, Target
-from vdsprovd.provider import adoption_plan
+from vdsprovd.inventory import Entity, Inventory, Lun, Plex, StoragePool, SubSystem, Target
+from vdsprovd.provider import adoption_plan, creation
 from vdsprovd.provider.adoption_plan import Move, Plan
-from vdsprovd.provider.context import Context, measure
+from vdsprovd.provider.context import Context
 from vdsprovd.store import PendingStep, Store
 
 log = logging.getLogger(__name__)
@@ -34,14 +34,13 @@ async def adopt(context: Context, digest: str, targets: Sequence[str]) -> Plan:
             )
         if not plan.put:
             raise VdsError(Hresult.VDS_E_INVALID_OPERATION, "nothing of that can be adopted; the plan says why")
-        pools = await context.guarded(context.work(_carry_out, context, plan))
-        context.cache.apply([*plan.put, *pools])
+        context.cache.apply(await context.guarded(context.work(_carry_out, context, plan)))
     log.warning("adopted %s", _text(plan.put))
     return plan
 
 
 def _carry_out(context: Context, plan: Plan) -> list[Entity]:
-    """Do all of it, or leave all as it was; gives the pools as they are then. Runs in a worker thread."""
+    """Do all of it, or leave all as it was; gives what is new, and what changed around it. Runs in a worker thread."""
     step = context.store.begin(
         "adopt",
         targets=plan.targets,
@@ -57,7 +56,8 @@ def _carry_out(context: Context, plan: Plan) -> list[Entity]:
             context.pool(move.pool_id).take_in(move.before.lun, move.before.path)
             context.hardware.take(Step(move.before, move.after))
         verify(context.hardware, plan.facts)
-        context.store.finish(step, put=plan.put)
+        put = _as_found(context, plan.put)
+        context.store.finish(step, put=put)
     except Exception as error:
         for move in reversed(tried):
             try:
@@ -67,8 +67,24 @@ def _carry_out(context: Context, plan: Plan) -> list[Entity]:
         if not getattr(error, "__notes__", None):  # else the next start undoes what could not be undone
             context.store.owe(step)
         raise
-    known = context.cache.inventory.all(StoragePool)
-    return [measure(pool, context.pool(pool.id)) for pool in known if pool.id in {move.pool_id for move in plan.moves}]
+    pools = {move.pool_id for move in plan.moves}
+    return [*put, *(entity for pool_id in pools for entity in context.look_around(pool_id))]
+
+
+def _as_found(context: Context, put: Sequence[Entity]) -> list[Entity]:
+    """What is new, with its volumes as their pools have them now: whose their extents are, they tell by name."""
+    plexes = {entity.lun_id: [entity] for entity in put if isinstance(entity, Plex) and entity.place == 0}
+    found: list[Entity] = []
+    with context.hardware.scan():
+        for entity in put:
+            if isinstance(entity, Lun):
+                state = context.pool(entity.pool_id).glance([entity.id])[entity.id]
+                if state.condition is not Condition.GOOD:
+                    raise VolumeFailed(state.reason)
+                found += [creation.found(entity, state), *creation.plexes_of(entity.id, state, plexes[entity.id])]
+            elif not isinstance(entity, Plex):
+                found.append(entity)
+    return found
 
 
 def _undo(hardware: Hardware, inventory: Inventory, before: Disk, pool_id: str) -> None:
