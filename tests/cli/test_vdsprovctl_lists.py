@@ -187,6 +187,14 @@ def test_dangling_import_target(daemon: Daemon) -> None:
     assert (entry["importTarget"], entry["importTargetDangles"]) == ("iqn.2026-11.org.example:import", True)
 
 
+def test_order(daemon: Daemon) -> None:
+    """Names are in the order of people: numbers in them count as numbers."""
+    for name in ("web10", "Web9", "web2", "", "db1"):
+        daemon.make_lun(name)
+    listed = [lun["friendlyName"] for lun in daemon.json("lun", "list", "--json")]
+    assert listed == ["", "db1", "web2", "Web9", "web10"]
+
+
 def test_no_call_for_each_lun(daemon: Daemon, calls: Counter[str]) -> None:
     """`lun list` takes as many calls for forty LUNs as for one."""
     target = daemon.make_target("iqn.2026-11.org.example:many")

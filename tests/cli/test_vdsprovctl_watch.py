@@ -1,6 +1,5 @@
 """--watch: what is shown is shown again when it changes, and not otherwise."""
 
-import re
 import signal
 from typing import IO
 
@@ -48,13 +47,16 @@ def test_only_what_it_is_about(daemon: Daemon) -> None:
 
 
 def test_at_a_terminal(daemon: Daemon) -> None:
-    """At a terminal the screen is cleared and drawn anew."""
+    """At a terminal the list is drawn over what was there, and what has no room is counted; it has fifty lines here."""
     with on_terminal(
         [*PROGRAM, "lun", "list", "--watch"], daemon.socket.parent, daemon.environment() | {"TERM": "xterm"}
     ) as terminal:
         terminal.expect("No LUNs.")
         daemon.make_lun("seen")
-        assert re.search(r"\x1b\[H\x1b\[2J", terminal.expect("seen"))
+        assert "\x1b[H" in terminal.expect("seen")
+        for number in range(60):
+            daemon.make_lun(f"lun{number}")
+        terminal.expect("... and 14 more lines")
         terminal.type("\x03")
         assert terminal.end() == 0
 

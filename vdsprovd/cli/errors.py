@@ -144,4 +144,6 @@ def _unreachable(purpose: str, error: Unreachable) -> str:
         advice = "Is the service running? See: systemctl status vdsprovd\nIs the socket elsewhere? Then give --socket"
     else:
         advice = "Is the service running? See: systemctl status vdsprovd"
+    if not error.socket.startswith("ssh://"):
+        advice += "\nMore is found by: vdsprovctl doctor"
     return f"cannot {purpose}: cannot connect to vdsprovd at {error.socket}: {error.reason}\n{advice}"

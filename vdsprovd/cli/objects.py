@@ -79,6 +79,12 @@ def address(portal: Object) -> str:
     return f"{host}:{where['port']}"
 
 
+def in_order(name: str) -> list[Any]:
+    """A key that sorts names as people do: web2 before web10."""
+    # Split like this, every second part is digits.
+    return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]
+
+
 def with_sub_system(client: "Client", interface: str, entry: Object) -> Object:
     """The object, with `subSystem` as a listing gives it; an interface's GetSubSystem finds it where it is missing."""
     if "subSystem" in entry:

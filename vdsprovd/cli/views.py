@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CLEAR: Final = "\x1b[H\x1b[2J"
+_HOME: Final = "\x1b[H"
+_REST_OF_LINE: Final = "\x1b[K"
+_REST_OF_SCREEN: Final = "\x1b[J"
 _REST: Final = 0.2
 """Seconds between two readings at least, and as long as a reading took: what changes often is not read without end."""
 
@@ -87,10 +89,11 @@ def _watch(
             found = read(session.client)
             if found != shown or shutil.get_terminal_size() != size:
                 if redraw:
-                    click.echo(_CLEAR, nl=False)
-                elif shown is not None and not how.as_json:
-                    click.echo()
-                _print(found, how, render)
+                    click.echo(_screen(render(found)), nl=False)
+                else:
+                    if shown is not None and not how.as_json:
+                        click.echo()
+                    _print(found, how, render)
                 sys.stdout.flush()
                 shown, size = found, shutil.get_terminal_size()
             time.sleep(max(_REST, time.monotonic() - begin))
@@ -101,6 +104,14 @@ def _watch(
     finally:
         # A shell goes on, and is to be told of nothing any more.
         session.close()
+
+
+def _screen(text: str) -> str:
+    """What draws the text from the top of the terminal, over what is there; what has no room is counted."""
+    lines, room = text.splitlines(), shutil.get_terminal_size().lines - 1
+    if len(lines) > room:
+        lines = [*lines[: room - 1], f"... and {len(lines) - room + 1} more lines"]
+    return _HOME + "".join(f"{line}{_REST_OF_LINE}\n" for line in lines) + _REST_OF_SCREEN
 
 
 class _Changes:

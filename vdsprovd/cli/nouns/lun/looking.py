@@ -8,7 +8,7 @@ import click
 
 from vdsprovd.cli import views
 from vdsprovd.cli.nouns.lun.noun import NAMED, lun
-from vdsprovd.cli.objects import LUN, POOL, TARGET, Named, Object, find, sub_system, with_sub_system, within_option
+from vdsprovd.cli.objects import LUN, POOL, TARGET, Named, Object, find, in_order, sub_system, with_sub_system, within_option
 from vdsprovd.cli.output import fields
 from vdsprovd.cli.queries import connected, unless_deleted
 from vdsprovd.cli.session import Session
@@ -50,7 +50,7 @@ def list_(session: Session, how: views.How, subsystem: str | None, pool: str | N
             for entry in LUN.listing(client, sub_system(client, subsystem))
             if (pool is None or entry["id"] in in_pool) and (target is None or entry["id"] in through)
         ]
-        return sorted(found, key=lambda entry: (entry["friendlyName"], entry["id"]))
+        return sorted(found, key=lambda entry: (in_order(entry["friendlyName"]), entry["id"]))
 
     def render(found: list[Object]) -> str:
         if not found:

@@ -8,7 +8,7 @@ import click
 
 from vdsprovd.cli import views
 from vdsprovd.cli.nouns.target.noun import NAMED, target, title
-from vdsprovd.cli.objects import TARGET, Object, address, find, sub_system, with_sub_system, within_option
+from vdsprovd.cli.objects import TARGET, Object, address, find, in_order, sub_system, with_sub_system, within_option
 from vdsprovd.cli.output import fields
 from vdsprovd.cli.queries import initiators_of, unless_deleted
 from vdsprovd.cli.session import Session
@@ -48,7 +48,7 @@ def list_(session: Session, how: views.How, subsystem: str | None) -> None:
         ]
         for entry in found:
             entry["lunIds"] = [lun["id"] for lun in entry.pop("luns")]
-        return sorted(found, key=lambda entry: str(entry["iscsiName"]))
+        return sorted(found, key=lambda entry: in_order(entry["iscsiName"]))
 
     def render(found: list[Object]) -> str:
         if not found:
