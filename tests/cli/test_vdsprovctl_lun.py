@@ -135,10 +135,10 @@ def test_several_subsystems(array: tuple[SimulatedArray, Daemon]) -> None:
     assert "choose one with --subsystem: array0 (" in done.stderr
 
 
-def test_long_name(shared_daemon: Daemon) -> None:
+def test_long_name(daemon: Daemon) -> None:
     """A name that is too long is cut, and that is told."""
-    shared_daemon.make_lun("short")
-    done = shared_daemon.run_here("lun", "rename", "short", "ü" * 200)
+    daemon.make_lun("short")
+    done = daemon.run_here("lun", "rename", "short", "ü" * 200)
     assert done.returncode == 0
     assert "cut to 255 bytes" in done.stderr
 

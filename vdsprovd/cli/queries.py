@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from vdsprovd.cli import errors
-from vdsprovd.cli.objects import Kind, Object
+from vdsprovd.cli.objects import Object
 
 if TYPE_CHECKING:
     from vdsprovd.client import Client
@@ -41,15 +40,6 @@ def initiators_of(lun: Object, targets: Iterable[Object]) -> list[str]:
     mask = lun["unmaskingList"].split(";")
     there = dict.fromkeys(name for target in targets for name in target["connectedInitiators"])
     return [name for name in there if name in mask or mask == ["*"]]
-
-
-def rename(client: Client, kind: Kind, naming: str, entry: Object, name: str) -> Object:
-    """Give the object another friendly name by an interface's SetFriendlyName, and return its properties."""
-    reply = client.call(f"{naming}.SetFriendlyName", id=entry["id"], friendlyName=name)
-    if reply["hresult"]:
-        errors.warn("the name was too long, and is cut to 255 bytes of UTF-8")
-    properties: Object = client.call(f"{kind.interface}.GetProperties", id=entry["id"])["properties"]
-    return properties
 
 
 def import_target(client: Client, sub_system: str) -> str | None:

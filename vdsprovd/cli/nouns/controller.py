@@ -8,8 +8,9 @@ import click
 
 from vdsprovd.cli import destroying, maintenance, views
 from vdsprovd.cli.objects import CONTROLLER, Named, Object, find, sub_system, with_sub_system, within_option
-from vdsprovd.cli.output import fields, json_option, tell
+from vdsprovd.cli.output import fields
 from vdsprovd.cli.session import Session
+from vdsprovd.cli.states import add_status, tell_state
 from vdsprovd.cli.verbs import Noun
 
 if TYPE_CHECKING:
@@ -133,18 +134,7 @@ def reset(session: Session, controller: str, consent: destroying.Consent) -> Non
         f"end all sessions by resetting controller {CONTROLLER.name(entry)}", _losses(session, entry, consent)
     ):
         session.client.call("Controller.Reset", id=entry["id"])
-        _tell(session, entry["id"], consent.as_json)
-
-
-@controller.verb("online", "set controller {controller} online", "Controller.SetStatus", "Controller.GetProperties")
-@click.argument("controller", type=NAMED)
-@json_option("the controller's properties")
-@click.pass_obj
-def online(session: Session, controller: str, as_json: bool) -> None:
-    """Let LUNs be reached again after the controller was set offline."""
-    id = find(session.client, CONTROLLER, controller)["id"]
-    session.client.call("Controller.SetStatus", id=id, status="online")
-    _tell(session, id, as_json)
+        tell_state(session.client, CONTROLLER, entry["id"], _title, consent.as_json)
 
 
 @controller.verb("offline", "set controller {controller} offline", *_SESSIONS, "Controller.SetStatus")
@@ -156,7 +146,7 @@ def offline(session: Session, controller: str, consent: destroying.Consent) -> N
     entry = find(session.client, CONTROLLER, controller)
     if consent.given(f"set controller {CONTROLLER.name(entry)} offline", _losses(session, entry, consent)):
         session.client.call("Controller.SetStatus", id=entry["id"], status="offline")
-        _tell(session, entry["id"], consent.as_json)
+        tell_state(session.client, CONTROLLER, entry["id"], _title, consent.as_json)
 
 
 def _losses(session: Session, entry: Object, consent: destroying.Consent) -> list[str]:
@@ -166,9 +156,9 @@ def _losses(session: Session, entry: Object, consent: destroying.Consent) -> lis
     return destroying.sessions(session.client, where)
 
 
-def _tell(session: Session, id: str, as_json: bool) -> None:
-    now = session.client.call("Controller.GetProperties", id=id)["properties"]
-    tell(f"Controller {CONTROLLER.name(now)} is {now['status']} and {now['health']}.", now, as_json)
+def _title(entry: Object) -> str:
+    return f"controller {CONTROLLER.name(entry)}"
 
 
 maintenance.add_ping(controller, CONTROLLER)
+add_status(controller, CONTROLLER, "online", _title, "Let LUNs be reached again after the controller was set offline.")

@@ -9,8 +9,9 @@ import click
 
 from vdsprovd.cli import destroying, views
 from vdsprovd.cli.objects import CONTROLLER, Kind, Named, Object, find, sub_system, with_sub_system, within_option
-from vdsprovd.cli.output import fields, json_option, tell
+from vdsprovd.cli.output import fields
 from vdsprovd.cli.session import Session
+from vdsprovd.cli.states import add_status, tell_state
 from vdsprovd.cli.verbs import Noun
 
 if TYPE_CHECKING:
@@ -126,18 +127,7 @@ def reset(session: Session, port: str, consent: destroying.Consent) -> None:
     entry = find(session.client, PORT, port)
     if consent.given(f"end all sessions through controller port {PORT.name(entry)}", _losses(session, entry, consent)):
         session.client.call("ControllerPort.Reset", id=entry["id"])
-        _tell(session, entry["id"], consent.as_json)
-
-
-@controller_port.verb("online", "set controller port {port} online", "ControllerPort.SetStatus")
-@click.argument("port", type=NAMED)
-@json_option("the port's properties")
-@click.pass_obj
-def online(session: Session, port: str, as_json: bool) -> None:
-    """Let LUNs be reached through a port again after it was set offline."""
-    id = find(session.client, PORT, port)["id"]
-    session.client.call("ControllerPort.SetStatus", id=id, status="online")
-    _tell(session, id, as_json)
+        tell_state(session.client, PORT, entry["id"], _title, consent.as_json)
 
 
 @controller_port.verb("offline", "set controller port {port} offline", *_SESSIONS, "ControllerPort.SetStatus")
@@ -149,7 +139,7 @@ def offline(session: Session, port: str, consent: destroying.Consent) -> None:
     entry = find(session.client, PORT, port)
     if consent.given(f"set controller port {PORT.name(entry)} offline", _losses(session, entry, consent)):
         session.client.call("ControllerPort.SetStatus", id=entry["id"], status="offline")
-        _tell(session, entry["id"], consent.as_json)
+        tell_state(session.client, PORT, entry["id"], _title, consent.as_json)
 
 
 def _losses(session: Session, entry: Object, consent: destroying.Consent) -> list[str]:
@@ -160,6 +150,10 @@ def _losses(session: Session, entry: Object, consent: destroying.Consent) -> lis
     return destroying.sessions(client, with_sub_system(client, "Controller", {"id": owner})["subSystem"]["id"])
 
 
-def _tell(session: Session, id: str, as_json: bool) -> None:
-    now = session.client.call("ControllerPort.GetProperties", id=id)["properties"]
-    tell(f"Controller port {PORT.name(now)} is {now['status']}.", now, as_json)
+def _title(entry: Object) -> str:
+    return f"controller port {PORT.name(entry)}"
+
+
+add_status(
+    controller_port, PORT, "online", _title, "Let LUNs be reached again after the controller port was set offline."
+)

@@ -22,6 +22,7 @@ from vdsprovd.cli.objects import (
 from vdsprovd.cli.output import fields, json_option, tell
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.sizes import size
+from vdsprovd.cli.states import add_status, tell_state
 from vdsprovd.cli.verbs import Noun
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def set_(session: Session, drive: str, consent: destroying.Consent) -> None:
     losses = [f"{title(entry)}: {size(entry['size'])}: what is on it is lost when a pool takes it"]
     if consent.given(f"make {title(entry)} a hot spare", losses):
         session.client.call("Drive.SetFlags", id=entry["id"], flags=["hotspare"])
-        _tell(session, entry["id"], consent.as_json)
+        tell_state(session.client, DRIVE, entry["id"], title, consent.as_json)
 
 
 @spare.verb("clear", "free hot spare {drive}", "Drive.ClearFlags", "Drive.GetProperties")
@@ -197,37 +198,7 @@ def clear(session: Session, drive: str, as_json: bool) -> None:
     """Have a drive be a hot spare no longer."""
     id = find(session.client, DRIVE, drive)["id"]
     session.client.call("Drive.ClearFlags", id=id, flags=["hotspare"])
-    _tell(session, id, as_json)
-
-
-@drive.verb("online", "set drive {drive} online", "Drive.SetStatus", "Drive.GetProperties")
-@click.argument("drive", type=NAMED)
-@json_option("the drive's properties")
-@click.pass_obj
-def online(session: Session, drive: str, as_json: bool) -> None:
-    """Let a drive take new extents again after it was set offline."""
-    _set_status(session, drive, "online", as_json)
-
-
-@drive.verb("offline", "set drive {drive} offline", "Drive.SetStatus", "Drive.GetProperties")
-@click.argument("drive", type=NAMED)
-@json_option("the drive's properties")
-@click.pass_obj
-def offline(session: Session, drive: str, as_json: bool) -> None:
-    """Let a drive take no new extents. It keeps what is on it, and LUNs there stay reachable."""
-    _set_status(session, drive, "offline", as_json)
-
-
-def _set_status(session: Session, drive: str, status: str, as_json: bool) -> None:
-    id = find(session.client, DRIVE, drive)["id"]
-    session.client.call("Drive.SetStatus", id=id, status=status)
-    _tell(session, id, as_json)
-
-
-def _tell(session: Session, id: str, as_json: bool) -> None:
-    now = session.client.call("Drive.GetProperties", id=id)["properties"]
-    what = f"{title(now)[0].upper()}{title(now)[1:]}"
-    tell(f"{what} is {now['status']}, {now['health']}, {', '.join(now['flags'])}.", now, as_json)
+    tell_state(session.client, DRIVE, id, title, as_json)
 
 
 def title(entry: Object) -> str:
@@ -238,3 +209,11 @@ def title(entry: Object) -> str:
 maintenance.add_lights(drive, DRIVE)
 maintenance.add_motors(drive, DRIVE)
 maintenance.add_ping(drive, DRIVE)
+add_status(drive, DRIVE, "online", title, "Let a drive take new extents again after it was set offline.")
+add_status(
+    drive,
+    DRIVE,
+    "offline",
+    title,
+    "Let a drive take no new extents. It keeps what is on it, and LUNs there stay reachable.",
+)

@@ -8,9 +8,10 @@ import click
 
 from vdsprovd.cli import destroying, views
 from vdsprovd.cli.objects import PORTAL, Named, Object, address, find, sub_system, with_sub_system, within_option
-from vdsprovd.cli.output import fields, json_option, tell
+from vdsprovd.cli.output import fields
 from vdsprovd.cli.queries import groups_of_portal
 from vdsprovd.cli.session import Session
+from vdsprovd.cli.states import add_status, tell_state
 from vdsprovd.cli.verbs import Noun
 
 if TYPE_CHECKING:
@@ -88,15 +89,6 @@ def show(session: Session, how: views.How, portal: str) -> None:
     views.show(session, how, read, render, about=("portal", "portal_group", "target"))
 
 
-@portal.verb("online", "set portal {portal} online", "IscsiPortal.SetStatus")
-@click.argument("portal", type=NAMED)
-@json_option("the portal's properties")
-@click.pass_obj
-def online(session: Session, portal: str, as_json: bool) -> None:
-    """Let a portal be reached again after it was set offline."""
-    _set_status(session, find(session.client, PORTAL, portal), "online", as_json)
-
-
 @portal.verb(
     "offline",
     "set portal {portal} offline",
@@ -113,7 +105,8 @@ def offline(session: Session, portal: str, consent: destroying.Consent) -> None:
     entry = find(client, PORTAL, portal)
     losses = [_loss(client, group) for group in groups_of_portal(client, entry["id"])] if consent.asks else []
     if consent.given(f"close portal {address(entry)}", losses or ["No portal group has it."]):
-        _set_status(session, entry, "offline", consent.as_json)
+        client.call("IscsiPortal.SetStatus", id=entry["id"], status="offline")
+        tell_state(client, PORTAL, entry["id"], _title, consent.as_json)
 
 
 def _loss(client: Client, group: Object) -> str:
@@ -121,7 +114,8 @@ def _loss(client: Client, group: Object) -> str:
     return f"{group['iscsiName']}, group {group['tag']}: connected to the target now: {', '.join(there) or 'nobody'}"
 
 
-def _set_status(session: Session, entry: Object, status: str, as_json: bool) -> None:
-    session.client.call("IscsiPortal.SetStatus", id=entry["id"], status=status)
-    now = session.client.call("IscsiPortal.GetProperties", id=entry["id"])["properties"]
-    tell(f"Portal {address(now)} is {now['status']}.", now, as_json)
+def _title(entry: Object) -> str:
+    return f"portal {address(entry)}"
+
+
+add_status(portal, PORTAL, "online", _title, "Let a portal be reached again after it was set offline.")

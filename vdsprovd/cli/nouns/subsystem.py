@@ -8,11 +8,11 @@ import click
 
 from vdsprovd.cli import destroying, maintenance, views
 from vdsprovd.cli.objects import SUBSYSTEM, Named, Object, find
-from vdsprovd.cli.output import fields, json_option, tell
+from vdsprovd.cli.output import fields, json_option
 from vdsprovd.cli.queries import import_target
-from vdsprovd.cli.queries import rename as rename_object
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.sizes import size
+from vdsprovd.cli.states import add_rename, add_status, tell_state
 from vdsprovd.cli.verbs import Noun
 
 if TYPE_CHECKING:
@@ -110,17 +110,6 @@ def show(session: Session, how: views.How, subsystem: str) -> None:
     views.show(session, how, read, render, about=_ABOUT)
 
 
-@subsystem.verb("rename", "rename subsystem {subsystem}", "SubSystemNaming.SetFriendlyName")
-@click.argument("subsystem", type=NAMED)
-@click.argument("name")
-@json_option("the subsystem's properties")
-@click.pass_obj
-def rename(session: Session, subsystem: str, name: str, as_json: bool) -> None:
-    """Call a subsystem by another NAME. Its id stays for life."""
-    now = rename_object(session.client, SUBSYSTEM, "SubSystemNaming", find(session.client, SUBSYSTEM, subsystem), name)
-    tell(f"Renamed subsystem {now['friendlyName']} ({now['id']}).", now, as_json)
-
-
 @subsystem.verb("rescan", "rescan subsystem {subsystem}", "SubSystem.Reenumerate")
 @click.argument("subsystem", type=NAMED)
 @json_option("the subsystem's properties")
@@ -129,18 +118,7 @@ def rescan(session: Session, subsystem: str, as_json: bool) -> None:
     """Look for what was added, removed, broken or mended: pools, volumes, addresses."""
     entry = find(session.client, SUBSYSTEM, subsystem)
     session.client.call("SubSystem.Reenumerate", id=entry["id"])
-    _tell(session, entry["id"], as_json)
-
-
-@subsystem.verb("online", "set subsystem {subsystem} online", "SubSystem.SetStatus")
-@click.argument("subsystem", type=NAMED)
-@json_option("the subsystem's properties")
-@click.pass_obj
-def online(session: Session, subsystem: str, as_json: bool) -> None:
-    """Let a subsystem be reached again after it was set offline."""
-    entry = find(session.client, SUBSYSTEM, subsystem)
-    session.client.call("SubSystem.SetStatus", id=entry["id"], status="online")
-    _tell(session, entry["id"], as_json)
+    tell_state(session.client, SUBSYSTEM, entry["id"], _title, as_json)
 
 
 @subsystem.verb(
@@ -158,14 +136,13 @@ def offline(session: Session, subsystem: str, consent: destroying.Consent) -> No
     client = session.client
     entry = find(client, SUBSYSTEM, subsystem)
     losses = destroying.sessions(client, entry["id"]) if consent.asks else []
-    if consent.given(f"set subsystem {entry['friendlyName']} ({entry['id']}) offline", losses):
+    if consent.given(f"set {_title(entry)} offline", losses):
         client.call("SubSystem.SetStatus", id=entry["id"], status="offline")
-        _tell(session, entry["id"], consent.as_json)
+        tell_state(client, SUBSYSTEM, entry["id"], _title, consent.as_json)
 
 
-def _tell(session: Session, id: str, as_json: bool) -> None:
-    now = session.client.call("SubSystem.GetProperties", id=id)["properties"]
-    tell(f"Subsystem {now['friendlyName']} ({id}) is {now['status']} and {now['health']}.", now, as_json)
+def _title(entry: Object) -> str:
+    return f"subsystem {entry['friendlyName']} ({entry['id']})"
 
 
 def _contents(client: Client, id: str) -> Object:
@@ -185,3 +162,5 @@ def _import_target(entry: Object) -> str:
 
 
 maintenance.add_lights(subsystem, SUBSYSTEM)
+add_rename(subsystem, SUBSYSTEM, "SubSystemNaming", _title, "Call a subsystem by another NAME. Its id stays for life.")
+add_status(subsystem, SUBSYSTEM, "online", _title, "Let a subsystem be reached again after it was set offline.")

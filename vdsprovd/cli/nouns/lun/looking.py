@@ -8,7 +8,18 @@ import click
 
 from vdsprovd.cli import views
 from vdsprovd.cli.nouns.lun.noun import NAMED, lun
-from vdsprovd.cli.objects import LUN, POOL, TARGET, Named, Object, find, in_order, sub_system, with_sub_system, within_option
+from vdsprovd.cli.objects import (
+    LUN,
+    POOL,
+    TARGET,
+    Named,
+    Object,
+    find,
+    in_order,
+    sub_system,
+    with_sub_system,
+    within_option,
+)
 from vdsprovd.cli.output import fields
 from vdsprovd.cli.queries import connected, unless_deleted
 from vdsprovd.cli.session import Session

@@ -6,10 +6,10 @@ import click
 
 from vdsprovd.cli import destroying, errors, waiting
 from vdsprovd.cli.nouns.target.noun import NAMED, target, title
-from vdsprovd.cli.objects import PORTAL, SUBSYSTEM, TARGET, Named, Object, find, find_all, only
+from vdsprovd.cli.objects import PORTAL, SUBSYSTEM, TARGET, Named, Object, find_all, only
 from vdsprovd.cli.output import counted, json_option, tell
-from vdsprovd.cli.queries import rename as rename_object
 from vdsprovd.cli.session import Session
+from vdsprovd.cli.states import add_rename
 
 ALL = "all"
 
@@ -116,17 +116,10 @@ def _loss(session: Session, entry: Object) -> str:
     )
 
 
-@target.verb(
-    "rename",
-    "rename target {target}",
-    "IscsiTarget.GetProperties",
-    "IscsiTarget.SetFriendlyName",
+add_rename(
+    target,
+    TARGET,
+    "IscsiTarget",
+    title,
+    "Call a target by another NAME for people, which initiators see at their next login. Its iSCSI name stays for life.",
 )
-@click.argument("target", type=NAMED)
-@click.argument("name")
-@json_option("the target's properties")
-@click.pass_obj
-def rename(session: Session, target: str, name: str, as_json: bool) -> None:
-    """Call a target by another NAME for people, which initiators see at their next login. Its iSCSI name stays for life."""
-    now = rename_object(session.client, TARGET, "IscsiTarget", find(session.client, TARGET, target), name)
-    tell(f"Renamed {title(now)}.", now, as_json)
