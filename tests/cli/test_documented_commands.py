@@ -95,6 +95,9 @@ def test_a_documented_command_line_is_taken(entry: Shown) -> None:
     except click.MissingParameter as error:
         assert entry.named, f"{entry.where}: {entry.line}: {error}"
     except click.UsageError as error:
+        # A noun that is named without a verb, which newer versions of click answer with its help.
+        if entry.named and type(error).__name__ == "NoArgsIsHelpError":
+            return
         pytest.fail(f"{entry.where}: {entry.line}: {error.message}")
 
 
