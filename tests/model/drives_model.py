@@ -833,6 +833,7 @@ class Model:
             "totalConsumedSpace": total,
             "totalManagedSpace": total,
             "remainingFreeSpace": free,
+            "subSystem": self.sub_system,
         }
 
     def saw_extents(self, pool: str, found: Sequence[Mapping[str, Any]]) -> None:
