@@ -70,7 +70,7 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("debian", "scripts", "vdsprovd"):
+        for name in ("scripts", "vdsprovd"):
             shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "backend.py").write_text(BACKEND)
         os.mkfifo(folder / "pipe")

@@ -105,7 +105,7 @@ def read(checkout: Path) -> Recipe:
 
 def _of_the_package(checkout: Path) -> list[str]:
     """What the Debian package needs of Python's: a guest has no network from which to install it."""
-    return re.findall(r"^ (python3-[a-z0-9-]+)", (checkout / "debian/control").read_text(), re.MULTILINE)
+    return re.findall(r"^ (python3-[a-z0-9-]+)", (checkout / "scripts/debian/control").read_text(), re.MULTILINE)
 
 
 def stock_kernel_name() -> str:

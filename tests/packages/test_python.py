@@ -57,7 +57,7 @@ def test_the_source_distribution_has_what_git_has(made: tuple[Path, Path]) -> No
     """Nothing is left out, and nothing that lies about in a checkout is in it."""
     with tarfile.open(made[0]) as sdist:
         files = {name.name.partition("/")[2] for name in sdist.getmembers() if name.isfile()}
-    assert {name for name in files if ".egg-info/" not in name} == tracked() | {"PKG-INFO", "setup.cfg"}
+    assert {name for name in files if ".egg-info/" not in name} == tracked() | {"MANIFEST.in", "PKG-INFO", "setup.cfg"}
 
 
 def test_the_same_source_gives_the_same_bytes(made: tuple[Path, Path], tmp_path: Path) -> None:
