@@ -66,6 +66,13 @@ def test_not_there(named: Daemon) -> None:
     assert "VDS_E_OBJECT_NOT_FOUND" in done.stderr
 
 
+def test_a_few_digits_are_no_id(named: Daemon) -> None:
+    """The beginning of an id has four characters at least."""
+    id = named.make_lun("few")
+    assert named.run_here("lun", "show", id[:3]).returncode == 6
+    assert named.run_here("lun", "show", id[:8]).returncode == 0
+
+
 def test_an_id_is_not_listed_for(named: Daemon, calls: Counter[str]) -> None:
     """An id takes one call, which is about that object; names take one listing, however many they are."""
     luns = named.client.luns(named.sub_system())

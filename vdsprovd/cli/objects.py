@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SHORTEST: Final = 4
+"""How many characters of an id must be given: with fewer, a slip of the finger is some object's."""
 _SHOWN: Final = 8
 """How many candidates an error names."""
 
@@ -179,7 +181,8 @@ def choose(kind: Kind, listed: Sequence[Object], text: str) -> Object:
         matching = [
             entry
             for entry in listed
-            if entry["id"].startswith(text) or any(name.startswith(text) for name in kind.names(entry))
+            if (len(text) >= SHORTEST and entry["id"].startswith(text))
+            or any(name.startswith(text) for name in kind.names(entry))
         ]
     if len(matching) == 1:
         return matching[0]

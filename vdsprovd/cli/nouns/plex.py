@@ -9,7 +9,7 @@ import click
 from vdsprovd.cli import destroying, errors, views, waiting
 from vdsprovd.cli.nouns.lun.noun import NAMED
 from vdsprovd.cli.nouns.lun.noun import title as lun_title
-from vdsprovd.cli.objects import LUN, Object, find
+from vdsprovd.cli.objects import LUN, SHORTEST, Object, find
 from vdsprovd.cli.output import fields, tell
 from vdsprovd.cli.session import Session
 from vdsprovd.cli.sizes import size
@@ -28,9 +28,11 @@ _ABOUT = ("lun", "lun_plex", "drive")
 def find_plex(client: Client, lun: str, text: str) -> Object:
     """The properties of a LUN's plex, by its place in the list (from 1), its id or the beginning of that."""
     listed = client.query("Lun.QueryPlexes", id=lun)
-    if text.isdecimal() and 1 <= int(text) <= len(listed):
-        return dict(listed[int(text) - 1])
-    found = [entry for entry in listed if text and entry["id"].startswith(text)]
+    if text.isdecimal() and len(text) < SHORTEST:
+        # A place that there is not is no id either, lest another plex be meant.
+        found = listed[int(text) - 1 : int(text)] if int(text) else []
+    else:
+        found = [entry for entry in listed if len(text) >= SHORTEST and entry["id"].startswith(text)]
     if len(found) != 1:
         there = ", ".join(f"{place} ({entry['id']})" for place, entry in enumerate(listed, 1))
         raise errors.Failure(f"the LUN has no plex {text!r}; its plexes are {there}", errors.NOT_FOUND)
