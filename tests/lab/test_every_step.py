@@ -194,6 +194,8 @@ class Scene:
         for id, name in self.names.items():
             line = line.replace(id, f"<{name}>")
         line = _UUID.sub("<new>", line)
+        # targetcli's links have names by chance.
+        line = re.sub(r"/[0-9a-f]{10} -> ", "/<link> -> ", line)
         # Numbers of the array's own, which go up.
         return re.sub(r"(fileio|iblock)_\d+", r"\1", line)
 
@@ -367,13 +369,15 @@ def their_file(scene: Scene) -> Reply:
     folder = scene.array.pools_folder / "theirs"
     folder.mkdir(exist_ok=True)
     (folder / "disk.img").unlink(missing_ok=True)
-    (folder / "disk.img").write_bytes(os.urandom(16) * (SIZE // 16))
+    (folder / "disk.img").write_bytes(b"their own bytes." * (SIZE // 16))
     return theirs(scene, "fileio", folder / "disk.img")
 
 
 def their_volume(scene: Scene) -> Reply:
     run("lvm", "lvcreate", "--yes", "--wipesignatures", "n", "--size", f"{SIZE}b", "--name", "theirs", VOLUME_GROUP)
-    return theirs(scene, "block", Path("/dev", VOLUME_GROUP, "theirs"))
+    path = Path("/dev", VOLUME_GROUP, "theirs")
+    path.write_bytes(b"their own bytes." * (SIZE // 16))
+    return theirs(scene, "block", path)
 
 
 OF_FILES = (
