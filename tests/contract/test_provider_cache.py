@@ -67,6 +67,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "IscsiPortalGroup.AddPortal": {"portalId": "x"},
     "IscsiPortalGroup.RemovePortal": {"portalId": "x"},
     "IscsiPortal.SetStatus": {"status": "online"},
+    "Service.Adopt": {"digest": "x"},
 }
 """What the methods that need more than an id are called with."""
 
