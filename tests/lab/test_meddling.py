@@ -45,6 +45,20 @@ def test_targetcli(scene: Scene) -> None:
     assert scene.sink.silent()
 
 
+def test_what_is_gone_before_it_is_watched(lio: LioArray) -> None:
+    """A portal of a new group that somebody removes at once, before its folder is watched, is noticed nevertheless."""
+    target, group = lio.make_reachable_target()
+    name = lio.call("IscsiTarget.GetProperties", id=target)["properties"]["iscsiName"]
+    (portal,) = (group_folder(name) / "np").iterdir()
+    portal.rmdir()
+    deadline = time.monotonic() + SOON
+    while "is missing in the kernel" not in (
+        lio.call("IscsiPortalGroup.GetProperties", id=group)["properties"]["deviation"] or ""
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_link_alone(scene: Scene) -> None:
     """A link that somebody removes from a logical unit or a mapped LUN, whose folder stays, is told of, and so is a link
     to something else."""

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from vdsprovd import journal
 from vdsprovd.deviations import Deviation
-from vdsprovd.hardware import Disk, Fact, Grant, HardwareError, Key, Listener, Unit, changes
+from vdsprovd.hardware import Disk, Fact, Grant, Group, HardwareError, Key, Listener, Unit, changes
 from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Inventory, Lun, Portal, SubSystem, Target
 from vdsprovd.look_again import looking
@@ -90,7 +90,7 @@ class _Watcher:
     async def look(self) -> None:
         """Look at what was touched."""
         begin(self._work)
-        touched, self._touched = _named(self._context.cache.inventory, self._touched), set()
+        touched, self._touched = _named(self._context, self._touched), set()
         stuck = _stuck_targets(self._context)
         later = {key for key in touched if self._work.silences or str(key[1]) in stuck or key[1] in self._context.stuck}
         try:
@@ -104,12 +104,20 @@ class _Watcher:
             asyncio.get_running_loop().call_later(_LATER, self._touch, later)
 
 
-def _named(inventory: Inventory, keys: Collection[Key]) -> set[Key]:
-    """The keys, with the LUNs of disks of which only the number is known."""
+def _named(context: Context, keys: Collection[Key]) -> set[Key]:
+    """The keys, with the LUNs of disks of which only the number is known, and with what shall be in the portal groups whose
+    contents are meant."""
+    inventory = context.cache.inventory
     numbers = {key[2] for key in keys if key[0] is Disk and not key[1]}
-    named = {key for key in keys if key[0] is not Disk or key[1]}
+    groups = {key for key in keys if key[0] is Group and len(key) > 3}
+    named = {key for key in keys if key not in groups and (key[0] is not Disk or key[1])}
     if numbers:
         named |= {(Disk, lun.id, lun.number) for lun in inventory.all(Lun) if lun.number in numbers}
+    for _, name, tag, _ in groups:
+        if target := inventory.get(Target, inventory.target_by_name.get(str(name), "")):
+            for group in inventory.groups_at(target.id):
+                if group.tag == tag:
+                    named |= {fact.key for fact in facts.of_group(inventory, target, group, context.local)}
     return named
 
 

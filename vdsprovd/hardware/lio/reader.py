@@ -230,6 +230,11 @@ def some_disk(hba: str) -> Key:
     return (Disk, "", configfs.number(hba))
 
 
+def contents(target: str, group: str) -> Key:
+    """The key of all that shall be in a portal group's folder: what that is only the inventory knows."""
+    return (Group, target, int(group.removeprefix("tpgt_")), "")
+
+
 def _key_in_group(target: str, tag: int, parts: list[str]) -> Key | None:
     match parts:
         case [] | ["enable"] | ["attrib", "authentication"] | ["param", "TargetAlias"]:

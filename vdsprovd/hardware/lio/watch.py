@@ -101,6 +101,9 @@ class _Watches:
                 continue
             except OSError as error:
                 self._complain(error)
+            if parts[:1] == ("iscsi",) and len(parts) == 3:
+                # What has come and gone in it, before there was a watch, cannot be found.
+                found.add(reader.contents(*parts[1:]))
             for name in configfs.folders(path):
                 child = (*parts, name)
                 if key := reader.key(child):
