@@ -47,7 +47,7 @@ def test_the_readme_has_a_row_for_every_interface() -> None:
         "docs/notifications.md",
         "docs/remote.md",
         "docs/shell.md",
-        *(f"docs/tutorials/{name}.md" for name in ("administrator", "automation", "backup")),
+        *(f"docs/tutorials/{name}.md" for name in ("administrator", "automation", "backup", "targetcli")),
         "docs/watching.md",
         "vagrant/README.md",
     ],

@@ -21,5 +21,5 @@ def test_a_tutorial_works_as_it_stands(tutorial: str) -> None:
 
 
 def test_there_is_one_for_each_kind_of_user() -> None:
-    """Who administers a host, who writes backup software, who provisions by program."""
-    assert TUTORIALS == ["administrator.md", "automation.md", "backup.md"]
+    """Who administers a host, who provisions by program, who writes backup software, who comes from targetcli."""
+    assert TUTORIALS == ["administrator.md", "automation.md", "backup.md", "targetcli.md"]
