@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from vdsprovd import journal
 from vdsprovd.hardware import Condition, Disk, Hardware, HardwareError, Step, VolumeFailed, verify
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Entity, Inventory, Lun, Plex, StoragePool, SubSystem, Target
@@ -105,7 +106,8 @@ def settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pending
             raise HardwareError(f"the pool of LUN {lun} is not in the configuration")
         _undo(hardware, inventory, Disk(lun, int(entry["number"]), str(entry["path"]), 0), pool_id)
     store.finish(step.number)
-    log.warning("undid the adoption of %s, which a crash had cut off", ", ".join(step.detail["targets"]) or "disks")
+    what = ", ".join(step.detail["targets"]) or "disks"
+    log.warning("undid the adoption of %s, which a crash had cut off", what, extra=journal.about(journal.CUT_OFF))
 
 
 def _text(put: Collection[Entity]) -> str:
