@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from benchmark.cases import bulk, churn, create, reads_during_create, syscalls
+from benchmark.cases import boot, bulk, churn, create, notice, reads_during_create, reenumerate, syscalls
 from benchmark.contenders.worker import Worker
 from benchmark.figures import Row
 
@@ -54,6 +54,25 @@ def test_reads_go_on_while_luns_are_created() -> None:
     """The 99th percentile, beside that of a daemon that does nothing else."""
     rows = list(reads_during_create.measure([30]))
     assert figures(rows, 30, "while 30 LUNs are created", "p99 to p99") < 60
+
+
+def test_a_start_costs_a_multiple_of_the_floor() -> None:
+    """With a lost configuration and with one that is there; so few LUNs that most of it is what any start takes."""
+    rows = list(boot.measure([60]))
+    for name in ("vdsprovd, restore", "vdsprovd, restore with 1 in 100 missing", "vdsprovd, adopting what is there"):
+        assert figures(rows, 60, name, "ratio to the floor") < 60
+    restored, theirs = (figures(rows, 60, name, "s") for name in ("vdsprovd, restore", "targetctl restore"))
+    assert 3 * restored < theirs
+
+
+def test_looking_at_everything_costs_little_more_than_a_walk() -> None:
+    """A recovery of the cache, which reads all that an audit reads."""
+    assert figures(list(reenumerate.measure([60])), 60, "vdsprovd", "ratio to the floor") < 10
+
+
+def test_what_others_change_is_noticed_soon() -> None:
+    """Within the second that is aimed at, and twice that on a busy machine."""
+    assert figures(list(notice.measure([60])), 60, "vdsprovd", "median, s") < 2
 
 
 def test_what_comes_and_goes_leaves_nothing_behind() -> None:
