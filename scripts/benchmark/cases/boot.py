@@ -19,7 +19,7 @@ LONG = (400, 1000, 10000)
 PLOT = ""
 ROUNDS = 3
 TARGETCTL_MAX = 400
-"""As many LUNs targetctl restores in minutes; twice as many take it four times as long."""
+"""As many LUNs targetctl restores in half a minute; with more the others would wait for it."""
 
 
 def measure(counts: Sequence[int]) -> Iterator[Row]:
