@@ -1,6 +1,9 @@
 """What README and documentation say is so."""
 
 import re
+import shlex
+import subprocess
+import time
 import tomllib
 from pathlib import Path
 
@@ -115,3 +118,27 @@ def test_what_a_reload_takes_in_is_documented() -> None:
     taken, fixed = ({key for key, reloaded in keys if reloaded is side} for side in (True, False))
     assert said[0] == taken
     assert said[1] == fixed
+
+
+def test_the_readme_s_look_at_the_api() -> None:
+    """The two commands without a kernel, as they stand there, and what the second one says."""
+    (block,) = re.findall(r"^```sh\n(\.venv/bin/vdsprovd --simulate .*?)^```", README, re.MULTILINE | re.DOTALL)
+    serve, ask = block.splitlines()
+    place = Path("/tmp/vdsprov")
+    if place.exists():
+        pytest.skip(f"somebody serves at {place}")
+    daemon = subprocess.Popen(shlex.split(serve.removesuffix(" &")), cwd=CHECKOUT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not place.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # A reader takes longer for the second line than the daemon to be ready.
+        while (
+            done := subprocess.run(shlex.split(ask), cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        ).returncode:
+            assert time.monotonic() < deadline, done.stderr
+        assert done.stdout.startswith("Created LUN ")
+    finally:
+        daemon.terminate()
+        daemon.wait(30)

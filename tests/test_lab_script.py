@@ -462,3 +462,24 @@ def test_the_switch_learns_where_an_address_is() -> None:
     assert network.way(second + first, one, ports, learned) == [two]
     for port in ports:
         port.close()
+
+
+@guest
+@pytest.mark.timeout(200)
+def test_the_document_s_examples() -> None:
+    """What docs/lab.md has a reader type works, but for all of the lab's tests, which are scripts/test's to run."""
+    text = (CHECKOUT / "docs/lab.md").read_text()
+    found = [line.partition("  #")[0].strip() for line in re.findall(r"^    (scripts/lab .*)$", text, re.MULTILINE)]
+    short = [line for line in found if "pytest" not in line]
+    assert len(short) == 4 == len(found) - 2
+    results = CHECKOUT / "results"
+    results.mkdir()
+    try:
+        for line in short:
+            done = subprocess.run(
+                line, shell=True, cwd=CHECKOUT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, line + done.stdout + done.stderr
+        assert "o- iscsi" in (results / "tree").read_text()
+    finally:
+        shutil.rmtree(results)

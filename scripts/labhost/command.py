@@ -33,8 +33,8 @@ examples:
   scripts/lab -- pytest -m lab           the tests that need LIO
   scripts/lab -- bash                    a shell in a guest; Ctrl-] three times leaves a hung one
   scripts/lab --share results -- sh -c 'targetcli ls > results/tree'
-  scripts/lab --systemd -- systemctl status vdsprovd.socket
-  scripts/lab --hosts 2 -- on-host 2 iscsiadm -m discovery -t st -p 10.77.0.1
+  scripts/lab --systemd -- systemctl list-unit-files 'vdsprovd*'
+  scripts/lab --hosts 2 -- on-host 2 ping -c 1 10.77.0.1
 
 the lab's own exit statuses: 64 usage, 69 a tool is missing, 70 the guest died or never reached COMMAND, 73 the root
 file system could not be built, 77 namespaces are forbidden, 124 --timeout. See docs/lab.md.

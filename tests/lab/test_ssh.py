@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -59,9 +60,11 @@ def storage(lio: LioArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         "Host nowhere\n  HostName 127.0.0.1\n  Port 9\n"
     )
     (tmp_path / "sshd").write_text(
-        f"Port {PORT}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nPidFile {tmp_path}/pid\nUsePAM no\n"
+        f"Port {PORT}\nPort 2222\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nPidFile {tmp_path}/pid\nUsePAM no\n"
         f"AuthorizedKeysFile {tmp_path}/authorized\nStrictModes no\nSetEnv PATH={BIN}:/usr/bin:/bin\n"
     )
+    # One that the document has; Debian has it, too, and lets it do nothing.
+    subprocess.run(["usermod", "--shell", "/bin/sh", "--append", "--groups", "vdsprov", "backup"], check=True)
     for user, groups in (("alice", ["-G", "vdsprov"]), ("mallory", [])):
         subprocess.run(["useradd", "--shell", "/bin/sh", "--password", "*", *groups, user], check=True)
     Path("/run/sshd").mkdir(exist_ok=True)
@@ -79,6 +82,7 @@ def storage(lio: LioArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         daemon.wait(20)
         for user in ("alice", "mallory"):
             subprocess.run(["userdel", user], check=True)
+        subprocess.run(["usermod", "--shell", "/usr/sbin/nologin", "--groups", "", "backup"], check=True)
 
 
 def test_a_member_of_the_group_works_over_there(storage: Storage) -> None:
@@ -148,3 +152,27 @@ def test_a_key_for_nothing_else(storage: Storage) -> None:
     command = ["ssh", "-F", str(storage.folder / "config"), "storage1", "id"]
     told = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=30)
     assert b"uid=" not in told.stdout
+
+
+def test_the_document_s_commands(storage: Storage) -> None:
+    """What docs/remote.md has a reader type, in one shell: all of it works, and each host is asked."""
+    text = (Path(__file__).resolve().parents[2] / "docs/remote.md").read_text()
+    commands = re.findall(r"^\$ (.*)$", text, re.MULTILINE)
+    assert len(commands) == 4
+    usual = Path("/run/vdsprovd/org.vdsprov")
+    usual.parent.mkdir(exist_ok=True)
+    usual.symlink_to(storage.array.socket)
+    try:
+        done = subprocess.run(
+            ["bash", "-e", "-c", "\n".join(commands)],
+            env=storage.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        usual.unlink()
+    assert done.returncode == 0, done.stderr
+    assert "all is well" in done.stdout
+    assert {json.loads(line)["host"] for line in done.stdout.splitlines()[-2:]} == {"storage1", "storage2"}

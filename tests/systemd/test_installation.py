@@ -25,7 +25,7 @@ def test_the_commands_of_the_document_install_it() -> None:
     assert first == "python3 -m venv /opt/vdsprovd && /opt/vdsprovd/bin/pip install '.[daemon]'"
     script = ["set -ex", f"cd {CHECKOUT}", "test -x /opt/vdsprovd/bin/vdsprovd", "! command -v vdsprovctl"]
     script += ["install -d -m 700 /srv/luns", *commands, "vdsprovctl lun create --size 1M", "vdsprovctl status"]
-    script += block("watching", "journalctl")
+    script += [*block("watching", "journalctl"), *block("configuration", "systemctl enable --now")]
     lab = [str(CHECKOUT / "scripts/lab"), "--systemd", "--clean", "--timeout", "240", "--"]
     done = subprocess.run([*lab, "bash", "-c", "\n".join(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
