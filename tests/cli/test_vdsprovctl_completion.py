@@ -1,6 +1,5 @@
 """vdsprovctl completion: real shells complete commands, options and the names of what there is."""
 
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,8 +35,6 @@ def named(shared_daemon: Daemon) -> Daemon:
 @contextmanager
 def shell(name: str, daemon: Daemon, folder: Path) -> Iterator[Terminal]:
     """A shell with the completion."""
-    if shutil.which(name) is None:
-        pytest.skip(f"there is no {name} here")
     program = folder / "vdsprovctl"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vdsprovd.cli "$@"\n')
     program.chmod(0o755)
@@ -53,7 +50,8 @@ def shell(name: str, daemon: Daemon, folder: Path) -> Iterator[Terminal]:
         yield terminal
 
 
-@pytest.mark.parametrize("name", SHELLS)
+# The lab has all three, and other machines have bash.
+@pytest.mark.parametrize("name", ["bash", *(pytest.param(name, marks=pytest.mark.lab) for name in ("zsh", "fish"))])
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
