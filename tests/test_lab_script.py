@@ -447,6 +447,8 @@ def test_the_mirror_is_the_machines_own(tmp_path: Path) -> None:
 def test_a_new_dependency_makes_a_new_root_file_system(tmp_path: Path) -> None:
     text = (CHECKOUT / "pyproject.toml").read_text()
     (tmp_path / "pyproject.toml").write_text(text)
+    (tmp_path / "scripts").mkdir()
+    shutil.copytree(CHECKOUT / "scripts/debian", tmp_path / "scripts/debian", ignore_dangling_symlinks=True)
     same = recipe.read(tmp_path).name
     (tmp_path / "pyproject.toml").write_text(text.replace('"click', '"colorama",\n    "click', 1))
     assert same == recipe.read(CHECKOUT).name != recipe.read(tmp_path).name
