@@ -72,7 +72,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             if len(hosts := ctx.params["host"]) > 1:
-                from vdsprovd.cli.hosts import on_each  # noqa: PLC0415  # most commands are for one host
+                from vdsprovd.cli.hosts import on_each  # most commands are for one host
 
                 return on_each(hosts, _options_for_each(ctx), ctx.meta["command"])
             return super().invoke(ctx)
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A name that the locale cannot show is no reason to show nothing.
         sys.stdout.reconfigure(errors="backslashreplace")
     if "_VDSPROVCTL_COMPLETE" in os.environ:
-        from vdsprovd.cli.completion import register  # noqa: PLC0415  # when a shell asks
+        from vdsprovd.cli.completion import register  # when a shell asks
 
         register()
     try:

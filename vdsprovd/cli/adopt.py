@@ -69,8 +69,8 @@ def _count(adopted: Sequence[Object]) -> str:
 def _text(objects: Sequence[Object], notes: Sequence[str]) -> str:
     if not objects:
         return "Nothing to adopt: all of it is the daemon's."
-    from vdsprovd.cli.sizes import size  # noqa: PLC0415
-    from vdsprovd.cli.tables import Column, table  # noqa: PLC0415  # rich takes longer than a list
+    from vdsprovd.cli.sizes import size
+    from vdsprovd.cli.tables import Column, table  # rich takes longer than a list
 
     columns = [
         Column("NAME", lambda entry: entry["name"], cut=True),

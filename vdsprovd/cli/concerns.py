@@ -171,6 +171,6 @@ def _deviates(kind: str, name: str, deviation: str) -> Concern:
 
 
 def _quoted(name: str) -> str:
-    import shlex  # noqa: PLC0415  # for warnings only
+    import shlex  # for warnings only
 
     return shlex.quote(name)

@@ -39,12 +39,12 @@ def diskraid(daemon: Daemon, script: str | None, verbose: bool, encoding: str | 
     A script stops at the first error, unless the command has NOERR. Windows' scripts run as they are, in UTF-8, UTF-16
     or an OEM code page. Commands that are piped in are a script, too.
     """
-    from vdsprovd.diskraid import script as scripts  # noqa: PLC0415
-    from vdsprovd.diskraid.commands import FORMS  # noqa: PLC0415
-    from vdsprovd.diskraid.session import Session  # noqa: PLC0415
+    from vdsprovd.diskraid import script as scripts
+    from vdsprovd.diskraid.commands import FORMS
+    from vdsprovd.diskraid.session import Session
 
     if script is None and sys.stdin.isatty():
-        from vdsprovd.diskraid import console  # noqa: PLC0415
+        from vdsprovd.diskraid import console
 
         session = Session(daemon.socket, FORMS, person=console.Console(), verbose=verbose)
         try:
@@ -81,6 +81,6 @@ def _known(encoding: str | None) -> str | None:
 
 
 def _show(line: str) -> None:
-    from vdsprovd.diskraid.lexer import without_secrets  # noqa: PLC0415
+    from vdsprovd.diskraid.lexer import without_secrets
 
     click.echo(f"\nDISKRAID> {without_secrets(line.strip())}")

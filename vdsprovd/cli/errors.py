@@ -89,8 +89,8 @@ class Failure(Exception):
 def cannot(purpose: str) -> Iterator[None]:
     """Turn what goes wrong inside into a `Failure`: "cannot <purpose>: ...". The innermost purpose is told."""
     # Every command that comes here has imported the client; --version and --help have not.
-    from vdsprovd.client import Unreachable  # noqa: PLC0415
-    from vdsprovd.hresult import VdsError  # noqa: PLC0415
+    from vdsprovd.client import Unreachable
+    from vdsprovd.hresult import VdsError
 
     try:
         yield

@@ -199,7 +199,7 @@ def _some(kind: Kind, entries: Sequence[Object]) -> str:
 
 
 def _alike(kind: Kind, listed: Sequence[Object], text: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  # for an error only
+    from difflib import get_close_matches  # for an error only
 
     near = get_close_matches(text, [name for entry in listed for name in kind.names(entry) if name], n=1)
     return f"; did you mean {near[0]}?" if near else ""
@@ -219,8 +219,8 @@ class Naming(click.ParamType):  # type: ignore[type-arg]  # older versions have 
         return self.name.upper().replace(" ", "-")
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from vdsprovd.client import Client, Unreachable  # noqa: PLC0415  # as in session
-        from vdsprovd.hresult import VdsError  # noqa: PLC0415
+        from vdsprovd.client import Client, Unreachable
+        from vdsprovd.hresult import VdsError
 
         try:
             with Client(address_of_daemon(ctx.find_root()), timeout=2, reconnect=0) as client:

@@ -13,7 +13,7 @@ Field = tuple[str, str | int | Sequence[str]]
 
 def print_json(value: Any, *, pretty: bool | None = None) -> None:
     """Print a value as JSON: indented for a person at a terminal, one line for a program; `pretty` chooses."""
-    import msgspec  # noqa: PLC0415  # --help has no use for it
+    import msgspec  # --help has no use for it
 
     text = msgspec.json.encode(value)
     if pretty or (pretty is None and sys.stdout.isatty()):
@@ -53,7 +53,7 @@ def counted(number: int, noun: str) -> str:
 
 def wrapped(text: str, first: str, rest: str) -> list[str]:
     """The text in lines that fit the terminal: what stands before the first, and before the others."""
-    import textwrap  # noqa: PLC0415  # most commands have no long text
+    import textwrap  # most commands have no long text
 
     width = max(40, room() - len(rest))
     head, *tail = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def unless_deleted(query: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """What the query gives, None where its object was deleted since it was listed."""
-    from vdsprovd.hresult import Hresult, VdsError  # noqa: PLC0415  # as in session
+    from vdsprovd.hresult import Hresult, VdsError
 
     try:
         return query(*args, **kwargs)
@@ -44,7 +44,7 @@ def initiators_of(lun: Object, targets: Iterable[Object]) -> list[str]:
 
 def import_target(client: Client, sub_system: str) -> str | None:
     """The import target of the daemon's host at the subsystem; None also where the configuration can do without."""
-    from vdsprovd.hresult import Hresult, VdsError  # noqa: PLC0415  # as above
+    from vdsprovd.hresult import Hresult, VdsError
 
     try:
         return client.import_target(sub_system)

@@ -27,7 +27,7 @@ class Session:
 
     def connect(self) -> Client:
         """A connection of its own: for what goes on while the other one is used, such as notifications."""
-        from vdsprovd.client import Client  # noqa: PLC0415  # --help has no use for it, and it takes long to load
+        from vdsprovd.client import Client  # --help has no use for it, and it takes long to load
 
         return Client(self.socket)
 

@@ -32,13 +32,13 @@ def shell(context: click.Context, words: tuple[str, ...]) -> int:
     at a prompt, or from standard input, a line each, until one fails. docs/shell.md tells all about it.
     """
     session = _session(context)
-    from vdsprovd.shell import script  # noqa: PLC0415  # once it is known that configshell-fb is there
+    from vdsprovd.shell import script  # once it is known that configshell-fb is there
 
     if words:
         return script.one(session, words)
     if not sys.stdin.isatty():
         return script.many(session, sys.stdin)
-    from vdsprovd.shell import terminal  # noqa: PLC0415  # as above
+    from vdsprovd.shell import terminal
 
     terminal.run(session)
     return errors.OK
@@ -46,7 +46,7 @@ def shell(context: click.Context, words: tuple[str, ...]) -> int:
 
 def _session(context: click.Context) -> "Session":
     try:
-        from vdsprovd.shell.session import Session  # noqa: PLC0415  # it takes long to load
+        from vdsprovd.shell.session import Session  # it takes long to load
     except ImportError as error:
         if error.name not in _NEEDED:
             raise

@@ -73,7 +73,7 @@ def status(context: click.Context, how: views.How) -> None:
 
 
 def _read(client: Client) -> Object:
-    from vdsprovd.hresult import Hresult, VdsError  # noqa: PLC0415  # as in session
+    from vdsprovd.hresult import Hresult, VdsError
 
     provider = client.call("Provider.GetProperties")["properties"]
     found: Object = {"provider": {"name": provider["name"], "version": provider["version"]}, "cache": "sound"}

@@ -70,7 +70,7 @@ def _cancelling(doing: str) -> bool:
 
 
 def _cancel(client: Client, operation: str) -> None:
-    from vdsprovd.hresult import Hresult, VdsError  # noqa: PLC0415  # as in session
+    from vdsprovd.hresult import Hresult, VdsError
 
     try:
         client.call("Async.Cancel", id=operation)
@@ -120,7 +120,7 @@ class _Bar:
 
 
 def _progress(size: int | None) -> Any:
-    from rich import console, progress, text  # noqa: PLC0415  # it takes long to load, and most operations end at once
+    from rich import console, progress, text  # it takes long to load, and most operations end at once
 
     class Speed(progress.ProgressColumn):
         """Rich's own is in powers of 1000, and sizes are not."""

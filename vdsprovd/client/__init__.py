@@ -52,6 +52,6 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib  # noqa: PLC0415  # rarely needed
+    import importlib  # rarely needed
 
     return getattr(importlib.import_module(_LATER[name]), name)

@@ -10,6 +10,6 @@ def reach(address: str) -> str | socket.socket:
     """What a connection is made to: the path as it is, or a socket to a daemon that ssh has reached (see `ssh.connect`)."""
     if not address.startswith(SSH):
         return address
-    from vdsprovd.client import ssh  # noqa: PLC0415  # most commands are about this host, and start without it
+    from vdsprovd.client import ssh  # most commands are about this host, and start without it
 
     return ssh.connect(address)

@@ -117,13 +117,13 @@ class Client(Objects):
 
     def invoke(self, method: str, parameters: Mapping[str, Any], reply: type[T]) -> T:
         """Call a method and return its reply as that type."""
-        from vdsprovd.client.reading import read  # noqa: PLC0415  # see below
+        from vdsprovd.client.reading import read
 
         return read(self._answer(self._attempt(method), parameters, msgspec.Raw), reply)
 
     def replies(self, method: str, parameters: Mapping[str, Any], reply: type[T]) -> Iterator[T]:
         """Call a method with `more` and return its replies, as that type, as they come."""
-        from vdsprovd.client.reading import read  # noqa: PLC0415  # see below
+        from vdsprovd.client.reading import read
 
         for raw in self._replies(self._attempt(method, patience=PATIENCE), parameters, msgspec.Raw):
             yield read(raw, reply)
@@ -131,14 +131,14 @@ class Client(Objects):
     def start(self, method: str, parameters: Mapping[str, Any]) -> "Operation":
         """Call a method that starts an asynchronous operation."""
         # VDS's types take longer to load than most commands of vdsprovctl to run, and those need none of them.
-        from vdsprovd.client.operation import Operation  # noqa: PLC0415
+        from vdsprovd.client.operation import Operation
 
         reply = self._answer(self._attempt(method), parameters, dict[str, Any])
         return Operation(self, reply["async"], hresult(reply.get("hresult", 0)))
 
     def operation(self, id: str) -> "Operation":
         """The asynchronous operation of that id, which a reply calls `async`."""
-        from vdsprovd.client.operation import Operation  # noqa: PLC0415  # see above
+        from vdsprovd.client.operation import Operation
 
         return Operation(self, id)
 
@@ -148,9 +148,9 @@ class Client(Objects):
         List what you keep track of whenever `missed` is true: for the first time, which comes at once, and when changes
         may not have been told. Do not call Refresh while handling notifications.
         """
-        from vdsprovd.client.notifications import Gaps  # noqa: PLC0415  # see above
-        from vdsprovd.client.reading import read  # noqa: PLC0415
-        from vdsprovd.replies import AdviseReply  # noqa: PLC0415
+        from vdsprovd.client.notifications import Gaps
+        from vdsprovd.client.reading import read
+        from vdsprovd.replies import AdviseReply
 
         gaps = Gaps()
         for raw in self._replies(self._attempt("Service.Advise", resumable=True), {}, msgspec.Raw):

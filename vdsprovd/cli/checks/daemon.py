@@ -138,8 +138,8 @@ def socket(address: str, table: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _answers(address: str) -> Finding:
-    from vdsprovd.client import Client, Unreachable  # noqa: PLC0415  # as in session
-    from vdsprovd.hresult import Hresult, VdsError  # noqa: PLC0415
+    from vdsprovd.client import Client, Unreachable
+    from vdsprovd.hresult import Hresult, VdsError
 
     try:
         with Client(address, timeout=10, reconnect=0) as client:

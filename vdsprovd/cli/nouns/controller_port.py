@@ -70,7 +70,7 @@ def list_(session: Session, how: views.How, subsystem: str | None) -> None:
         return PORT.listing(client, sub_system(client, subsystem))
 
     def render(found: list[Object]) -> str:
-        from vdsprovd.cli.tables import Column, id_column, table  # noqa: PLC0415  # as for LUNs
+        from vdsprovd.cli.tables import Column, id_column, table  # as for LUNs
 
         return table(
             [

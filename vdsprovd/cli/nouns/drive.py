@@ -59,7 +59,7 @@ def list_(session: Session, how: views.How, subsystem: str | None, spare: bool) 
     def render(found: list[Object]) -> str:
         if not found:
             return "No hot spares." if spare else "No drives. Pools of files have none; see drives in vdsprovd.toml."
-        from vdsprovd.cli.tables import Column, id_column, sub_system_column, table  # noqa: PLC0415  # as for LUNs
+        from vdsprovd.cli.tables import Column, id_column, sub_system_column, table  # as for LUNs
 
         return table(
             [

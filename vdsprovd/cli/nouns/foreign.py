@@ -34,7 +34,7 @@ def list_(session: Session, how: views.How) -> None:
     def render(found: list[Object]) -> str:
         if not found:
             return "Nothing: all of it is the daemon's."
-        from vdsprovd.cli.tables import Column, table  # noqa: PLC0415  # rich takes longer than a list
+        from vdsprovd.cli.tables import Column, table  # rich takes longer than a list
 
         return table(
             [

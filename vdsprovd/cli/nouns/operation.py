@@ -43,7 +43,7 @@ def list_(session: Session, how: views.How, all_: bool) -> None:
     def render(found: list[Object]) -> str:
         if not found:
             return "No operations." if all_ else "No operation runs."
-        from vdsprovd.cli.tables import Column, id_column, table  # noqa: PLC0415  # as for LUNs
+        from vdsprovd.cli.tables import Column, id_column, table  # as for LUNs
 
         return table(
             [
@@ -98,7 +98,7 @@ def wait(session: Session, operation: str, as_json: bool) -> None:
 @click.pass_obj
 def cancel(session: Session, operation: str) -> None:
     """Ask an operation to stop and to undo what it did, and wait until it has."""
-    from vdsprovd.hresult import Hresult, VdsError  # noqa: PLC0415  # as in session
+    from vdsprovd.hresult import Hresult, VdsError
 
     id = find(session.client, OPERATION, operation)["id"]
     session.client.call("Async.Cancel", id=id)
@@ -111,6 +111,6 @@ def cancel(session: Session, operation: str) -> None:
 
 
 def _result(entry: Object) -> str:
-    from vdsprovd.client import hresult  # noqa: PLC0415  # as in session
+    from vdsprovd.client import hresult
 
     return "runs" if entry["hresult"] == _PENDING else hresult(entry["hresult"]).name

@@ -53,7 +53,7 @@ def list_(session: Session, how: views.How, lun: str) -> None:
         return client.query("Lun.QueryPlexes", id=find(client, LUN, lun)["id"])
 
     def render(found: list[Object]) -> str:
-        from vdsprovd.cli.tables import Column, id_column, table  # noqa: PLC0415  # as for LUNs
+        from vdsprovd.cli.tables import Column, id_column, table  # as for LUNs
 
         places = {entry["id"]: place for place, entry in enumerate(found, 1)}
         return table(

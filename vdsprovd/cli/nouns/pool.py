@@ -43,7 +43,7 @@ def list_(session: Session, how: views.How, subsystem: str | None, free: int | N
     def render(found: list[Object]) -> str:
         if not found:
             return "No such storage pools. They are made in the configuration: see [[subsystem.pool]] in vdsprovd.toml."
-        from vdsprovd.cli.tables import Column, id_column, table  # noqa: PLC0415  # rich takes longer than a list
+        from vdsprovd.cli.tables import Column, id_column, table  # rich takes longer than a list
 
         return table(
             [

@@ -43,7 +43,7 @@ def list_(session: Session, how: views.How, subsystem: str | None) -> None:
     def render(found: list[Object]) -> str:
         if not found:
             return "No portals. Give the host an address, or set portals in /etc/vdsprovd/vdsprovd.toml."
-        from vdsprovd.cli.tables import Column, id_column, sub_system_column, table  # noqa: PLC0415  # rich takes longer than a list
+        from vdsprovd.cli.tables import Column, id_column, sub_system_column, table  # rich takes longer than a list
 
         return table(
             [

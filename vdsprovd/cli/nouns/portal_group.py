@@ -97,7 +97,7 @@ def list_(session: Session, how: views.How, target: str | None) -> None:
     def render(found: list[Object]) -> str:
         if not found:
             return "No portal groups. Create one: vdsprovctl portal-group create TARGET --portal ADDRESS"
-        from vdsprovd.cli.tables import Column, id_column, table  # noqa: PLC0415  # rich takes longer than a list
+        from vdsprovd.cli.tables import Column, id_column, table  # rich takes longer than a list
 
         return table(
             [

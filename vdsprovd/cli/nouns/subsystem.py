@@ -44,7 +44,7 @@ def list_(session: Session, how: views.How) -> None:
     def render(found: list[Object]) -> str:
         if not found:
             return "No subsystems. Add a table [[subsystem]] to /etc/vdsprovd/vdsprovd.toml and reload vdsprovd."
-        from vdsprovd.cli.tables import Column, id_column, table  # noqa: PLC0415  # rich takes longer than a list
+        from vdsprovd.cli.tables import Column, id_column, table  # rich takes longer than a list
 
         return table(
             [

@@ -66,7 +66,7 @@ def list_(session: Session, how: views.How, subsystem: str | None, pool: str | N
     def render(found: list[Object]) -> str:
         if not found:
             return "No LUNs. Create one: vdsprovctl lun create NAME --size 10G"
-        from vdsprovd.cli.tables import Column, id_column, sub_system_column, table  # noqa: PLC0415
+        from vdsprovd.cli.tables import Column, id_column, sub_system_column, table
 
         return table(
             [
@@ -173,7 +173,7 @@ def _reached(target: Object, found: Object) -> str:
 
 
 def _plex(plex: Object, long: bool) -> str:
-    from vdsprovd.cli.tables import short  # noqa: PLC0415
+    from vdsprovd.cli.tables import short
 
     return f"{plex['id'] if long else short(plex['id'])}: {plex['type']}, {plex['status']}, {plex['health']}"
 
@@ -194,7 +194,7 @@ def _owners(client: Client, owners: list[Object], query: str, name: str) -> dict
 
 def _unless_failed(client: Client, method: str, key: str, id: str) -> Any:
     """What the method gives, null while the LUN is in no state to answer it."""
-    from vdsprovd.hresult import VdsError  # noqa: PLC0415
+    from vdsprovd.hresult import VdsError
 
     try:
         return client.call(method, id=id)[key]

@@ -49,7 +49,7 @@ def paths(session: Session, how: views.How, lun: str) -> None:
     def render(found: list[Object]) -> str:
         if not found:
             return "No paths: no initiator that may reach the LUN is logged in."
-        from vdsprovd.cli.tables import Column, table  # noqa: PLC0415  # as above
+        from vdsprovd.cli.tables import Column, table
 
         return table(
             [

@@ -53,7 +53,12 @@ def list_(session: Session, how: views.How, subsystem: str | None) -> None:
     def render(found: list[Object]) -> str:
         if not found:
             return "No targets. Create one: vdsprovctl target create --name NAME --portal all"
-        from vdsprovd.cli.tables import Column, id_column, sub_system_column, table  # noqa: PLC0415  # rich takes longer to load than a list
+        from vdsprovd.cli.tables import (
+            Column,
+            id_column,
+            sub_system_column,
+            table,
+        )  # rich takes longer to load than a list
 
         return table(
             [
