@@ -3,14 +3,13 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, SECRET, LioArray, clear_kernel, run
 from tests.lab import load
+from tests.lab.initiator import logged_in
 
 # rtslib, which clears the kernel after a test, would have another folder for its database than Debian's targetcli.
 pytestmark = [
@@ -18,24 +17,6 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore:Cannot set dbroot:UserWarning"),
 ]
-
-
-@contextmanager
-def logged_in(portals: dict[str, str]) -> Iterator[None]:
-    """This host's initiator is logged in, by CHAP, to these targets at these portals."""
-    nodes = [("iscsiadm", "-m", "node", "-T", name, "-p", portal) for name, portal in portals.items()]
-    try:
-        for node in nodes:
-            run(*node, "-o", "new")
-            for key, value in (("authmethod", "CHAP"), ("username", INITIATOR), ("password", SECRET)):
-                run(*node, "-o", "update", "-n", f"node.session.auth.{key}", "-v", value)
-            run(*node, "--login")
-        run("udevadm", "settle")
-        yield
-    finally:
-        for node in nodes:
-            run(*node, "--logout", check=False)
-            run(*node, "-o", "delete", check=False)
 
 
 def seen() -> list[tuple[str, bytes, bytes, str]]:
@@ -64,7 +45,8 @@ def test_the_way_out(lio: LioArray, tmp_path: Path) -> None:
         lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[target])
         lio.call("IscsiTarget.SetSharedSecret", id=target, targetSharedSecret=SECRET)
     portals = dict(zip(map(lio.name_of, targets), (f"{ADDRESS}:3260", f"{ADDRESS}:3262"), strict=True))
-    with logged_in(portals):
+    chap = dict.fromkeys(portals, (INITIATOR, SECRET))
+    with logged_in(portals, chap):
         for node in load.disks(2):
             run("dd", "if=/dev/urandom", f"of={node}", "bs=1M", "count=2", "oflag=direct")
         before = seen()
@@ -82,10 +64,13 @@ def test_the_way_out(lio: LioArray, tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout + done.stderr == ""
         if option:
-            with logged_in(portals):
+            with logged_in(portals, chap):
                 assert seen() == before
         else:
-            with pytest.raises(Exception, match="login"), logged_in(portals):
+            with (
+                pytest.raises(Exception, match="login"),
+                logged_in(portals, chap),
+            ):
                 pass
     clear_kernel()
     lio.start()

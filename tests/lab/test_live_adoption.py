@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, SECRET, VOLUME_GROUP, LioArray, run
 from tests.lab import load
+from tests.lab.initiator import logged_in
 from tests.lab.targetcli import backstore, exported, forget, targetcli
 from vdsprovd.hardware import Disk
 from vdsprovd.hardware.lio import configfs
@@ -47,25 +47,6 @@ def theirs(lio: LioArray) -> LioArray:
     return lio
 
 
-@contextmanager
-def logged_in() -> Iterator[None]:
-    """This host's initiator is logged in to both."""
-    nodes = [("iscsiadm", "-m", "node", "-T", name, "-p", portal) for name, portal in PORTALS.items()]
-    try:
-        for node in nodes:
-            run(*node, "-o", "new")
-        for key, value in (("authmethod", "CHAP"), ("username", CHAP[0]), ("password", CHAP[1])):
-            run(*nodes[0], "-o", "update", "-n", f"node.session.auth.{key}", "-v", value)
-        for node in nodes:
-            run(*node, "--login")
-        run("udevadm", "settle")
-        yield
-    finally:
-        for node in nodes:
-            run(*node, "--logout", check=False)
-            run(*node, "-o", "delete", check=False)
-
-
 def seen() -> list[tuple[bytes, ...]]:
     """What the initiator knows its disks by: INQUIRY's names, the LUN, the serial number and the logical unit's designators."""
     found = []
@@ -100,7 +81,7 @@ def control(lio: LioArray, *arguments: str) -> str:
 def test_live_exports_become_ours(theirs: LioArray, tmp_path: Path) -> None:
     """While an initiator writes and verifies, all is adopted, refreshed, and the daemon killed and started: no session
     breaks, no byte is wrong. After a reboot the initiator logs in as before, and finds the same disks with the same bytes."""
-    with logged_in():
+    with logged_in(PORTALS, {OF_FILES: CHAP}):
         before = seen()
         with load.writing(tmp_path, 2, 2) as done:
             plan = theirs.call("Service.QueryAdoption")
@@ -126,7 +107,7 @@ def test_live_exports_become_ours(theirs: LioArray, tmp_path: Path) -> None:
     assert names == {"disk0": ";".join(sorted((INITIATOR, OTHER_INITIATOR))), "volume0": INITIATOR}
     theirs.reboot()
     assert {fact.number > 0 for fact in theirs.facts() if isinstance(fact, Disk)} == {True}
-    with logged_in():
+    with logged_in(PORTALS, {OF_FILES: CHAP}):
         assert seen() == before
         assert digests() == bytes_before
     for target in made["targets"]:
