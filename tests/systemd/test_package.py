@@ -56,6 +56,20 @@ def test_lintian_has_nothing_to_say(packages: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_document_s_commands_install_them(packages: Path) -> None:
+    """What docs/packages.md has a reader type, in the folder with the packages; then the daemon answers."""
+    text = (CHECKOUT / "docs/packages.md").read_text()
+    (block,) = re.findall(r"^((?:    (?:apt|cp|systemctl) .*\n)+)", text, re.MULTILINE)
+    commands = [line.strip() for line in block.splitlines()]
+    assert len(commands) == 3
+    script = ["set -ex", f"cd {packages}/first", "install -d -m 700 /srv/luns", *commands]
+    done = in_guest(
+        packages, "bash", "-c", "\n".join([*script, "vdsprovctl lun create --size 1M", "vdsprovctl status"])
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "LUNs:       1, online, healthy" in done.stdout
+
+
 def test_an_installation_waits_for_its_configuration(seen: dict[str, Any]) -> None:
     """Nothing runs before there is one, and nothing fails; socket and service will start at boot, and no other unit."""
     found = seen["installed"]
