@@ -188,12 +188,23 @@ def test_an_open_shell_costs_nothing(array: tuple[SimulatedArray, Daemon], shell
         pid = prompt.terminal.process.pid
         # setsid may have become the shell, or have started it.
         pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text() or pid)
-        before = _used(pid)
+        before = _at_rest(pid)
         for _ in range(5):
             lun = simulated.make_lun(10 * MIB)
             simulated.call("Lun.Delete", id=lun)
         time.sleep(1)
         assert _used(pid) == before
+
+
+def _at_rest(pid: int) -> tuple[int, int]:
+    """What it has used once it waits for somebody to type: the prompt can be read before that."""
+    used, deadline = _used(pid), time.monotonic() + 10
+    while True:
+        time.sleep(0.3)
+        before, used = used, _used(pid)
+        if used == before:
+            return used
+        assert time.monotonic() < deadline, "it does not come to rest"
 
 
 def _used(pid: int) -> tuple[int, int]:
