@@ -6,6 +6,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -273,6 +274,37 @@ def test_damage_under_an_open_store(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert LUN not in store.load().entities
     store.close()
+
+
+def test_a_store_is_closed_when_what_was_begun_with_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon may be stopped while a refresh makes the store anew in another thread; SQLite would end the process."""
+    store = Store(tmp_path)
+    store.finish(None, put=ALL)
+    truth = store.load()
+    begun, go_on, place = threading.Event(), threading.Event(), backups.place
+
+    def late(new: Path, folder: Path) -> Path | None:
+        begun.set()
+        assert go_on.wait(20)
+        return place(new, folder)
+
+    monkeypatch.setattr(backups, "place", late)
+    renewing, closing_it = threading.Thread(target=store.renew, args=(truth,)), threading.Thread(target=store.close)
+    renewing.start()
+    assert begun.wait(20)
+    closing_it.start()
+    closing_it.join(0.2)
+    assert closing_it.is_alive()
+    go_on.set()
+    renewing.join(20)
+    closing_it.join(20)
+    with closing(Store(tmp_path)) as after:
+        assert after.load() == truth
+        # The folder has another holder now.
+        with pytest.raises(StoreError, match="closed"):
+            store.renew(truth)
 
 
 @pytest.mark.parametrize("moment", range(4))

@@ -296,9 +296,11 @@ class Store:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
-        """Close the database and let go of the folder."""
-        self._db.close()
-        self._let_go()
+        """Close the database and let go of the folder, when what another thread has begun with it has ended: to close a
+        connection under a statement ends the process."""
+        with self._lock:
+            self._db.close()
+            self._let_go()
 
     def _let_go(self) -> None:
         if self._holder >= 0:
@@ -324,8 +326,10 @@ class Store:
 
     def renew(self, stored: Stored) -> Path | None:
         """Make the database anew with what is `stored` and the steps that are pending, in one step that a crash does not
-        cut in two. Gives where the old one is kept, if there is one."""
+        cut in two. Gives where the old one is kept, if there is one. Raises `StoreError` once the store is closed."""
         with self._lock, closing(Store(None)) as fresh:
+            if self.folder and self._holder < 0:
+                raise StoreError(f"the store in {self.folder} is closed: another vdsprovd may have it now")
             fresh.fill(msgspec.structs.replace(stored, pending=tuple(self._pending.values())))
             if self.folder is None:
                 fresh._db.backup(self._db)
