@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -305,6 +306,29 @@ def test_a_store_is_closed_when_what_was_begun_with_it_has_ended(
         # The folder has another holder now.
         with pytest.raises(StoreError, match="closed"):
             store.renew(truth)
+
+
+def test_a_store_is_made_anew_while_it_is_read(tmp_path: Path) -> None:
+    """Its audit and its backup read the file by its name, which is another one's in the next moment."""
+    store = Store(tmp_path)
+    store.finish(None, put=ALL)
+    truth, over = store.load(), threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            store.check()
+            store.back_up(2)
+
+    with ThreadPoolExecutor(2) as threads:
+        readers = [threads.submit(read) for _ in range(2)]
+        for _ in range(20):
+            store.renew(truth)
+        over.set()
+        for reader in readers:
+            reader.result()
+    assert not store.damage
+    assert store.load() == truth
+    store.close()
 
 
 @pytest.mark.parametrize("moment", range(4))

@@ -213,6 +213,9 @@ class Store:
     def __init__(self, folder: Path | None) -> None:
         """Open or make the database. Raises `StoreDamaged`, and `StoreError` when it is newer than this program or in use."""
         self._lock = threading.RLock()
+        self._named = threading.Lock()
+        """Held while the file is read by its name, and while another one gets that name: a connection that opened the one
+        and then finds the other's index would cut it off under those who use it."""
         self._owed: list[tuple[int, Sequence[Entity], Sequence[Entity]]] = []
         self._pending: dict[int, PendingStep] = {}
         self._holder = -1
@@ -314,10 +317,16 @@ class Store:
         if self.folder is None:
             return
         with self._seen():
-            with closing(backups.reader(self.folder / backups.NAME)) as db:
+            with self._named, closing(backups.reader(self.folder / backups.NAME)) as db:
                 damage = digests.damage(db)
             if damage:
                 raise digests.Damaged(damage)
+
+    def back_up(self, keep: int) -> Path | None:
+        """Make one more backup in the folder, as `backups.make` does. There must be a folder."""
+        assert self.folder
+        with self._named:
+            return backups.make(self.folder, keep)
 
     @property
     def changes(self) -> int:
@@ -336,10 +345,11 @@ class Store:
                 kept = None
             else:
                 new = backups.write(fresh._db, self.folder / backups.NEW)
-                with suppress(sqlite3.Error):
-                    self._db.close()
-                kept = backups.place(new, self.folder)
-                self._connect()
+                with self._named:
+                    with suppress(sqlite3.Error):
+                        self._db.close()
+                    kept = backups.place(new, self.folder)
+                    self._connect()
             self._owed.clear()
             self.damage = ""
         return kept

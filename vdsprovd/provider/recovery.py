@@ -17,6 +17,7 @@ from typing import cast
 import msgspec
 
 from vdsprovd import journal
+from vdsprovd.backups import StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
 from vdsprovd.hardware import (
@@ -616,7 +617,7 @@ async def _renew(context: Context) -> None:
     )
     try:
         kept = await context.work(context.store.renew, known)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, StoreError) as error:
         cache.corrupt(f"the store is damaged, and cannot be made anew: {error}")
         raise context.corrupt() from error
     log.warning("made the store anew from memory; the damaged one is %s", kept)

@@ -52,7 +52,7 @@ async def _back_up(context: Context) -> None:
         changes = context.store.changes
         if changes != done and not context.store.damage:
             try:
-                await context.work(backups.make, folder, keep)
+                await context.work(context.store.back_up, keep)
                 done = changes
             except Exception as error:
                 if digests.is_damage(error):
