@@ -868,3 +868,27 @@ class Hints2(Hints, frozen=True):
     media_scan_enabled: bool | None = None
     consistency_check_enabled: bool | None = None
     bus_type: StorageBusType | None = None
+
+
+class NewLun(Struct, frozen=True, forbid_unknown_fields=True):
+    """What Provisioning.CreateLuns is to make: the parameters of SubSystem2.CreateLun2 and of
+    HwProviderStoragePools.CreateLunInStoragePool, with the name that LunNaming.SetFriendlyName would give, and the targets that
+    LunIscsi.AssociateTargets would. Without a pool it is in the roomiest one."""
+
+    size_in_bytes: int
+    type: LunType = LunType.SIMPLE
+    storage_pool_id: str | None = None
+    drive_ids: tuple[str, ...] = ()
+    hints2: Hints2 | None = None
+    unmasking_list: str = ""
+    target_ids: tuple[str, ...] = ()
+    friendly_name: str = ""
+
+
+class NewTarget(Struct, frozen=True, forbid_unknown_fields=True):
+    """What Provisioning.CreateTargets is to make: the parameters of SubSystemIscsi.CreateTarget, and the portals, if any, that
+    its one portal group has."""
+
+    iscsi_name: str | None = None
+    friendly_name: str = ""
+    portal_ids: tuple[str, ...] = ()

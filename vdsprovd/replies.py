@@ -47,6 +47,14 @@ class AsyncReply(Struct, frozen=True):
     async_: str = msgspec.field(name="async")
 
 
+class CreationReply(Struct, frozen=True):
+    """`objects` are the ids that what is made will have, in the order in which it was asked for. It is there, all of it, when
+    `async` is over; who loses the answer to that can ask for it by its ids."""
+
+    objects: tuple[str, ...]
+    async_: str = msgspec.field(name="async")
+
+
 class SuccessReply(Struct, frozen=True):
     """`hresult` is 0, or the success code of the method that has one, such as VDS_S_NAME_TRUNCATED."""
 

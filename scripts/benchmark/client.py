@@ -56,6 +56,14 @@ class Client:
         reply = self.call(method, False, **parameters)
         return self.call("Async.Wait", id=reply["async"]) if "async" in reply else reply
 
+    def made(self, method: str, **parameters: object) -> list[str]:
+        """Call a method of Provisioning and wait for its end; gives the ids of what it made. Raises OSError."""
+        reply = self.call(method, False, **parameters)
+        ended = self.call("Async.Wait", id=reply["async"])
+        if ended["hresult"]:
+            raise OSError(str(ended))
+        return list(reply["objects"])
+
     def until_ready(self) -> None:
         """Wait until the provider has started."""
         while True:

@@ -1,5 +1,7 @@
 """vdsprovctl lun: create, delete, resize, mask, associate, and the like."""
 
+import re
+
 import pytest
 
 from tests.arrays import SimulatedArray
@@ -72,13 +74,36 @@ def test_a_mistake_leaves_no_lun(shared_daemon: Daemon) -> None:
     for more, status in (
         (["--pool", "nowhere"], 6),
         (["--target", "nowhere"], 6),
-        (["--no-wait", "--target", "x"], 2),
+        (["web0", "--count", "2"], 2),
+        (["web0", "web1", "--size", "max"], 2),
+        (["--count", "1001"], 11),
         (["--initiator", "not an iqn"], 11),
         (["--size", "100000T"], 9),
     ):
         done = shared_daemon.run_here("lun", "create", "--size", "1G", *more)
         assert done.returncode == status, done.stderr
     assert shared_daemon.client.luns(shared_daemon.sub_system()) == before
+
+
+def test_several_at_once(daemon: Daemon) -> None:
+    """One for each name, or so many without names, each with all that was said."""
+    daemon.shows("target", "create", "iqn.2026-11.org.example:web", "iqn.2026-11.org.example:db", "--portal", "all")
+    shown = daemon.shows(
+        *("lun", "create", "web0", "web1", "--size", "1M", "--target", "web", "--target", "db", "--initiator", HOST1)
+    )
+    assert re.fullmatch(
+        r"Created LUN web0 \(\S+\): 1.0 MiB, simple.\nCreated LUN web1 \(\S+\): 1.0 MiB, simple.\n", shown
+    )
+    for name in ("web0", "web1"):
+        (lun,) = (entry for entry in daemon.json("lun", "list", "--json") if entry["friendlyName"] == name)
+        assert lun["unmaskingList"] == HOST1
+        through = daemon.client.query("LunIscsi.QueryAssociatedTargets", id=lun["id"])
+        assert [target["iscsiName"][-4:] for target in through] == [":web", "e:db"]
+    made = daemon.json("lun", "create", "--count", "3", "--size", "1M", "--json")
+    assert [entry["friendlyName"] for entry in made] == ["", "", ""]
+    later = daemon.shows("lun", "create", "later", "--size", "1M", "--target", "web", "--no-wait").strip()
+    daemon.shows("operation", "wait", later)
+    assert len(daemon.json("lun", "list", "--json")) == 6
 
 
 def test_mask(shared_daemon: Daemon) -> None:

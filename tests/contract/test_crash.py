@@ -35,7 +35,18 @@ def pending(simulated: SimulatedArray) -> int:
 
 
 def test_a_creation_is_undone(simulated: SimulatedArray) -> None:
-    """The volume that was made, and the disk, are gone."""
+    """The volumes that were made, and the disks, are gone; one that was not made yet is no trouble."""
+    made = [f"{digit}1111111-2222-4333-8444-555555555555" for digit in range(3)]
+    for lun in made[:2]:
+        simulated.pool.create(lun, MIB, Layout(), lambda _percent: None)
+    kept = simulated.make_lun()
+    crash(simulated, "create_luns", luns=[(lun, pool_id(simulated), 9 + place) for place, lun in enumerate(made)])
+    assert set(luns(simulated)) == set(simulated.pool.sizes) == {kept}
+    assert pending(simulated) == 0
+
+
+def test_a_creation_of_an_older_version_is_undone(simulated: SimulatedArray) -> None:
+    """A daemon that is upgraded after a crash finds the step as the one before wrote it."""
     lun = "11111111-2222-4333-8444-555555555555"
     simulated.pool.create(lun, MIB, Layout(), lambda _percent: None)
     crash(simulated, "create_lun", lun=lun, pool=pool_id(simulated), number=9)
@@ -90,7 +101,7 @@ def test_a_change_of_targets_is_undone(simulated: SimulatedArray) -> None:
 def test_what_cannot_be_settled_waits_and_stops_nothing_else(simulated: SimulatedArray) -> None:
     """A step whose pool is out of the configuration stays pending; the daemon serves everything else."""
     lun = simulated.make_lun()
-    crash(simulated, "create_lun", lun="11111111-2222-4333-8444-555555555555", pool="gone", number=9)
+    crash(simulated, "create_luns", luns=[("11111111-2222-4333-8444-555555555555", "gone", 9)])
     assert set(luns(simulated)) == {lun}
     assert pending(simulated) == 1
 

@@ -8,7 +8,7 @@ import pytest
 from tests.arrays import INITIATOR, MIB, Array, SimulatedArray
 from vdsprovd.hardware import Refused, Step, Unit
 from vdsprovd.inventory import Association, Lun
-from vdsprovd.provider.lun import LUNS_PER_TARGET
+from vdsprovd.provider.associations import LUNS_PER_TARGET
 from vdsprovd.store import Store
 
 

@@ -312,6 +312,22 @@ def drive_and(name: str, **parameters: object) -> Callable[[Scene], Reply]:
     return lambda scene: {"id": scene.array.drives()[name], **parameters}
 
 
+def create_files(scene: Scene) -> Reply:
+    new = {"sizeInBytes": SIZE, "unmaskingList": INITIATOR, "targetIds": [scene.target()]}
+    return {"id": scene.array.sub_system, "luns": [{**new, "friendlyName": name} for name in ("one", "two")]}
+
+
+def create_volumes(scene: Scene) -> Reply:
+    luns = [{"sizeInBytes": SIZE, "type": type} for type in ("simple", "mirror")]
+    return {"id": scene.array.sub_systems()["array2"], "luns": luns}
+
+
+def new_targets(scene: Scene) -> Reply:
+    names = ["iqn.2026-11.org.example:made0", "iqn.2026-11.org.example:made1"]
+    new = [{"iscsiName": name, "portalIds": scene.array.portals()[:1]} for name in names]
+    return {"id": scene.array.sub_system, "targets": new}
+
+
 def new_target(scene: Scene) -> Reply:
     scene.names["iqn.2026-11.org.example:made"] = "iqn"
     return {"id": scene.array.sub_system, "iscsiName": "iqn.2026-11.org.example:made"}
@@ -393,6 +409,8 @@ OF_FILES = (
     Command("dissociate", "LunIscsi.AssociateTargets", exported_file_and(targetIds=[])),
     Command("create a target", "SubSystemIscsi.CreateTarget", new_target),
     Command("delete a target", "IscsiTarget.Delete", bare_target),
+    Command("create files", "Provisioning.CreateLuns", create_files),
+    Command("create targets", "Provisioning.CreateTargets", new_targets),
     Command("create a group", "IscsiTarget.CreatePortalGroup", bare_target),
     Command("delete a group", "IscsiPortalGroup.Delete", group_with_lun),
     Command("add a portal", "IscsiPortalGroup.AddPortal", group_and_portal),
@@ -404,6 +422,7 @@ OF_VOLUMES = (
     Command("create a volume", "SubSystem.CreateLun", create_volume("simple")),
     Command("create a stripe", "SubSystem.CreateLun", create_volume("stripe")),
     Command("create a mirror", "SubSystem.CreateLun", create_volume("mirror")),
+    Command("create volumes", "Provisioning.CreateLuns", create_volumes),
     Command("extend a span", "Lun.Extend", volume_and("span", ["drive0"], numberOfBytesToAdd=40 * MIB)),
     Command("extend a mirror", "Lun.Extend", volume_and("mirror", ["drive0", "drive1"], numberOfBytesToAdd=SIZE)),
     Command("shrink a volume", "Lun.Shrink", volume_and("simple", ["drive0"], numberOfBytesToRemove=MIB)),

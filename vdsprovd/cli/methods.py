@@ -4,6 +4,7 @@ from typing import Final
 
 _REFUSES: Final = "it is always refused, as VDS documents it"
 _ONE_PROVIDER: Final = "there is one provider, and the daemon is it"
+_ALL_AT_ONCE: Final = "Provisioning does the same, and all that is said of the object with it, wholly or not at all"
 
 WITHOUT_VERB: Final = {
     "Service.GetObject": "an id is looked up by the object's own GetProperties",
@@ -11,7 +12,10 @@ WITHOUT_VERB: Final = {
     "HwProviderPrivateMpio.SetAllPathStatusesFromHbaPort": _REFUSES,
     "StoragePool.GetProvider": _ONE_PROVIDER,
     "SubSystem.GetProvider": _ONE_PROVIDER,
-    "SubSystem.CreateLun": "CreateLun2 does the same, with more hints",
+    "SubSystem.CreateLun": _ALL_AT_ONCE,
+    "SubSystem2.CreateLun2": _ALL_AT_ONCE,
+    "HwProviderStoragePools.CreateLunInStoragePool": _ALL_AT_ONCE,
+    "SubSystemIscsi.CreateTarget": _ALL_AT_ONCE,
     "SubSystem.QueryMaxLunCreateSize": "QueryMaxLunCreateSize2 says the same, with more hints",
     "SubSystem.SetControllerStatus": "there is one controller, which controller online and offline set",
     "SubSystemIscsi.SetIpsecGroupPresharedKey": _REFUSES,

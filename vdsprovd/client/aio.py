@@ -104,7 +104,7 @@ class AsyncClient(Objects):
     async def start(self, method: str, parameters: Mapping[str, Any]) -> "AsyncOperation":
         """Call a method that starts an asynchronous operation."""
         reply = await self.call(method, **parameters)
-        return AsyncOperation(self, reply["async"], hresult(reply.get("hresult", 0)))
+        return AsyncOperation(self, reply["async"], hresult(reply.get("hresult", 0)), tuple(reply.get("objects", ())))
 
     def operation(self, id: str) -> "AsyncOperation":
         """The asynchronous operation of that id, which a reply calls `async`."""
@@ -202,10 +202,14 @@ class AsyncOperation:
     `await` it for its result, or iterate over its percentages.
     """
 
-    def __init__(self, client: AsyncClient, id: str, hresult: Hresult = Hresult.S_OK) -> None:
+    def __init__(
+        self, client: AsyncClient, id: str, hresult: Hresult = Hresult.S_OK, objects: tuple[str, ...] = ()
+    ) -> None:
         self.id = id
         self.hresult = hresult
         """What the method that started it answered: S_OK, or a success code such as VDS_S_ALREADY_EXISTS."""
+        self.objects = objects
+        """The ids of what it makes, where the method tells them at once: Provisioning's do."""
         self._client = client
         self._result: Result | None = None
 

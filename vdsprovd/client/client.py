@@ -134,7 +134,7 @@ class Client(Objects):
         from vdsprovd.client.operation import Operation
 
         reply = self._answer(self._attempt(method), parameters, dict[str, Any])
-        return Operation(self, reply["async"], hresult(reply.get("hresult", 0)))
+        return Operation(self, reply["async"], hresult(reply.get("hresult", 0)), tuple(reply.get("objects", ())))
 
     def operation(self, id: str) -> "Operation":
         """The asynchronous operation of that id, which a reply calls `async`."""

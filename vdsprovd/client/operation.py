@@ -30,10 +30,14 @@ def result(reply: Mapping[str, Any]) -> Result:
 class Operation:
     """An operation that goes on in the daemon, whether somebody waits for it or not."""
 
-    def __init__(self, client: "Client", id: str, hresult: Hresult = Hresult.S_OK) -> None:
+    def __init__(
+        self, client: "Client", id: str, hresult: Hresult = Hresult.S_OK, objects: tuple[str, ...] = ()
+    ) -> None:
         self.id = id
         self.hresult = hresult
         """What the method that started it answered: S_OK, or a success code such as VDS_S_ALREADY_EXISTS."""
+        self.objects = objects
+        """The ids of what it makes, where the method tells them at once: Provisioning's do."""
         self._client = client
         self._result: Result | None = None
 

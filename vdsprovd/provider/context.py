@@ -189,8 +189,13 @@ class Context:
 
     def next_lun_number(self) -> int:
         """A number that no LUN has, and no disk that a scan found, whoever made it."""
-        self.last_lun_number += 1
-        return self.last_lun_number
+        return self.next_lun_numbers(1)
+
+    def next_lun_numbers(self, count: int) -> int:
+        """The first of so many numbers on end that are as `next_lun_number`'s."""
+        first = self.last_lun_number + 1
+        self.last_lun_number += count
+        return first
 
     def reshaping(self, target_ids: Iterable[str]) -> AbstractAsyncContextManager[None]:
         """Be the only one who changes what is in these targets: LUNs share them, and their ACLs. Waits its turn."""

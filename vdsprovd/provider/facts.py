@@ -41,9 +41,7 @@ def of_lun(
         for group in inventory.groups_at(target.id):
             yield from _unit(lun, association.index, target, group, local)
     for target_id in targets:
-        target = inventory.known(Target, target_id)
-        for group in inventory.groups_at(target_id):
-            yield from acls(inventory, target, group, local, initiators)
+        yield from acls_at(inventory, inventory.known(Target, target_id), local, initiators)
 
 
 def at(inventory: Inventory, keys: Iterable[Key], local: Collection[str]) -> dict[Key, Fact | None]:
@@ -137,6 +135,12 @@ def acls(
             or initiator in target.mutual_secrets
         ):
             yield Acl(target.iscsi_name, group.tag, initiator, credentials(target, initiator))
+
+
+def acls_at(inventory: Inventory, target: Target, local: Collection[str], initiators: Collection[str]) -> Iterator[Acl]:
+    """The ACLs that a target's portal groups shall have for these initiators."""
+    for group in inventory.groups_at(target.id):
+        yield from acls(inventory, target, group, local, initiators)
 
 
 def credentials(target: Target, initiator: str) -> Credentials:

@@ -7,7 +7,7 @@ import msgspec
 from vdsprovd import inventory
 from vdsprovd.hardware import Condition, HardwareError, Step, Unsupported, realize, steps, undo, verify
 from vdsprovd.hresult import Hresult, VdsError
-from vdsprovd.inventory import Association, Controller, Drive, Entity, Inventory, Port, SubSystem, Target
+from vdsprovd.inventory import Association, Controller, Drive, Entity, Port, SubSystem, Target
 from vdsprovd.model import (
     NULL_GUID,
     AsyncOutputType,
@@ -22,6 +22,7 @@ from vdsprovd.model import (
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import Interface, Role, method
+from vdsprovd.provider.associations import check_targets, free_index
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.creation import drives, found, plexes_of, rounded
 from vdsprovd.provider.hints import check as check_hints
@@ -49,9 +50,6 @@ from vdsprovd.varlink import More
 
 _GETTER = (Hresult.VDS_E_PROVIDER_CACHE_CORRUPT, Hresult.VDS_E_OBJECT_DELETED)
 _USUAL = (*_GETTER, Hresult.VDS_E_OBJECT_STATUS_FAILED, Hresult.VDS_E_ANOTHER_CALL_IN_PROGRESS)
-
-LUNS_PER_TARGET = 16384
-"""Logical unit numbers that SCSI's flat addressing can express (SAM-5 4.7.7)."""
 
 
 class Lun(Interface):
@@ -462,20 +460,14 @@ class LunIscsi(Interface):
             kept = {entry.target_id: entry for entry in current.associations}
             return msgspec.structs.replace(
                 current,
-                associations=tuple(kept.get(id) or Association(id, _free_index(self.inventory, id)) for id in wanted),
+                associations=tuple(kept.get(id) or Association(id, free_index(self.inventory, id)) for id in wanted),
             )
 
-        self._check_targets(lun, wanted)
+        check_targets(self.inventory, lun.sub_system_id, wanted)
         # A target that is being deleted is gone when the wait is over.
         async with self.context.operations.holds.wait(shared=wanted):
-            self._check_targets(lun, wanted)
+            check_targets(self.inventory, lun.sub_system_id, wanted)
             await reshape(self.context, lun, associated, wanted)
-
-    def _check_targets(self, lun: inventory.Lun, target_ids: tuple[str, ...]) -> None:
-        for id in target_ids:
-            target = self.inventory.get(Target, id)
-            if target is None or target.sub_system_id != lun.sub_system_id:
-                raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"the LUN's subsystem has no target {id!r}", id)
 
     @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
     def query_associated_targets(self, lun: inventory.Lun) -> TargetsReply:
@@ -486,22 +478,6 @@ class LunIscsi(Interface):
         return TargetsReply(
             tuple(self.inventory.known(Target, entry.target_id).properties for entry in lun.associations)
         )
-
-
-def _free_index(current: Inventory, target_id: str) -> int:
-    """The logical unit number for one more LUN of a target: as a rule the number of those it has."""
-    taken = current.luns_of_target.get(target_id)
-    if taken is None:
-        return 0
-    if len(taken) not in taken:
-        index = len(taken)
-    else:
-        index = next(number for number in range(len(taken)) if number not in taken)
-    if index >= LUNS_PER_TARGET:
-        raise VdsError(
-            Hresult.VDS_E_NOT_SUPPORTED, f"the target has {len(taken)} LUNs; SCSI can address no more", target_id
-        )
-    return index
 
 
 def _check_there(lun: inventory.Lun) -> None:

@@ -14,6 +14,7 @@ from vdsprovd.model import (
     Hints2,
     LunInformation,
     LunType,
+    NewLun,
     PathStatus,
     PoolAttributes,
     ProviderProperties,
@@ -26,7 +27,7 @@ from vdsprovd.model import (
 from vdsprovd.operations import Operation
 from vdsprovd.provider import recovery
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
-from vdsprovd.provider.creation import Wish, check, create_lun, largest_lun
+from vdsprovd.provider.creation import create_luns, largest_lun
 from vdsprovd.provider.pool_attributes import attributes, match
 from vdsprovd.replies import (
     CreatedLunReply,
@@ -232,18 +233,19 @@ class HwProviderStoragePools(Interface):
         hints2: Hints2 | None = None,
     ) -> Operation:
         """Create a LUN in a pool; otherwise as SubSystem.CreateLun. (IVdsHwProviderStoragePools::CreateLunInStoragePool)"""
-        wish = Wish(type, hints=hints2 or Hints2())
-        check(wish, hints2)
-        return await create_lun(self.context, wish, size_in_bytes, [self._pool(storage_pool_id)], unmasking_list)
+        sub_system_id = self._pool(storage_pool_id).sub_system_id
+        new = NewLun(size_in_bytes, type, storage_pool_id=storage_pool_id, hints2=hints2, unmasking_list=unmasking_list)
+        operation, _ = await create_luns(self.context, sub_system_id, [new])
+        return operation
 
     @method(Role.VIEWER)
     async def query_max_lun_create_size_in_storage_pool(
         self, type: LunType, storage_pool_id: str, hints2: Hints2 | None = None
     ) -> MaxLunSizeReply:
         """The largest LUN that the pool can hold. (IVdsHwProviderStoragePools::QueryMaxLunCreateSizeInStoragePool)"""
-        wish = Wish(type, hints=hints2 or Hints2())
-        check(wish, hints2)
-        return MaxLunSizeReply(await largest_lun(self.context, wish, [self._pool(storage_pool_id)]))
+        sub_system_id = self._pool(storage_pool_id).sub_system_id
+        new = NewLun(0, type, storage_pool_id=storage_pool_id, hints2=hints2)
+        return MaxLunSizeReply(await largest_lun(self.context, sub_system_id, new))
 
     def _pool(self, id: str) -> StoragePool:
         pool = self.inventory.get(StoragePool, id)

@@ -10,7 +10,7 @@ import logging
 import socket
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -33,7 +33,6 @@ from vdsprovd.hardware import (
     Key,
     Mismatch,
     Pool,
-    Step,
     Unit,
     VolumeFailed,
     attempt,
@@ -178,16 +177,14 @@ def _settle(store: Store, hardware: Hardware, inventory: Inventory, step: Pendin
     if step.kind == "adopt":
         adoption.settle(store, hardware, inventory, step)
         return inventory
+    if step.kind in ("create_lun", "create_luns"):  # the one of before 2026-11-28
+        _undo_creation(store, hardware, inventory, step)
+        return inventory
     if inventory.get(StoragePool, pool_id) is None:
         raise HardwareError(f"the pool of LUN {lun_id} is not in the configuration")
     pool, lun = _pool(hardware, inventory, pool_id), inventory.get(Lun, lun_id)
     pool.space()  # while the pool is not there, nothing of it is settled
     match step.kind:
-        case "create_lun":
-            _forget_disk(hardware, lun_id, int(step.detail["number"]))
-            pool.delete(lun_id)
-            store.finish(step.number)
-            _tell(lun_id, "undid the creation of LUN %s, which a crash had cut off", lun_id)
         case "delete_lun":
             if lun:
                 _forget_lun(hardware, lun)
@@ -331,21 +328,36 @@ def _tell(lun: str, text: str, *arguments: object) -> None:
     log.warning(text, *arguments, extra=journal.about(journal.CUT_OFF, object=lun))
 
 
-def _forget_disk(hardware: Hardware, lun: str, number: int) -> None:
-    for fact in hardware.read(needed=()):
-        if isinstance(fact, Disk) and fact.lun == lun and fact.number == number:
-            hardware.take(Step(fact, None))
+def _undo_creation(store: Store, hardware: Hardware, inventory: Inventory, step: PendingStep) -> None:
+    """Nobody was told of the LUNs; whoever has logged in to their targets may see them go."""
+    detail = step.detail
+    luns = detail["luns"] if "luns" in detail else [(detail["lun"], detail["pool"], detail["number"])]
+    made = {id: (pool_id, number) for id, pool_id, number in luns}
+    pools = {pool_id: inventory.get(StoragePool, pool_id) for pool_id, _ in made.values()}
+    for pool_id, pool in pools.items():
+        if pool is None:
+            raise HardwareError(f"the pool {pool_id} of LUNs is not in the configuration")
+        _pool(hardware, inventory, pool_id).space()  # while the pool is not there, nothing of it is settled
+    _forget(hardware, lambda fact: fact.lun in made and fact.number == made[fact.lun][1])
+    for id, (pool_id, _) in made.items():
+        _pool(hardware, inventory, pool_id).delete(id)
+    store.finish(step.number)
+    for id in made:
+        _tell(id, "undid the creation of LUN %s, which a crash had cut off", id)
 
 
 def _forget_lun(hardware: Hardware, lun: Lun) -> None:
     """Take out of the kernel what is there of a LUN, whatever a crash left of it."""
-    there = {fact.key: fact for fact in hardware.read(needed=())}
-    units = [fact for fact in there.values() if isinstance(fact, Unit) and _is_disk_of(lun, fact)]
+    _forget(hardware, lambda fact: _is_disk_of(lun, fact))
+
+
+def _forget(hardware: Hardware, gone: Callable[[Disk | Unit], bool]) -> None:
+    """Take these disks out of the kernel, with their logical units and the grants of those."""
+    there = hardware.read(needed=())
+    units = [fact for fact in there if isinstance(fact, Unit) and gone(fact)]
     places = {(unit.target, unit.tag, unit.index) for unit in units}
-    grants = [
-        fact for fact in there.values() if isinstance(fact, Grant) and (fact.target, fact.tag, fact.unit) in places
-    ]
-    disks = [fact for fact in there.values() if isinstance(fact, Disk) and _is_disk_of(lun, fact)]
+    grants = [fact for fact in there if isinstance(fact, Grant) and (fact.target, fact.tag, fact.unit) in places]
+    disks = [fact for fact in there if isinstance(fact, Disk) and gone(fact)]
     for step in steps([*grants, *units, *disks], []):
         hardware.take(step)
 
@@ -505,7 +517,13 @@ def initiators(found: Iterable[str]) -> list[str]:
 def claimed(pending: Collection[PendingStep]) -> set[str]:
     """The ids and iSCSI names of what was being made when a crash cut it off: ours, although it is in no row."""
     claims = {str(name) for step in pending for name in step.detail.get("claims", ())}
-    return claims | {str(step.detail["lun"]) for step in pending if "lun" in step.detail}
+    return claims.union(*(_luns_of(step) for step in pending))
+
+
+def _luns_of(step: PendingStep) -> set[str]:
+    """The ids of the LUNs that a step is about."""
+    named = {str(step.detail[name]) for name in ("lun", "source") if name in step.detail}
+    return named | {str(id) for id, *_ in step.detail.get("luns", ())}
 
 
 async def start(context: Context, pending: Collection[PendingStep]) -> None:
@@ -544,7 +562,7 @@ async def _settled(context: Context, step: PendingStep) -> None:
     work = Work(f"settle step {step.number} ({step.kind}), which a crash had cut off")
 
     async def settle() -> None:
-        ids = {str(step.detail[name]) for name in ("lun", "source") if name in step.detail}
+        ids = _luns_of(step)
         with context.operations.holds.hold(ids):
             before = context.cache.inventory
             after = await context.work(settle_pending, context.store, context.hardware, before, [step])

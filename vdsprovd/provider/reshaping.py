@@ -1,6 +1,6 @@
 """Change a LUN together with what the kernel holds for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vdsprovd.hardware import Fact
 from vdsprovd.inventory import Lun, Target
@@ -32,8 +32,26 @@ def sides(context: Context, lun: Lun, changed: Lun | None) -> tuple[list[Fact], 
     if changed:
         return before, list(facts.of_lun(current.put(changed), changed, local, targets, initiators))
     after = current.drop(lun.id)
-    groups = ((after.known(Target, id), group) for id in targets for group in after.groups_at(id))
-    return before, [fact for target, group in groups for fact in facts.acls(after, target, group, local, initiators)]
+    return before, [fact for id in targets for fact in facts.acls_at(after, after.known(Target, id), local, initiators)]
+
+
+def arrival(context: Context, luns: Sequence[Lun]) -> tuple[list[Fact], list[Fact]]:
+    """The facts about LUNs that come, and about what is in their targets for them, before and after."""
+    current, local = context.cache.inventory, context.local
+    after = current.put(*luns)
+    seen: dict[str, set[str]] = {}
+    for lun in luns:
+        for association in lun.associations:
+            seen.setdefault(association.target_id, set()).update(facts.expanded(lun.mask, local))
+    there: list[Fact] = [
+        fact
+        for id, initiators in seen.items()
+        for fact in facts.acls_at(current, current.known(Target, id), local, initiators)
+    ]
+    wanted = [fact for lun in luns for fact in facts.of_lun(after, lun, local, (), ())]
+    for id, initiators in seen.items():
+        wanted += facts.acls_at(after, after.known(Target, id), local, initiators)
+    return there, wanted
 
 
 def _claims(context: Context, lun: Lun, targets: list[str]) -> list[str]:

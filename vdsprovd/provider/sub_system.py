@@ -1,19 +1,17 @@
 """A subsystem: IVdsSubSystem, IVdsSubSystemNaming, IVdsSubSystemIscsi, IVdsSubSystemInterconnect, IVdsSubSystemImportTarget."""
 
-import uuid
-
 import msgspec
 
 from vdsprovd import inventory
-from vdsprovd.hardware import TargetNode
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Controller, Drive, Lun, Portal, StoragePool, Target
 from vdsprovd.model import (
-    AsyncOutputType,
     Hints,
     Hints2,
     InterconnectFlag,
     LunType,
+    NewLun,
+    NewTarget,
     SubSystemProperties,
     SubSystemProperties2,
     SubSystemStatus,
@@ -22,9 +20,10 @@ from vdsprovd.model import (
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names, scans
 from vdsprovd.provider.api import Interface, Role, ipsec, method
-from vdsprovd.provider.creation import Wish, check, create_lun, drives, largest_lun
+from vdsprovd.provider.creation import create_luns, largest_lun
 from vdsprovd.provider.nodes import check_partition, serve
 from vdsprovd.provider.replacement import replace_drive
+from vdsprovd.provider.target_creation import create_targets
 from vdsprovd.replies import (
     ControllersReply,
     DriveReply,
@@ -99,27 +98,9 @@ class SubSystem(Interface):
         `hints` are wishes and go with automagic types; a stripeSize alone goes with stripe and raid10, too. `unmaskingList`
         is as for Lun.SetMask. Async.Wait gives the LUN's id. (IVdsSubSystem::CreateLun)
         """
-        return await self._create(sub_system, type, size_in_bytes, drive_ids, unmasking_list, hints)
-
-    async def _create(
-        self,
-        sub_system: inventory.SubSystem,
-        type: LunType,
-        size_in_bytes: int,
-        drive_ids: tuple[str, ...],
-        unmasking_list: str,
-        hints: Hints | None,
-    ) -> Operation:
-        wish = self._wish(sub_system, type, drive_ids, hints)
-        return await create_lun(self.context, wish, size_in_bytes, self._pools(sub_system), unmasking_list)
-
-    def _wish(
-        self, sub_system: inventory.SubSystem, type: LunType, drive_ids: tuple[str, ...], hints: Hints | None
-    ) -> Wish:
-        wanted = Hints2(**msgspec.structs.asdict(hints)) if hints is not None else Hints2()
-        wish = Wish(type, drives(self.context, sub_system.id, drive_ids), wanted)
-        check(wish, hints)
-        return wish
+        new = NewLun(size_in_bytes, type, drive_ids=drive_ids, hints2=_extended(hints), unmasking_list=unmasking_list)
+        operation, _ = await create_luns(self.context, sub_system.id, [new])
+        return operation
 
     @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED)
     async def query_max_lun_create_size(
@@ -130,8 +111,8 @@ class SubSystem(Interface):
         hints: Hints | None = None,
     ) -> MaxLunSizeReply:
         """The size in bytes of the largest LUN that could be created now. (IVdsSubSystem::QueryMaxLunCreateSize)"""
-        wish = self._wish(sub_system, type, drive_ids, hints)
-        return MaxLunSizeReply(await largest_lun(self.context, wish, self._pools(sub_system)))
+        new = NewLun(0, type, drive_ids=drive_ids, hints2=_extended(hints))
+        return MaxLunSizeReply(await largest_lun(self.context, sub_system.id, new))
 
     @method(Role.VIEWER, *_USUAL, more=More.SUPPORTED)
     def query_controllers(self, sub_system: inventory.SubSystem) -> ControllersReply:
@@ -300,7 +281,9 @@ class SubSystem2(SubSystem):
         hints2: Hints2 | None = None,
     ) -> Operation:
         """As SubSystem.CreateLun, with VDS_HINTS2. (IVdsSubSystem2::CreateLun2)"""
-        return await self._create(sub_system, type, size_in_bytes, drive_ids, unmasking_list, hints2)
+        new = NewLun(size_in_bytes, type, drive_ids=drive_ids, hints2=hints2, unmasking_list=unmasking_list)
+        operation, _ = await create_luns(self.context, sub_system.id, [new])
+        return operation
 
     @method(Role.VIEWER, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND, Hresult.VDS_E_NOT_SUPPORTED)
     async def query_max_lun_create_size2(
@@ -311,8 +294,8 @@ class SubSystem2(SubSystem):
         hints2: Hints2 | None = None,
     ) -> MaxLunSizeReply:
         """As SubSystem.QueryMaxLunCreateSize, with VDS_HINTS2. (IVdsSubSystem2::QueryMaxLunCreateSize2)"""
-        wish = self._wish(sub_system, type, drive_ids, hints2)
-        return MaxLunSizeReply(await largest_lun(self.context, wish, self._pools(sub_system)))
+        new = NewLun(0, type, drive_ids=drive_ids, hints2=hints2)
+        return MaxLunSizeReply(await largest_lun(self.context, sub_system.id, new))
 
 
 class SubSystemNaming(Interface):
@@ -368,45 +351,14 @@ class SubSystemIscsi(Interface):
         Authentication is on: nobody logs in before IscsiTarget.SetSharedSecret. Async.Wait gives the target's id.
         (IVdsSubSystemIscsi::CreateTarget)
         """
-        name = names.iscsi_name(iscsi_name) if iscsi_name else names.generated_iscsi_name(sub_system.iqn_prefix)
-        if name.startswith("naa.") and not (name.startswith("naa.5") and len(name) == len("naa.") + 16):
-            raise VdsError(
-                Hresult.VDS_E_NOT_SUPPORTED, f"LIO has no targets of the name {name}; of the naa. names, it has naa.5"
-            )
         friendly, _ = names.friendly_name(friendly_name)
-        self._check_unused(name)
-        id = str(uuid.uuid4())
-
-        async def work(operation: Operation) -> str:
-            settings = self.context.settings_of(sub_system.id)
-            async with self.context.reshaping([name]), self.context.operations.holds.wait(shared=[settings]):
-                require_chap = self.inventory.known(inventory.SubSystem, sub_system.id).require_chap
-                target = Target(id, sub_system.id, name, friendly, require_chap)
-                self._check_unused(name)
-                if await self.context.look(self.context.hardware.has_target, name):
-                    raise VdsError(
-                        Hresult.VDS_E_NAME_NOT_UNIQUE, f"somebody else made a target {name} on this host", sub_system.id
-                    )
-                await self.context.change([], [TargetNode(name)], put=[target], claims=[name])
-            return id
-
-        return self.context.operations.start(
-            AsyncOutputType.CREATE_TARGET,
-            name,
-            work,
-            shared=[sub_system.id, self.context.provider_id],
-            cancellable=False,
-            translate=self.context.translate,
-        )
+        operation, _ = create_targets(self.context, sub_system, [NewTarget(iscsi_name, friendly)])
+        return operation
 
     @method(Role.ADMIN, Hresult.VDS_E_NOT_SUPPORTED)
     def set_ipsec_group_preshared_key(self, sub_system: inventory.SubSystem, key: str | None = None) -> None:
         """Always VDS_E_NOT_SUPPORTED, as VDS documents it. (IVdsSubSystemIscsi::SetIpsecGroupPresharedKey)"""
         raise ipsec(sub_system.id)
-
-    def _check_unused(self, name: str) -> None:
-        if id := self.inventory.target_by_name.get(name):
-            raise VdsError(Hresult.VDS_E_NAME_NOT_UNIQUE, f"there is a target {name} already", id)
 
 
 class SubSystemInterconnect(Interface):
@@ -469,6 +421,11 @@ class SubSystemImportTarget(Interface):
         if not name.isprintable() or len(name) > 255:
             raise VdsError(Hresult.E_INVALIDARG, "the name of a computer has up to 255 printable characters")
         return name
+
+
+def _extended(hints: Hints | None) -> Hints2 | None:
+    """The hints as VDS_HINTS2."""
+    return Hints2(**msgspec.structs.asdict(hints)) if hints is not None else None
 
 
 def _known(sub_system: inventory.SubSystem) -> Hresult:

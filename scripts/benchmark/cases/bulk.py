@@ -48,6 +48,8 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 yield _row(count, shape, contender.name, _others(contender, work), least)
             with daemon(0) as subject:
                 yield _row(count, shape, "vdsprovd", Vdsprovd(subject).do(work, PATIENCE), least)
+            with daemon(0) as subject:
+                yield _row(count, shape, "vdsprovd, at once", Vdsprovd(subject).do_at_once(work), least)
 
 
 def _others(contender: Contender, work: Work) -> Cost | None:

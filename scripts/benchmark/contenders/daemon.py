@@ -7,6 +7,9 @@ from benchmark.contenders import SIZE, Cost, Work
 from benchmark.figures import peak, processor
 from benchmark.subject import Daemon
 
+MOST = 1000
+"""Objects that one call may make."""
+
 
 class Vdsprovd:
     """The daemon that is measured. It makes the files itself, in its pool."""
@@ -36,6 +39,27 @@ class Vdsprovd:
             cost.seconds.append(perf_counter() - moment)
             if perf_counter() - begun > patience:
                 raise TimeoutError
+        cost.total = perf_counter() - begun
+        cost.processor, cost.peak = processor(process.pid) - used, peak(process.pid)
+        client.close()
+        return cost
+
+    def do_at_once(self, work: Work) -> Cost:
+        """The same with one call for up to 1,000 LUNs, and one for the targets."""
+        process = self.subject.process
+        assert process
+        client = self.subject.client()
+        (sub_system,) = client.done("HwProvider.QuerySubSystems")["subSystems"]
+        (portal,) = client.done("SubSystemIscsi.QueryPortals", id=sub_system["id"])["portals"]
+        cost = Cost()
+        used, begun = processor(process.pid), perf_counter()
+        new_targets = [{"iscsiName": name, "portalIds": [portal["id"]]} for name in work.targets]
+        ids = client.made("Provisioning.CreateTargets", id=sub_system["id"], targets=new_targets)
+        targets = dict(zip(work.targets, ids, strict=True))
+        mask = ";".join(work.initiators)
+        luns = [{"sizeInBytes": SIZE, "unmaskingList": mask, "targetIds": [targets[name]]} for name, _ in work.each()]
+        for place in range(0, len(luns), MOST):
+            client.made("Provisioning.CreateLuns", id=sub_system["id"], luns=luns[place : place + MOST])
         cost.total = perf_counter() - begun
         cost.processor, cost.peak = processor(process.pid) - used, peak(process.pid)
         client.close()

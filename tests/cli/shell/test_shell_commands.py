@@ -48,10 +48,10 @@ def test_parameters_that_can_be_given_several_times(daemon: Daemon) -> None:
     [
         ("create web0", "create: size is missing: size=SIZE"),
         ("create web0 size=much", "create: size: 'much' is no size"),
-        ("create web0 sizee=10M", "create: create has no parameter 'sizee'; it has: name, size, pool,"),
+        ("create web0 sizee=10M", "create: create has no parameter 'sizee'; it has: name, size, count, pool,"),
         ("create web0 size=10M type=raid99", "create: type: 'raid99' is not one of"),
         ("create web0 size=10M no-wait=perhaps", "create: no-wait is true or false, not 'perhaps'"),
-        ("create web0 web1 size=10M", "create: 'web1' is too much: create [NAME] size=SIZE"),
+        ("create web0 web1 size=max", "create: only one LUN can have all that there is room for"),
         ("create web0 name=web1 size=10M", "create: 'web0' is too much"),
         ("create web0 --sizes=10M", "create: No such option"),
         ("creat web0 size=10M", "there is no command 'creat' in /array0/luns; did you mean create?"),
@@ -160,7 +160,7 @@ def test_help(daemon: Daemon) -> None:
     assert "associate TARGET... ..." in shown
     assert "create" not in shown.partition("Commands in /array0/luns/web0:")[2]
     # The help of the folder has what makes one, and no command twice.
-    assert daemon.shows("shell", "/array0/luns", "help").count("  create [NAME] size=SIZE ...") == 1
+    assert daemon.shows("shell", "/array0/luns", "help").count("  create [NAME]... size=SIZE ...") == 1
 
 
 def test_help_needs_no_daemon(daemon: Daemon) -> None:

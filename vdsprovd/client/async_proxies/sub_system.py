@@ -15,6 +15,8 @@ from vdsprovd.model import (
     LunProperties,
     LunType,
     MaintenanceOperation,
+    NewLun,
+    NewTarget,
     PortalProperties,
     SubSystemStatus,
     TargetProperties,
@@ -40,7 +42,7 @@ class SubSystem(ObjectProxy):
     """A storage host's LIO configuration, or one part of it, with its pools, LUNs, targets and portals.
 
     It has the methods of IVdsSubSystem, IVdsSubSystem2, IVdsSubSystemNaming, IVdsSubSystemIscsi,
-    IVdsSubSystemInterconnect, IVdsSubSystemImportTarget, IVdsMaintenance.
+    IVdsSubSystemInterconnect, IVdsSubSystemImportTarget, Provisioning, IVdsMaintenance.
     """
 
     # IVdsSubSystem
@@ -323,6 +325,33 @@ class SubSystem(ObjectProxy):
         Role: operator. Codes: VDS_E_NOT_SUPPORTED, VDS_E_OBJECT_DELETED, VDS_E_PROVIDER_CACHE_CORRUPT.
         """
         await self._do("SubSystemImportTarget.SetImportTarget", iscsiName=iscsi_name, computer=computer)
+
+    # Provisioning
+
+    async def create_luns(self, luns: Sequence[NewLun]) -> AsyncOperation:
+        """Create up to 1,000 LUNs, with their names, unmasked and associated as each says.
+
+        They are there, all of them, when Async.Wait says that the operation is over; when it fails, is cancelled or is cut
+        off by a crash, none is. What one call makes costs a few transactions, whatever their number: 1,000 LUNs take a
+        fraction of the time that 1,000 calls do.
+
+        Role: operator. Codes: VDS_E_NOT_SUPPORTED, VDS_E_ANOTHER_CALL_IN_PROGRESS, VDS_E_OBJECT_NOT_FOUND,
+        VDS_E_OBJECT_DELETED, VDS_E_NOT_ENOUGH_SPACE, VDS_E_NOT_ENOUGH_DRIVE, VDS_E_PROVIDER_CACHE_CORRUPT,
+        VDS_E_OBJECT_STATUS_FAILED, E_INVALIDARG.
+        """
+        return await self._start("Provisioning.CreateLuns", luns=luns)
+
+    async def create_targets(self, targets: Sequence[NewTarget]) -> AsyncOperation:
+        """Create up to 1,000 targets, each with a portal group of the portals that it names, if it names any.
+
+        They are there, all of them, when Async.Wait says that the operation is over; when it fails or is cut off by a crash,
+        none is. Authentication is on, as after SubSystemIscsi.CreateTarget.
+
+        Role: operator. Codes: VDS_E_NOT_SUPPORTED, VDS_E_ANOTHER_CALL_IN_PROGRESS, VDS_E_OBJECT_NOT_FOUND,
+        VDS_E_OBJECT_DELETED, VDS_E_PROVIDER_CACHE_CORRUPT, VDS_E_OBJECT_STATUS_FAILED, VDS_E_NAME_NOT_UNIQUE,
+        E_INVALIDARG.
+        """
+        return await self._start("Provisioning.CreateTargets", targets=targets)
 
     # IVdsMaintenance
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -46,17 +46,15 @@ _type = click.option(
 @lun.verb(
     "create",
     "create the LUN",
-    "HwProviderStoragePools.CreateLunInStoragePool",
     "HwProviderStoragePools.QueryMaxLunCreateSizeInStoragePool",
-    "SubSystem2.CreateLun2",
     "SubSystem2.QueryMaxLunCreateSize2",
+    "Provisioning.CreateLuns",
     "Async.Wait",
-    "LunNaming.SetFriendlyName",
-    "LunIscsi.AssociateTargets",
     "Lun.GetProperties",
 )
-@click.argument("name", required=False)
+@click.argument("name", nargs=-1, metavar="[NAME]...")
 @click.option("-s", "--size", "wanted", type=SizeType(max=True), required=True, help='Such as 10G, or "max".')
+@click.option("--count", type=click.IntRange(1), help="Create so many LUNs without names.")
 @click.option("--pool", type=Named(POOL), help="The pool for its bytes; without it, the roomiest that can hold it.")
 @click.option("--subsystem", type=Named(SUBSYSTEM), help="Where there are several.")
 @_type
@@ -73,12 +71,13 @@ _type = click.option(
     help=("Let this initiator reach it; * stands for those of the daemon's host. Without it, nobody does."),
 )
 @waiting.no_wait_option
-@json_option("the LUN's properties")
+@json_option("the LUN's properties, of several an array of them")
 @click.pass_obj
 def create(
     session: Session,
-    name: str | None,
+    name: tuple[str, ...],
     wanted: int,
+    count: int | None,
     pool: str | None,
     subsystem: str | None,
     type_: str,
@@ -89,61 +88,71 @@ def create(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Create a LUN of at least that size, called NAME.
+    """Create a LUN of at least that size, called NAME; with several NAMEs one for each, all of them or none.
 
     10G and 10GiB are 10 * 1024^3 bytes, 10GB are 10 * 1000^3; "max" takes all there is room for. TARGETs and INITIATORs
-    are options that can be given several times.
+    are options that can be given several times. One command makes up to 1,000 LUNs.
 
     \b
     Examples:
       vdsprovctl lun create web0 --size 10G --pool vg0 --target web \\
         --initiator iqn.1993-08.org.debian:01:host1
+      vdsprovctl lun create db log --size 2T --type mirror --target db
       vdsprovctl lun create --size max --type fault_tolerant
     """
-    if no_wait and (name or targets):
-        raise click.UsageError("--no-wait does not go with NAME and --target, which come when the LUN is there")
+    if name and count:
+        raise click.UsageError("--count does not go with NAMEs, which say how many LUNs there are to be")
+    if wanted == MAX and (count or len(name)) > 1:
+        raise click.UsageError("only one LUN can have all that there is room for")
     if pool and drives:
         raise click.UsageError("--pool does not go with --drive")
     client = session.client
     # Everything that can be wrong is looked up first: a mistake is to leave no LUN behind.
     through = find_all(client, TARGET, targets)
-    where, largest, create = _place(client, pool, subsystem, find_all(client, DRIVE, drives))
+    place = _place(client, pool, subsystem, find_all(client, DRIVE, drives))
+    new = {**place.fields, "type": type_, "unmaskingList": ";".join(initiators)}
     if hints:
-        where["hints2"] = parsed(hints)
+        new["hints2"] = parsed(hints)
     if wanted == MAX:
-        wanted = client.call(largest, type=type_, **where)["maxLunSize"]
-    reply = client.call(create, type=type_, sizeInBytes=wanted, unmaskingList=";".join(initiators), **where)
+        wanted = client.call(place.largest, type=type_, **place.query, **_only(new, "hints2"))["maxLunSize"]
+    new |= {"sizeInBytes": wanted, "targetIds": [target["id"] for target in through]}
+    luns = [{**new, "friendlyName": one} for one in name] or [new] * (count or 1)
+    reply = client.call("Provisioning.CreateLuns", id=place.subsystem, luns=luns)
     if no_wait:
         waiting.left_running(reply["async"], as_json)
         return
-    id = waiting.wait(session, reply["async"], f"creating LUN {name or ''}".rstrip(), wanted)["object"]
-    with errors.cannot(f"finish LUN {id}, which was created"):
-        if name:
-            session.client.call("LunNaming.SetFriendlyName", id=id, friendlyName=name)
-        if through:
-            session.client.call("LunIscsi.AssociateTargets", id=id, targetIds=[target["id"] for target in through])
-    made = session.client.call("Lun.GetProperties", id=id)["properties"]
-    tell(f"Created {title(made)}: {size(made['size'])}, {made['type']}.", made, as_json)
+    doing = f"creating {f'LUN {name[0]}' if len(name) == 1 else counted(len(luns), 'LUN')}"
+    waiting.wait(session, reply["async"], doing, wanted * len(luns))
+    made = [session.client.call("Lun.GetProperties", id=id)["properties"] for id in reply["objects"]]
+    text = "\n".join(f"Created {title(entry)}: {size(entry['size'])}, {entry['type']}." for entry in made)
+    tell(text, made[0] if len(made) == 1 else made, as_json)
 
 
-def _place(
-    client: Client, pool: str | None, subsystem: str | None, drives: list[Object]
-) -> tuple[dict[str, Any], str, str]:
-    """Where a LUN is to be, as parameters of two methods: how large it can be there, and that it be made."""
+class _Place(NamedTuple):
+    """Where LUNs are to be: their subsystem, what a new one says of it, and how it is asked how large one can be there."""
+
+    subsystem: str
+    fields: dict[str, Any]
+    largest: str
+    query: dict[str, Any]
+
+
+def _place(client: Client, pool: str | None, subsystem: str | None, drives: list[Object]) -> _Place:
     if pool is not None:
         within = find(client, SUBSYSTEM, subsystem)["id"] if subsystem else None
         (there,) = find_all(client, POOL, [pool], within)
         if within not in (None, there["subSystem"]):
             raise click.UsageError(f"pool {there['name']} ({there['id']}) is not one of that subsystem")
-        return (
-            {"storagePoolId": there["id"]},
-            "HwProviderStoragePools.QueryMaxLunCreateSizeInStoragePool",
-            "HwProviderStoragePools.CreateLunInStoragePool",
-        )
-    where: dict[str, Any] = {"id": only(client, SUBSYSTEM, subsystem, "--subsystem")["id"]}
-    if drives:
-        where["driveIds"] = [drive["id"] for drive in drives]
-    return where, "SubSystem2.QueryMaxLunCreateSize2", "SubSystem2.CreateLun2"
+        fields = {"storagePoolId": there["id"]}
+        largest = "HwProviderStoragePools.QueryMaxLunCreateSizeInStoragePool"
+        return _Place(there["subSystem"], fields, largest, fields)
+    where = only(client, SUBSYSTEM, subsystem, "--subsystem")["id"]
+    chosen = {"driveIds": [drive["id"] for drive in drives]} if drives else {}
+    return _Place(where, chosen, "SubSystem2.QueryMaxLunCreateSize2", {"id": where, **chosen})
+
+
+def _only(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: fields[name] for name in names if name in fields}
 
 
 @lun.verb(

@@ -17,13 +17,11 @@ ALL = "all"
 @target.verb(
     "create",
     "create the target",
-    "SubSystemIscsi.CreateTarget",
-    "IscsiTarget.CreatePortalGroup",
-    "IscsiPortalGroup.AddPortal",
+    "Provisioning.CreateTargets",
     "Async.Wait",
     "IscsiTarget.GetProperties",
 )
-@click.argument("iqn", required=False)
+@click.argument("iqn", nargs=-1, metavar="[IQN]...")
 @click.option("--name", help="Its name for people, which initiators see at login.")
 @click.option(
     "--portal",
@@ -34,40 +32,39 @@ ALL = "all"
 )
 @click.option("--subsystem", type=Named(SUBSYSTEM), help="Where there are several.")
 @waiting.no_wait_option
-@json_option("the target's properties")
+@json_option("the target's properties, of several an array of them")
 @click.pass_obj
 def create(
     session: Session,
-    iqn: str | None,
+    iqn: tuple[str, ...],
     name: str | None,
     portals: tuple[str, ...],
     subsystem: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Create a target with that iSCSI name; without one, a name is generated.
+    """Create a target with that iSCSI name, with several IQNs one for each, all of them or none; without an IQN, a name is
+    generated.
 
     Portals get a portal group of the new target. Nobody can log in before a CHAP secret is set: vdsprovctl target chap.
     """
-    if no_wait and portals:
-        raise click.UsageError("--no-wait does not go with --portal, which comes when the target is there")
+    if name is not None and len(iqn) > 1:
+        raise click.UsageError("--name does not go with several IQNs")
     client = session.client
     where = only(client, SUBSYSTEM, subsystem, "--subsystem")
     reached = _portals(session, where, portals)
-    operation = client.call("SubSystemIscsi.CreateTarget", id=where["id"], iscsiName=iqn, friendlyName=name)["async"]
+    new = {"friendlyName": name or "", "portalIds": [portal["id"] for portal in reached]}
+    targets = [{**new, "iscsiName": one} for one in iqn] or [new]
+    reply = client.call("Provisioning.CreateTargets", id=where["id"], targets=targets)
     if no_wait:
-        waiting.left_running(operation, as_json)
+        waiting.left_running(reply["async"], as_json)
         return
-    id = waiting.wait(session, operation, "creating the target")["object"]
-    made = session.client.call("IscsiTarget.GetProperties", id=id)["properties"]
-    with errors.cannot(f"finish {title(made)}, which was created"):
-        if reached:
-            operation = session.client.call("IscsiTarget.CreatePortalGroup", id=id)["async"]
-            group = waiting.wait(session, operation, "creating its portal group")["object"]
-        for portal in reached:
-            operation = session.client.call("IscsiPortalGroup.AddPortal", id=group, portalId=portal["id"])["async"]
-            waiting.wait(session, operation, "adding a portal")
-    tell(f"Created {title(made)} with {counted(len(reached), 'portal')}.", made, as_json)
+    waiting.wait(
+        session, reply["async"], f"creating {'the target' if len(targets) == 1 else counted(len(targets), 'target')}"
+    )
+    made = [session.client.call("IscsiTarget.GetProperties", id=id)["properties"] for id in reply["objects"]]
+    text = "\n".join(f"Created {title(entry)} with {counted(len(reached), 'portal')}." for entry in made)
+    tell(text, made[0] if len(made) == 1 else made, as_json)
 
 
 def _portals(session: Session, sub_system: Object, texts: tuple[str, ...]) -> list[Object]:
