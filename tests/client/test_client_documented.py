@@ -26,7 +26,7 @@ def test_examples(simulated: SimulatedArray, example: str) -> None:
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    if "database" in example:
+    if '"database"' in example:
         with Client(simulated.socket) as vds:
             (lun,) = vds.sub_system(simulated.sub_system).query_luns()
         assert (lun.friendly_name, lun.size) == ("database", 10 * GIB)
