@@ -13,6 +13,7 @@ COMMON_SETTINGS = (
             "modprobe@efi_pstore.service",
             "modprobe@fuse.service",
             "proc-sys-fs-binfmt_misc.automount",
+            "prometheus.service",  # tests start their own
             "systemd-pstore.service",
         )
     ),

@@ -46,6 +46,7 @@ PACKAGES = (
     "openssh-server",
     "parted",
     "procps",
+    "prometheus",
     "psmisc",
     "python3",
     "python3-venv",

@@ -9,9 +9,9 @@ from tests.arrays import MIB, Array, Failed
 from vdsprovd.hardware import Group
 
 
-def soon(condition: Callable[[], object]) -> bool:
+def soon(condition: Callable[[], object], seconds: float = 20) -> bool:
     """Whether that becomes so within some time."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
