@@ -237,7 +237,10 @@ class Creation:
         self._step = self._context.store.begin("create_luns", luns=luns)
         with self._all_or_nothing():
             for place, plan in enumerate(self._plans):
-                progress = part(operation.progress, *(n * 100 // len(self._plans) for n in (place, place + 1)))
+                begun, over = (n * 100 // len(self._plans) for n in (place, place + 1))
+                progress = part(operation.progress, begun, over)
+                if over > begun:
+                    progress(0)
                 self._context.pool(plan.lun.pool_id).create(plan.lun.id, plan.lun.size, plan.layout, progress)
                 self._volumes.append(plan)
             operation.commit()

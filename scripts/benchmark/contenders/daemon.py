@@ -5,10 +5,7 @@ from time import perf_counter
 from benchmark.client import Client
 from benchmark.contenders import SIZE, Cost, Work
 from benchmark.figures import peak, processor
-from benchmark.subject import Daemon
-
-MOST = 1000
-"""Objects that one call may make."""
+from benchmark.subject import MOST, Daemon
 
 
 class Vdsprovd:
