@@ -57,6 +57,11 @@ class Server:
     def __init__(self, port: int) -> None:
         self._port = port
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has read what it has kept, and answers."""
+        return get(http.client.HTTPConnection("127.0.0.1", self._port), "/-/ready")[0] == 200
+
     def ask(self, what: str, **parameters: str) -> Any:
         """The data of an answer of its API."""
         status, text = get(
@@ -94,8 +99,9 @@ def prometheus(folder: Path, scraped: int) -> Iterator[Server]:
     command = ["prometheus", *(f"--{name}={value}" for name, value in options.items())]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            assert soon(lambda: listened(port), 60), (folder / "log").read_text()
-            yield Server(port)
+            server = Server(port)
+            assert soon(lambda: listened(port) and server.ready, 60), (folder / "log").read_text()
+            yield server
         finally:
             process.terminate()
 
