@@ -33,6 +33,12 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+def connects(port: int) -> bool:
+    """Whether somebody can be reached there. To find out as `listened` does would keep who begins to listen from it."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
 def listened(port: int) -> bool:
     """Whether somebody listens there. Nobody connects for that: asyncio forgets who comes while it stops to listen."""
     try:
@@ -192,6 +198,7 @@ def test_a_port_is_for_this_host(simulated: SimulatedArray) -> None:
     simulated.configuration["metrics"] = {"listen": f"127.0.0.1:{port}"}
     simulated.reload()
     assert soon(lambda: not path.exists())
+    assert soon(lambda: connects(port))
     assert get(http.client.HTTPConnection("127.0.0.1", port))[0] == 200
     assert get(http.client.HTTPConnection("localhost", port))[0] == 200
     connection = http.client.HTTPConnection("127.0.0.1", port)

@@ -15,7 +15,7 @@ import pytest
 from tests.arrays import LioArray, SimulatedArray
 from tests.contract.test_reload import soon
 from tests.scrape import get, scrape, watched
-from tests.test_metrics_endpoint import free_port, listened, populate
+from tests.test_metrics_endpoint import connects, free_port, populate
 from tests.test_watching import ALERTS, CHECKOUT, expressions
 
 pytestmark = pytest.mark.lab
@@ -100,7 +100,7 @@ def prometheus(folder: Path, scraped: int) -> Iterator[Server]:
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             server = Server(port)
-            assert soon(lambda: listened(port) and server.ready, 60), (folder / "log").read_text()
+            assert soon(lambda: connects(port) and server.ready, 60), (folder / "log").read_text()
             yield server
         finally:
             process.terminate()
