@@ -40,6 +40,8 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "SubSystem.ReplaceDrive": {"driveToBeReplaced": "x", "replacementDrive": "y"},
     "SubSystem2.GetDrive2": {"busNumber": 0, "slotNumber": 0, "enclosureNumber": 0},
     "SubSystem2.CreateLun2": {"type": "simple", "sizeInBytes": MIB},
+    "Provisioning.CreateLuns": {"luns": [{"sizeInBytes": MIB}]},
+    "Provisioning.CreateTargets": {"targets": [{}]},
     "SubSystem2.QueryMaxLunCreateSize2": {"type": "simple"},
     "Controller.GetPortProperties": {"portNumber": 0},
     "Controller.SetStatus": {"status": "online"},

@@ -239,7 +239,7 @@ class Creation:
             for place, plan in enumerate(self._plans):
                 begun, over = (n * 100 // len(self._plans) for n in (place, place + 1))
                 progress = part(operation.progress, begun, over)
-                if over > begun:
+                if place and over > begun:
                     progress(0)
                 self._context.pool(plan.lun.pool_id).create(plan.lun.id, plan.lun.size, plan.layout, progress)
                 self._volumes.append(plan)

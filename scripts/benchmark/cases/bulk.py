@@ -49,7 +49,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
             with daemon(0) as subject:
                 yield _row(count, shape, "vdsprovd", Vdsprovd(subject).do(work, PATIENCE), least)
             with daemon(0) as subject:
-                yield _row(count, shape, "vdsprovd, at once", Vdsprovd(subject).do_at_once(work), least)
+                yield _row(count, shape, "vdsprovd at once", Vdsprovd(subject).do_at_once(work), least)
 
 
 def _others(contender: Contender, work: Work) -> Cost | None:
