@@ -84,6 +84,25 @@ def test_a_disk_s_size(scene: Scene) -> None:
     assert f"size is {MIB // 2} instead of {MIB}" in scene.shown("lun")["deviation"]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "text"),
+    [
+        ("generate_node_acls", "demo_mode is True instead of False"),
+        ("prod_mode_write_protect", "read_only is True instead"),
+    ],
+)
+def test_what_voids_masks_and_grants(scene: Scene, attribute: str, text: str) -> None:
+    """A portal group that somebody opens to everybody, or makes read-only, shows it, and Refresh ends it."""
+    file = group_folder(scene.name) / "attrib" / attribute
+    file.write_text("1")
+    scene.sink.until(scene.told("portal_group"))
+    assert text in scene.shown("group")["deviation"]
+    scene.array.call("HwProvider.Refresh")
+    assert file.read_text().strip() == "0"
+    scene.sink.until(scene.told("portal_group"))
+    assert scene.deviations() == {}
+
+
 def test_what_others_put_into_our_target_is_theirs(scene: Scene) -> None:
     """Somebody's logical unit in a target of ours, with its ACL, is left alone by Refresh, so it does not deviate."""
     image = scene.array.folder / "foreign.img"

@@ -120,13 +120,16 @@ class TargetNode(Fact, frozen=True):
 
 
 class Group(Fact, frozen=True):
-    """A target portal group; `alias` is the target's name for people, which initiators see at login."""
+    """A target portal group; `alias` is the target's name for people, which initiators see at login. In demo mode
+    initiators without an ACL log in, and see every LUN; of a read-only one, LUNs that come cannot be written."""
 
     target: str
     tag: int
     enabled: bool
     authentication: bool
     alias: str
+    demo_mode: bool = False
+    read_only: bool = False
     rank: ClassVar[int] = 2
     identity: ClassVar[int] = 2
 

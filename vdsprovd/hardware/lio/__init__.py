@@ -1,4 +1,4 @@
-"""The port on the kernel's iSCSI target: rtslib for what it creates well, configfs for the rest."""
+"""The port on the kernel's iSCSI target: rtslib for modules, targets and persistent reservations, configfs for the rest."""
 
 import errno
 import os
@@ -37,12 +37,9 @@ from vdsprovd.hardware import (
 )
 from vdsprovd.hardware.lio import configfs, reader, rivals, rtslib, sessions, statistics, strangers, watch
 from vdsprovd.hardware.lio.rtslib import (
-    TPG,
     BlockStorageObject,
     FabricModule,
     FileIOStorageObject,
-    NetworkPortal,
-    RTSLibError,
     RTSRoot,
     Target,
 )
@@ -53,8 +50,8 @@ from vdsprovd.model import ForeignObject, PathStatus
 
 INITIATOR_NAME = Path("/etc/iscsi/initiatorname.iscsi")
 
-# Closed by default: no generated ACLs, no discovery by initiators without an ACL, nothing writable without one.
-_GROUP_ATTRIBUTES = {"generate_node_acls": "0", "demo_mode_discovery": "0", "demo_mode_write_protect": "1"}
+_PATH = 256
+"""Bytes of a path for which the kernel has room, with a zero at their end (FD_MAX_DEV_NAME, SE_UDEV_PATH_LEN is more)."""
 
 
 class Lio:
@@ -129,50 +126,51 @@ class Lio:
             case Group():
                 self._add_group(fact)
             case Unit(target, tag, index, lun, number):
-                configfs.link(f"{configfs.group(target, tag)}/lun/lun_{index}", configfs.disk(lun, number))
+                disks = configfs.places(lun, number) if number >= 0 else (configfs.disk(lun, number),)
+                configfs.link(f"{configfs.group(target, tag)}/lun/lun_{index}", *disks)
             case Acl(target, tag, initiator, credentials):
                 path = configfs.group(target, tag) / "acls" / initiator
-                # One that somebody else made is adopted: its settings are overwritten, its other grants stay.
-                path.mkdir(exist_ok=True)
-                _write_credentials(path, None, credentials)
+                there: Credentials | None = Credentials()
+                try:
+                    os.mkdir(path)
+                except FileExistsError:
+                    # One that somebody else made is adopted: its settings are overwritten, its other grants stay.
+                    there = None
+                _write_credentials(path, there, credentials)
             case Grant(target, tag, initiator, index, unit):
+                # It can be written: the group is not read-only, and is looked after lest somebody makes it so.
                 base = configfs.group(target, tag)
-                folder = f"{base}/acls/{initiator}/lun_{index}"
-                configfs.link(folder, f"{base}/lun/lun_{unit}")
-                configfs.write(f"{folder}/write_protect", "0")
+                configfs.link(f"{base}/acls/{initiator}/lun_{index}", f"{base}/lun/lun_{unit}")
             case Listener(target, tag, address, port):
-                path = configfs.listener(target, tag, address, port)
-                if path.exists():
-                    raise Mismatch(f"cannot add portal {path.name} to {target}: it is in the kernel already")
-                with self._rtslib, _told_who_listens(fact):
-                    NetworkPortal(self._group(target, tag), path.name.rpartition(":")[0], port, "create")
+                with _told_who_listens(fact):
+                    os.mkdir(configfs.listener(target, tag, address, port))
 
     def _add_disk(self, disk: Disk) -> None:
-        folder = configfs.hba(disk.number, block=disk.block)
-        made = folder / disk.lun
+        folder = str(configfs.hba(disk.number, block=disk.block))
+        made = f"{folder}/{disk.lun}"
         try:
-            folder.mkdir()
+            os.mkdir(folder)
         except FileExistsError:
-            if made.exists():
+            if os.path.exists(made):
                 raise Mismatch(f"cannot add {disk}: it is in the kernel already") from None
             if configfs.folders(folder):
                 text = f"somebody else uses its place, {folder}; try again after a recovery"
                 raise Refused(f"cannot add {disk}: {text}") from None
             # A crash between its two mkdirs left an empty HBA folder.
-            folder.rmdir()
-            folder.mkdir()
+            os.rmdir(folder)
+            os.mkdir(folder)
         try:
             if disk.block and not Path(disk.path).is_block_device():
                 raise Refused(f"cannot add {disk}: there is no such block device")
-            if not disk.block and not Path(disk.path).is_file():
+            if not disk.block and not os.path.isfile(disk.path):
                 # The kernel would make an empty one.
                 raise Refused(f"cannot add {disk}: there is no such file")
-            made.mkdir()
-            self._configure_disk(str(made), disk)
+            os.mkdir(made)
+            self._configure_disk(made, disk)
         except BaseException:
             for path in (made, folder):
                 with suppress(OSError):
-                    path.rmdir()
+                    os.rmdir(path)
             raise
 
     def _configure_disk(self, folder: str, disk: Disk) -> None:
@@ -184,13 +182,15 @@ class Lio:
         configfs.write(f"{folder}/udev_path", disk.path)
         configfs.write(f"{folder}/enable", "1")
         configfs.write(f"{folder}/wwn/vpd_unit_serial", disk.serial)
-        if (found := reader.behind(folder, block=disk.block)[0]) != disk.path:
+        # It takes a comma for the end, and has room for so many bytes.
+        odd = "," in disk.path or len(disk.path.encode()) >= _PATH
+        if odd and (found := reader.behind(folder, block=disk.block)[0]) != disk.path:
             raise Refused(f"cannot add {disk}: the kernel opened {found!r}")
         with suppress(FileNotFoundError):  # kernels before 5.9 have none
             configfs.write(f"{folder}/wwn/product_id", disk.product)
         if disk.access is not Access.ACTIVE:
             _write_access(folder, disk.access)
-        if (self._reservations / f"aptpl_{disk.serial}").exists():
+        if os.path.exists(f"{self._reservations}/aptpl_{disk.serial}"):
             # The kernel writes persistent reservations there, and has to be told of them again after a boot.
             kind, index = BlockStorageObject if disk.block else FileIOStorageObject, configfs.FIRST_HBA + disk.number
             with self._rtslib:
@@ -198,22 +198,16 @@ class Lio:
 
     def _add_group(self, group: Group) -> None:
         path = configfs.group(group.target, group.tag)
-        if path.exists():
-            raise Mismatch(f"cannot add portal group {group.tag} to {group.target}: it is in the kernel already")
-        with self._rtslib:
-            made = TPG(Target(self._iscsi, group.target, "lookup"), group.tag, "create")
+        os.mkdir(path)
         try:
-            for name, value in _GROUP_ATTRIBUTES.items():
-                configfs.write(path / "attrib" / name, value)
-            _write_group(path, group)
-            if group.enabled:
-                made.enable = True
+            # The kernel makes one closed to initiators without an ACL, but for discovery.
+            configfs.write(path / "attrib/demo_mode_discovery", "0")
+            configfs.write(path / "attrib/authentication", str(int(group.authentication)))
+            made = Group(group.target, group.tag, enabled=False, authentication=group.authentication, alias="")
+            _write_group(path, made, group)
         except BaseException:
-            path.rmdir()
+            os.rmdir(path)
             raise
-
-    def _group(self, target: str, tag: int) -> TPG:
-        return TPG(Target(self._iscsi, target, "lookup"), tag, "lookup")
 
     def _remove(self, fact: Fact) -> None:
         match fact:
@@ -248,10 +242,7 @@ class Lio:
                 if before.access is not after.access:
                     _write_access(folder, after.access)
             case Group(), Group():
-                path = configfs.group(after.target, after.tag)
-                _write_group(path, after)
-                if before.enabled != after.enabled:
-                    configfs.write(path / "enable", str(int(after.enabled)))
+                _write_group(configfs.group(after.target, after.tag), before, after)
             case Acl(), Acl(target, tag, initiator, credentials):
                 path = configfs.group(target, tag) / "acls" / initiator
                 _write_credentials(path, before.credentials, credentials)
@@ -328,9 +319,8 @@ def _told_who_listens(listener: Listener) -> Iterator[None]:
     """Explain the kernel's "Invalid argument", which is all that it has to say about a port that is taken."""
     try:
         yield
-    except RTSLibError as error:
-        cause = rtslib.refusal(error)
-        if cause is not None and cause.errno == errno.EINVAL:
+    except OSError as error:
+        if error.errno == errno.EINVAL:
             taken = f"the kernel cannot listen at {listener.address}:{listener.port}"
             advice = "another target may listen at every address, or a program: `ss -ltnp` lists them"
             raise Refused(f"cannot add {listener}: {taken}; {advice}") from error
@@ -357,10 +347,16 @@ def _write_access(disk: Path | str, access: Access) -> None:
     configfs.write(f"{disk}/{reader.ACCESS}", str(access.value))
 
 
-def _write_group(path: Path, group: Group) -> None:
-    configfs.write(path / "attrib/authentication", str(int(group.authentication)))
-    # Parameters, unlike attributes and secrets, lose their last character: the kernel takes it for a newline.
-    configfs.write(path / "param/TargetAlias", group.alias + "\n")
+def _write_group(path: Path, before: Group, after: Group) -> None:
+    for name, field in reader.GROUP_ATTRIBUTES.items():
+        if getattr(before, field) != getattr(after, field):
+            configfs.write(path / "attrib" / name, str(int(getattr(after, field))))
+    if before.alias != after.alias:
+        # Parameters, unlike attributes and secrets, lose their last character: the kernel takes it for a newline.
+        configfs.write(path / "param/TargetAlias", after.alias + "\n")
+    # Whoever may log in finds all else as it shall be.
+    if before.enabled != after.enabled:
+        configfs.write(path / "enable", str(int(after.enabled)))
 
 
 def _write_credentials(acl: Path, before: Credentials | None, after: Credentials) -> None:

@@ -1,7 +1,7 @@
 """LIO's configfs tree: where objects are, plain reading and writing, and errors translated at the door.
 
-rtslib creates what it creates well; what it does by searching whole trees (logical units, mapped LUNs, every deletion)
-is a directory or a link of ours, at the cost of that one operation.
+rtslib searches whole trees for logical units, mapped LUNs and every deletion, and looks at an object's folder a dozen times
+for a portal group or a portal. Here each is a directory or a link, at the cost of that one operation.
 """
 
 import errno
@@ -62,13 +62,20 @@ def sweep() -> None:
                 (CORE / name).rmdir()
 
 
+def places(lun: str, number: int) -> tuple[str, str]:
+    """Where the storage object of a LUN can be, if its place is one of ours: that of a file, and of a block device."""
+    index = FIRST_HBA + number
+    return f"{CORE}/fileio_{index}/{lun}", f"{CORE}/iblock_{index}/{lun}"
+
+
 def disk(lun: str, number: int) -> Path:
     """The LUN's storage object, of whichever kind it is, and whatever others have named it."""
-    file = hba(number, block=False) / lun
     if number < 0:
-        names = folders(file.parent)
-        return file.parent / names[0] if len(names) == 1 else file
-    return file if file.exists() else hba(number, block=True) / lun
+        folder = hba(number, block=False)
+        names = folders(folder)
+        return folder / names[0] if len(names) == 1 else folder / lun
+    file, block = places(lun, number)
+    return Path(file if os.path.exists(file) else block)
 
 
 @lru_cache(1000)
@@ -136,11 +143,18 @@ def write(path: Path | str, value: str) -> None:
         os.close(descriptor)
 
 
-def link(folder: str, to: Path | str) -> None:
-    """Make a folder that holds one link, or leave nothing."""
-    os.mkdir(folder)  # noqa: PTH102  # as in `read`, no more than the system calls: there are thousands of these
+def link(folder: str, *to: Path | str) -> None:
+    """Make a folder that holds one link, to the first of these that is there, or leave nothing."""
+    os.mkdir(folder)
     try:
-        os.symlink(to, f"{folder}/{_LINK}")  # noqa: PTH211
+        for place, path in enumerate(to, 1):
+            try:
+                os.symlink(path, f"{folder}/{_LINK}")
+            except FileNotFoundError:
+                if place == len(to):
+                    raise
+            else:
+                return
     except OSError:
         with suppress(OSError):
             Path(folder).rmdir()

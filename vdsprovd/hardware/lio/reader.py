@@ -51,6 +51,12 @@ AUTHENTICATION = {
 }
 """The attributes of an ACL's authentication, and the fields of `Credentials` that they hold."""
 
+GROUP_ATTRIBUTES = {
+    "authentication": "authentication",
+    "generate_node_acls": "demo_mode",
+    "prod_mode_write_protect": "read_only",
+}
+"""The attributes of a portal group, and the fields of `Group` that they hold."""
 ACCESS = "alua/default_tg_pt_gp/alua_access_state"
 """The attribute of a storage object that holds its ALUA access state."""
 IDENTITY = {
@@ -237,7 +243,9 @@ def contents(target: str, group: str) -> Key:
 
 def _key_in_group(target: str, tag: int, parts: list[str]) -> Key | None:
     match parts:
-        case [] | ["enable"] | ["attrib", "authentication"] | ["param", "TargetAlias"]:
+        case [] | ["enable"] | ["param", "TargetAlias"]:
+            return (Group, target, tag)
+        case ["attrib", name] if name in GROUP_ATTRIBUTES:
             return (Group, target, tag)
         case ["lun", unit, *_]:
             return (Unit, target, tag, _number(unit))
@@ -301,10 +309,16 @@ def _disks() -> Iterator[tuple[str, str, int]]:
 
 def disk(lun: str, number: int) -> Disk:
     """The storage object of that LUN, as the kernel describes it."""
-    found = described(str(configfs.disk(lun, number)), lun, number)
-    if number < 0 and found.serial != lun:
-        raise FileNotFoundError(f"somebody else's disk is at the place of LUN {lun}")
-    return found
+    if number < 0:
+        found = described(str(configfs.disk(lun, number)), lun, number)
+        if found.serial != lun:
+            raise FileNotFoundError(f"somebody else's disk is at the place of LUN {lun}")
+        return found
+    file, block = configfs.places(lun, number)
+    try:
+        return described(file, lun, number)
+    except FileNotFoundError:
+        return described(block, lun, number)
 
 
 def described(folder: str, lun: str, number: int) -> Disk:
@@ -378,8 +392,8 @@ def _group_itself(target: str, tag: int) -> Group:
         target,
         tag,
         enabled=configfs.read(path / "enable") == "1",
-        authentication=configfs.read(path / "attrib/authentication") == "1",
         alias=configfs.read(path / "param/TargetAlias"),
+        **{field: configfs.read(f"{path}/attrib/{name}") == "1" for name, field in GROUP_ATTRIBUTES.items()},
     )
 
 

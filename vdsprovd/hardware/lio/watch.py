@@ -104,6 +104,10 @@ class _Watches:
             if parts[:1] == ("iscsi",) and len(parts) == 3:
                 # What has come and gone in it, before there was a watch, cannot be found.
                 found.add(reader.contents(*parts[1:]))
+            if _is_leaf(parts):
+                if key := reader.key(parts):
+                    found.add(key)
+                continue
             for name in configfs.folders(path):
                 child = (*parts, name)
                 if key := reader.key(child):
@@ -118,6 +122,19 @@ class _Watches:
         self._short = True
         why = "fs.inotify.max_user_watches is used up" if error.errno == errno.ENOSPC else error.strerror
         log.warning("some of what others change is noticed by the audit alone: cannot watch all of configfs: %s", why)
+
+
+def _is_leaf(parts: tuple[str, ...]) -> bool:
+    """Whether all that is in a watched folder is of one object; to list those takes longer than to watch them."""
+    match parts:
+        case (
+            ("core", _, _)
+            | ("iscsi", _, _, "attrib" | "param")
+            | ("iscsi", _, _, "lun", _)
+            | ("iscsi", _, _, "acls", _, _)
+        ):
+            return True
+    return False
 
 
 def _is_watched(parts: tuple[str, ...]) -> bool:

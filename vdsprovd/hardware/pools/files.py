@@ -63,7 +63,7 @@ class FilesPool:
 
     def path(self, lun: str) -> str:
         # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming a path trick.
-        return str(self.folder / f"{uuid.UUID(lun)}{SUFFIX}")
+        return f"{self.folder}/{uuid.UUID(lun)}{SUFFIX}"
 
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)
