@@ -32,7 +32,7 @@ from vdsprovd.provider.reshaping import arrival
 
 LARGEST = (1 << 63) - 1
 """Bytes; what a file system and the wire's integers can express."""
-_SHOWN_AT_ONCE = 64
+_SHOWN_AT_ONCE = 16
 """How many objects that were made together come into the cache without others being answered meanwhile."""
 
 
