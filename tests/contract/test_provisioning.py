@@ -117,11 +117,12 @@ def test_a_pool_that_cannot_be_used(array: Array) -> None:
     assert luns(array) == {}
 
 
-def test_a_step_that_the_kernel_refuses(simulated: SimulatedArray) -> None:
-    """Whatever was made before it is taken back."""
+@pytest.mark.parametrize("count", [3, 60])
+def test_a_step_that_the_kernel_refuses(simulated: SimulatedArray, count: int) -> None:
+    """Whatever was made before it is taken back, one step after the other or, where there are many, side by side."""
     target, _ = simulated.make_reachable_target()
     before = simulated.kernel()
-    wanted = [{"sizeInBytes": MIB, "unmaskingList": INITIATOR, "targetIds": [target]}] * 3
+    wanted = [{"sizeInBytes": MIB, "unmaskingList": INITIATOR, "targetIds": [target]}] * count
     for refused in ("disk", "logical unit 2", "access to logical unit 1"):
         with simulated.refusing(refused):
             reply = simulated.call("Provisioning.CreateLuns", id=simulated.sub_system, luns=wanted)

@@ -282,6 +282,10 @@ def changes(wanted: Fact, there: Fact) -> str:
     )
 
 
+_MANY = 64
+"""Steps from which on it pays to have threads ready for those that the kernel sleeps over."""
+
+
 def rests_on(wanted: Sequence[Step], before: Iterable[Fact]) -> list[Fact]:
     """What of the facts before must be so for the steps to do what they are for: what is changed or removed, and what is
     there already of the objects that added ones need."""
@@ -295,22 +299,40 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
     raise what failed."""
     verify(hardware, rests_on(wanted, before))
     taken: list[Step] = []
+
+    def take(step: Step) -> None:
+        hardware.take(step)
+        taken.append(step)
+
     try:
-        for step in wanted:
-            hardware.take(step)
-            taken.append(step)
+        if len(wanted) < _MANY:
+            for step in wanted:
+                take(step)
+        else:
+            for done in _by_kind(take, wanted):
+                for _, error in done:
+                    if error:
+                        raise error
     except Exception as error:
         undo(hardware, taken, error)
         raise
 
 
 def attempt(hardware: "Hardware", wanted: Iterable[Step]) -> "Iterator[tuple[Step, HardwareError | None]]":
-    """Take the steps, each whatever became of the others, and give what became of it. Steps of one kind need nothing of
-    each other and are taken side by side while the kernel sleeps, through a grace period of RCU mostly."""
+    """Take the steps, each whatever became of the others, and give what became of it."""
+    for done in _by_kind(hardware.take, wanted):
+        yield from done
+
+
+def _by_kind(
+    take: Callable[[Step], None], wanted: Iterable[Step]
+) -> "Iterator[Sequence[tuple[Step, HardwareError | None]]]":
+    """Take the steps, those of one kind before those of the next, and give what became of them. Those of one kind need
+    nothing of each other and are taken side by side while the kernel sleeps, through a grace period of RCU mostly."""
 
     def outcome(step: Step) -> "HardwareError | None":
         try:
-            hardware.take(step)
+            take(step)
         except HardwareError as error:
             return error
         return None
@@ -318,10 +340,10 @@ def attempt(hardware: "Hardware", wanted: Iterable[Step]) -> "Iterator[tuple[Ste
     def what(step: Step) -> str:
         return f"{'add or change' if step.after else 'remove'} {step.after or step.before}"
 
-    with ThreadPoolExecutor(MOST, "vdsprovd-restore") as workers:
+    with ThreadPoolExecutor(MOST, "vdsprovd-steps") as workers:
         for _, group in groupby(wanted, lambda step: (step.after is None, type(step.after or step.before))):
             batch = list(group)
-            yield from zip(batch, side_by_side(workers, outcome, batch, what), strict=True)
+            yield list(zip(batch, side_by_side(workers, outcome, batch, what), strict=True))
 
 
 def undo(hardware: "Hardware", taken: Sequence[Step], error: Exception) -> None:

@@ -249,22 +249,26 @@ class Creation:
         """The rest, while nobody else changes what is in the targets. Gives what `make` does."""
         hardware = self._context.hardware
         with self._all_or_nothing():
-            luns, plexes = self._found()
+            made = self._found()
+            luns = [entity for entity in made if isinstance(entity, Lun)]
             before, after = arrival(self._context, luns)
             wanted = steps(before, after)
             realize(hardware, wanted, before)
             try:
-                self._context.store.finish(self._step, put=[*luns, *plexes])
+                # There, a plex's row refers to its LUN's.
+                self._context.store.finish(self._step, put=[*luns, *(plex for plex in made if isinstance(plex, Plex))])
             except Exception as error:
                 undo(hardware, wanted, error)
                 raise
-        around = [self._context.look_around(id) for id in dict.fromkeys(plan.lun.pool_id for plan in self._plans)]
-        return [*luns, *plexes, *(entity for entities in around for entity in entities)]
+        for pool_id in dict.fromkeys(plan.lun.pool_id for plan in self._plans):
+            made += self._context.look_around(pool_id)
+        return made
 
-    def _found(self) -> tuple[list[Lun], list[Plex]]:
+    def _found(self) -> list[Entity]:
         """The LUNs as their volumes are, which are not read: their ends have just been written. With the logical unit numbers
-        that they will have."""
-        luns, plexes, inventory = [], [], self._context.cache.inventory
+        that they will have; each after its plexes, so that it is never seen without."""
+        made: list[Entity] = []
+        inventory = self._context.cache.inventory
         by_pool: dict[str, list[str]] = {}
         for plan in self._plans:
             by_pool.setdefault(plan.lun.pool_id, []).append(plan.lun.id)
@@ -275,11 +279,10 @@ class Creation:
             state = states[plan.lun.id]
             indexes = tuple(Association(id, free_index(inventory, id)) for id in plan.targets)
             lun = msgspec.structs.replace(found(plan.lun, state), associations=indexes)
-            luns.append(lun)
-            plexes += plexes_of(lun.id, state, ())
+            made += [*plexes_of(lun.id, state, ()), lun]
             if indexes:
                 inventory = inventory.put(lun)
-        return luns, plexes
+        return made
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
