@@ -54,7 +54,7 @@ _type = click.option(
 )
 @click.argument("name", nargs=-1, metavar="[NAME]...")
 @click.option("-s", "--size", "wanted", type=SizeType(max=True), required=True, help='Such as 10G, or "max".')
-@click.option("--count", type=click.IntRange(1), help="Create so many LUNs without names.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Create so many LUNs without names.")
 @click.option("--pool", type=Named(POOL), help="The pool for its bytes; without it, the roomiest that can hold it.")
 @click.option("--subsystem", type=Named(SUBSYSTEM), help="Where there are several.")
 @_type
@@ -71,7 +71,7 @@ _type = click.option(
     help=("Let this initiator reach it; * stands for those of the daemon's host. Without it, nobody does."),
 )
 @waiting.no_wait_option
-@json_option("the LUN's properties, of several an array of them")
+@json_option("the LUN's properties, or an array of them for several LUNs,")
 @click.pass_obj
 def create(
     session: Session,

@@ -32,7 +32,7 @@ ALL = "all"
 )
 @click.option("--subsystem", type=Named(SUBSYSTEM), help="Where there are several.")
 @waiting.no_wait_option
-@json_option("the target's properties, of several an array of them")
+@json_option("the target's properties, or an array of them for several targets,")
 @click.pass_obj
 def create(
     session: Session,
