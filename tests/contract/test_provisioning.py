@@ -7,6 +7,7 @@ import pytest
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, Array, SimulatedArray
 from vdsprovd.hardware import Disk, Grant, Listener, Unit
+from vdsprovd.hresult import Hresult
 from vdsprovd.provider.provisioning import MOST
 from vdsprovd.varlink import VarlinkError
 
@@ -130,6 +131,17 @@ def test_a_step_that_the_kernel_refuses(simulated: SimulatedArray, count: int) -
         assert luns(simulated) == {}
         assert simulated.kernel() == before
         assert simulated.pool.sizes == {}
+    assert simulated.context.store.load().pending == ()
+
+
+def test_cancelling_leaves_none(simulated: SimulatedArray) -> None:
+    """Those whose bytes were made by then go again."""
+    before = simulated.kernel()
+    reply = simulated.call("Provisioning.CreateLuns", id=simulated.sub_system, luns=[{"sizeInBytes": MIB}] * MOST)
+    simulated.call("Async.Cancel", id=reply["async"])
+    assert Hresult(simulated.result(reply)["hresult"]) is Hresult.VDS_E_OPERATION_CANCELED
+    assert luns(simulated) == simulated.pool.sizes == {}
+    assert simulated.kernel() == before
     assert simulated.context.store.load().pending == ()
 
 
