@@ -56,6 +56,12 @@ def test_help(path: str) -> None:
     verb.purpose.format(**{parameter.name: "x" for parameter in verb.params})
 
 
+@pytest.mark.parametrize("path", [path for path in VERBS if path.rpartition(" ")[2] in ("list", "show")])
+def test_what_shows_can_show_it_again(path: str) -> None:
+    """Every list, and every object that is shown, has JSON and is watched."""
+    assert {"--json", "--watch"} <= {name for parameter in VERBS[path].params for name in parameter.opts}
+
+
 def test_nouns_have_the_usual_verbs() -> None:
     """What can be listed can be shown, by a noun whose help is in the list of commands."""
     for name in COMMANDS:

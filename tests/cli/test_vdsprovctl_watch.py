@@ -1,7 +1,7 @@
 """--watch: what is shown is shown again when it changes, and not otherwise."""
 
 import signal
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -9,11 +9,10 @@ from tests.cli.vdsprovctl import PROGRAM, Daemon
 from tests.terminal import on_terminal
 
 
-def document(stream: IO[str] | None) -> list[dict[str, object]]:
+def document(stream: IO[str] | None) -> Any:
     """The next document of a stream of JSON."""
     assert stream is not None
-    found: list[dict[str, object]] = msgspec.json.decode(stream.readline())
-    return found
+    return msgspec.json.decode(stream.readline())
 
 
 def test_json(daemon: Daemon) -> None:
@@ -30,6 +29,22 @@ def test_json(daemon: Daemon) -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30) == ("", "")
         assert process.returncode == 0
+
+
+def test_a_mask_and_an_import_target(daemon: Daemon) -> None:
+    """They are shown again when the LUN is masked to somebody else, and when the target comes that the name was set for."""
+    lun, name = daemon.make_lun("masked"), "iqn.2026-11.org.example:imported"
+    with daemon.start("lun", "mask", "show", "masked", "--json", "--watch") as process:
+        assert document(process.stdout) == []
+        daemon.client.call("Lun.SetMask", id=lun, unmaskingList=name)
+        assert document(process.stdout) == [name]
+        process.send_signal(signal.SIGINT)
+    assert daemon.run("import-target", "set", name).returncode == 0
+    with daemon.start("import-target", "show", "--json", "--watch") as process:
+        assert document(process.stdout) == {"iscsiName": name, "dangles": True}
+        daemon.make_target(name)
+        assert document(process.stdout) == {"iscsiName": name, "dangles": False}
+        process.send_signal(signal.SIGINT)
 
 
 def test_only_what_it_is_about(daemon: Daemon) -> None:

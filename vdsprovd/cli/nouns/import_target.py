@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vdsprovd.cli import errors
+from vdsprovd.cli import errors, views
 from vdsprovd.cli.objects import SUBSYSTEM, Named, Object, only
 from vdsprovd.cli.output import json_option, tell
 from vdsprovd.cli.session import Session
@@ -27,14 +27,23 @@ _SHOWS = (*SUBSYSTEM.lists, "SubSystemImportTarget.GetImportTarget", "SubSystemI
 @import_target.verb("show", "show the import target", *_SHOWS)
 @_subsystem
 @_computer
-@json_option("the iSCSI name, and whether it dangles,")
+@views.options
 @click.pass_obj
-def show(session: Session, subsystem: str | None, computer: str | None, as_json: bool) -> None:
+def show(session: Session, how: views.How, subsystem: str | None, computer: str | None) -> None:
     """Print the iSCSI name of the import target; fails where none is set.
 
-    A name that no target of the subsystem has is warned of: it dangles.
+    A name that no target of the subsystem has is warned of: it dangles. Nobody is told when an import target is set: --watch
+    shows another one when a target changes.
+
+    --json prints the iSCSI name, and whether it dangles.
     """
-    _show(session.client, only(session.client, SUBSYSTEM, subsystem, "--subsystem"), computer, as_json)
+    entry = only(session.client, SUBSYSTEM, subsystem, "--subsystem")
+
+    def render(found: Object) -> str:
+        _warn(entry, found)
+        return str(found["iscsiName"])
+
+    views.show(session, how, lambda client: _read(client, entry, computer), render, about=("target",))
 
 
 @import_target.verb("set", "set the import target", *_SHOWS, "SubSystemImportTarget.SetImportTarget")
@@ -73,11 +82,19 @@ def _set(client: Client, entry: Object, iqn: str | None, computer: str | None) -
 
 
 def _show(client: Client, entry: Object, computer: str | None, as_json: bool) -> None:
+    found = _read(client, entry, computer)
+    tell(found["iscsiName"], found, as_json)
+    _warn(entry, found)
+
+
+def _read(client: Client, entry: Object, computer: str | None) -> Object:
     name = client.call("SubSystemImportTarget.GetImportTarget", id=entry["id"], computer=computer)["iscsiName"]
-    dangles = name not in [target["iscsiName"] for target in client.targets(entry["id"])]
-    tell(name, {"iscsiName": name, "dangles": dangles}, as_json)
-    if dangles:
+    return {"iscsiName": name, "dangles": name not in [target["iscsiName"] for target in client.targets(entry["id"])]}
+
+
+def _warn(entry: Object, found: Object) -> None:
+    if found["dangles"]:
         errors.warn(
-            f"the import target of subsystem {entry['friendlyName']} dangles: it has no target {name}; create that "
-            "target, or set another: vdsprovctl import-target set IQN"
+            f"the import target of subsystem {entry['friendlyName']} dangles: it has no target {found['iscsiName']}; "
+            "create that target, or set another: vdsprovctl import-target set IQN"
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vdsprovd.cli import views
 from vdsprovd.cli.nouns.lun.noun import NAMED, lun, title
 from vdsprovd.cli.objects import LUN, TARGET, Named, Object, find, find_all
 from vdsprovd.cli.output import json_option, tell
@@ -19,11 +20,18 @@ mask = lun.noun("mask", "Who may reach a LUN: the initiators of its unmasking li
 
 @mask.verb("show", "show the mask of LUN {lun}")
 @click.argument("lun", type=NAMED)
-@json_option("an array of the initiators")
+@views.options
 @click.pass_obj
-def show(session: Session, lun: str, as_json: bool) -> None:
-    """Print who may reach a LUN, an iSCSI name a line; * stands for the initiators of the daemon's host."""
-    _tell(find(session.client, LUN, lun)["unmaskingList"], as_json)
+def show(session: Session, how: views.How, lun: str) -> None:
+    """Print who may reach a LUN, an iSCSI name a line; * stands for the initiators of the daemon's host.
+
+    --json prints an array of the names.
+    """
+
+    def read(client: Client) -> list[str]:
+        return _names(find(client, LUN, lun)["unmaskingList"])
+
+    views.show(session, how, read, _shown, about=("lun",))
 
 
 @mask.verb("set", "set the mask of LUN {lun}", "Lun.SetMask")
@@ -131,7 +139,11 @@ def _names(unmasking_list: str) -> list[str]:
 
 def _tell(unmasking_list: str, as_json: bool) -> None:
     names = _names(unmasking_list)
-    tell("\n".join(names) or "nobody", names, as_json)
+    tell(_shown(names), names, as_json)
+
+
+def _shown(names: list[str]) -> str:
+    return "\n".join(names) or "nobody"
 
 
 def _associate(client: Client, entry: Object, targets: list[Object], as_json: bool) -> None:
