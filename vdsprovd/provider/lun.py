@@ -24,11 +24,12 @@ from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import Interface, Role, method
 from vdsprovd.provider.associations import check_targets, free_index
 from vdsprovd.provider.context import Context
-from vdsprovd.provider.creation import drives, found, plexes_of, rounded
+from vdsprovd.provider.creation import found, plexes_of
 from vdsprovd.provider.hints import check as check_hints
 from vdsprovd.provider.hints import in_force, merged
 from vdsprovd.provider.mirroring import add_plex, recover, remove_plex
 from vdsprovd.provider.nodes import check_partition
+from vdsprovd.provider.placement import drives, rounded
 from vdsprovd.provider.plexes import properties
 from vdsprovd.provider.reshaping import reshape, sides
 from vdsprovd.provider.scans import scan

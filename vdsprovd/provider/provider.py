@@ -27,7 +27,8 @@ from vdsprovd.model import (
 from vdsprovd.operations import Operation
 from vdsprovd.provider import recovery
 from vdsprovd.provider.api import ALL_KNOWN, Interface, Role, method
-from vdsprovd.provider.creation import create_luns, largest_lun
+from vdsprovd.provider.creation import create_luns
+from vdsprovd.provider.placement import largest_lun
 from vdsprovd.provider.pool_attributes import attributes, match
 from vdsprovd.replies import (
     CreatedLunReply,

@@ -20,8 +20,9 @@ from vdsprovd.model import (
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names, scans
 from vdsprovd.provider.api import Interface, Role, ipsec, method
-from vdsprovd.provider.creation import create_luns, largest_lun
+from vdsprovd.provider.creation import create_luns
 from vdsprovd.provider.nodes import check_partition, serve
+from vdsprovd.provider.placement import largest_lun
 from vdsprovd.provider.replacement import replace_drive
 from vdsprovd.provider.target_creation import create_targets
 from vdsprovd.replies import (
