@@ -731,6 +731,20 @@ class GonePool(SimulatedPool):
         raise VolumeFailed("the pool is not there: the test says so")
 
 
+_COMPARED = (
+    "TargetAlias",
+    "authentication",
+    "enable",
+    "generate_node_acls",
+    "password",
+    "prod_mode_write_protect",
+    "userid",
+    "vpd_unit_serial",
+    "write_protect",
+)
+"""The attributes that two states of the kernel are compared by."""
+
+
 class LioArray(Array):
     """The daemon as a process of its own, on this host's kernel. Its pools are on a file system on dm-linear, so that
     the disk under them can fail."""
@@ -962,8 +976,9 @@ class LioArray(Array):
             if not any(word in base for word in ("statistics", "alua", "discovery_auth")):
                 found.add(base)
                 for name in files:
-                    if name in ("enable", "authentication", "userid", "password", "TargetAlias", "vpd_unit_serial"):
-                        found.add(f"{path / name} = {(path / name).read_text().strip()}")
+                    if name in _COMPARED:
+                        # The kernel shows NULL for a CHAP name or secret that was taken away, and nothing for one that never was.
+                        found.add(f"{path / name} = {(path / name).read_text().strip().removesuffix('NULL')}")
         return found
 
     @contextmanager
