@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.arrays import INITIATOR, MIB, Array, Failed, LioArray
+from tests.contract.test_reload import soon
 from tests.lab import load
 from vdsprovd import __version__
 from vdsprovd.hardware import Disk, TargetNode
@@ -89,7 +90,9 @@ def test_kills_under_load(lio: LioArray, initiator: Initiator, tmp_path: Path) -
                 start = time.monotonic()
                 lio.start()
                 starts.append(time.monotonic() - start)
-        took = time.monotonic() - began
+            took = time.monotonic() - began
+            # On a busy machine no round fits between two kills. Afterwards they get on with it.
+            assert soon(lambda: "done" in answers.read_text().split(), 120)
         lio.restart()  # which ends what the clients began, for they did not wait for it
         for sub_system, target in zip(("array0", "array2"), initiator.targets, strict=True):
             _tidy(lio, lio.sub_systems()[sub_system], target, initiator.luns)
@@ -98,7 +101,6 @@ def test_kills_under_load(lio: LioArray, initiator: Initiator, tmp_path: Path) -
         f"{KILLS} kills in {took:.0f} s, starts of {sorted(starts)[len(starts) // 2]:.2f} s (at most {max(starts):.2f}), "
         f"{initiator.passes} passes of fio, clients were answered {dict(counted)}"
     )
-    assert counted["done"] > 0
     assert set(counted) - PASSING <= {"done", "gone"}
     assert agreed(lio) == set(initiator.luns)
     # And none of it was only agreed upon by the last start.
