@@ -182,8 +182,8 @@ class Lio:
         configfs.write(f"{folder}/udev_path", disk.path)
         configfs.write(f"{folder}/enable", "1")
         configfs.write(f"{folder}/wwn/vpd_unit_serial", disk.serial)
-        # It takes a comma for the end, and has room for so many bytes.
-        odd = "," in disk.path or len(disk.path.encode()) >= _PATH
+        # It takes a comma or a line's end for the end, and has room for so many bytes.
+        odd = not {",", "\n"}.isdisjoint(disk.path) or len(disk.path.encode()) >= _PATH
         if odd and (found := reader.behind(folder, block=disk.block)[0]) != disk.path:
             raise Refused(f"cannot add {disk}: the kernel opened {found!r}")
         with suppress(FileNotFoundError):  # kernels before 5.9 have none
