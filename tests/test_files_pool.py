@@ -1,5 +1,6 @@
 """A pool of files: sizes, zeros, wiping, and what is left when something fails (nothing)."""
 
+import os
 import resource
 import threading
 import uuid
@@ -10,7 +11,7 @@ import pytest
 
 from vdsprovd.hardware import Cancelled, Condition, HardwareError, Layout, Mismatch, NoSpace, Unsupported, VolumeFailed
 from vdsprovd.hardware.pools import files, raw
-from vdsprovd.hardware.pools.files import CHUNK, FilesPool
+from vdsprovd.hardware.pools.files import CHUNK, TOGETHER, FilesPool
 from vdsprovd.hardware.pools.raw import MIB
 
 LUN = str(uuid.uuid4())
@@ -115,6 +116,25 @@ def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         pool.resize(LUN, 3 * CHUNK, (), cancel)
     assert Path(pool.path(LUN)).stat().st_size == MIB
+
+
+def test_cancelling_a_flush(pool: FilesPool) -> None:
+    """A flush of many can be cancelled, and one of a volume that is gone is told; it keeps no file open."""
+    luns = [str(uuid.uuid4()) for _ in range(TOGETHER + 1)]
+    for lun in luns:
+        pool.create(lun, 4096, Layout(), ignore)
+    descriptors = set(os.listdir("/proc/self/fd"))
+
+    def cancel(_percent: int) -> None:
+        raise Cancelled("the test says so")
+
+    with pytest.raises(Cancelled):
+        pool.flush(luns, cancel)
+    pool.flush(luns, ignore)
+    Path(pool.path(luns[-1])).unlink()
+    with pytest.raises(Mismatch, match=luns[-1]):
+        pool.flush(luns, ignore)
+    assert set(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_more_than_there_is(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmark import AS_SERVICE
 from benchmark.client import Client
 from vdsprovd.__main__ import serve
 from vdsprovd.config import check
@@ -31,8 +32,7 @@ INITIATOR = "iqn.2026-11.org.example:host1"
 MIB = 1 << 20
 ADDRESS, PORT = "127.0.0.1", 3260
 PREFIX = "iqn.2026-11.org.example"
-_ENVIRONMENT = {"PYTHONPATH": f"{CHECKOUT}/scripts:{CHECKOUT}", "MALLOC_ARENA_MAX": "1"}
-"""The last as in systemd/vdsprovd.service."""
+_ENVIRONMENT = AS_SERVICE | {"PYTHONPATH": f"{CHECKOUT}/scripts:{CHECKOUT}"}
 _SETTLES = 2.0
 """Seconds in which a start is over: after it, the store is backed up."""
 CONFIGURATION = {

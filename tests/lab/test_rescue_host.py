@@ -1,15 +1,12 @@
-"""A rescue on a host that is in use, with LVM, and what a store has after a power cut."""
+"""A rescue on a host that is in use, with LVM."""
 
 import os
-import random
-import struct
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -17,15 +14,8 @@ from tests.arrays import INITIATOR, MIB, SECRET, Failed, LioArray, run
 from tests.lab.test_initiators import Login, inquiry
 from tests.terminal import on_terminal
 from vdsprovd import backups
-from vdsprovd.inventory import Lun
-from vdsprovd.store import Store
 
 pytestmark = pytest.mark.lab
-
-POWER_CUTS = int(os.environ.get("VDSPROVD_POWER_CUTS", "8"))
-"""How many power cuts are tried."""
-COMMANDS = 200
-"""How many commands are given, during which the power fails: enough for the log to be written back."""
 
 
 @contextmanager
@@ -182,118 +172,3 @@ def test_a_damaged_store_on_a_full_disk(lio: LioArray) -> None:
     lio.kill()
     lio.start()
     assert lio.call("Lun.GetProperties", id=lun)["properties"]["status"] == "online"
-
-
-POWER = "vdsprovd-power"
-POWER_SIZE = 64 * MIB
-
-
-@contextmanager
-def logged(image: Path, log: Path, mount: Path) -> Iterator[None]:
-    """The file system of the image, mounted, with every write to it in a log: once it has been flushed, in the order in which
-    it could be relied upon."""
-    run("modprobe", "dm-log-writes")
-    loops = [run("losetup", "--find", "--show", str(file)).strip() for file in (image, log)]
-    run("dmsetup", "create", POWER, "--table", f"0 {POWER_SIZE // 512} log-writes {' '.join(loops)}")
-    mount.mkdir()
-    run("mount", f"/dev/mapper/{POWER}", str(mount))
-    try:
-        yield
-    finally:
-        run("umount", str(mount), check=False)
-        run("dmsetup", "remove", "--retry", POWER, check=False)
-        run("losetup", "--detach", *loops, check=False)
-
-
-class Write(NamedTuple):
-    """An entry of the log: bytes at an offset, or a mark."""
-
-    offset: int
-    data: bytes
-    mark: str
-
-
-def writes(log: Path) -> Iterator[Write]:
-    """The log, as dm-log-writes makes it."""
-    with log.open("rb") as file:
-        _, _, count, block = struct.unpack("<QQQI", file.read(28))
-        at = block
-        for _ in range(count):
-            file.seek(at)
-            sector, sectors, flags, length = struct.unpack("<4Q", file.read(32))
-            mark = file.read(length).decode() if flags & 8 else ""
-            at += block
-            data = b""
-            if sectors and not flags & 4:
-                file.seek(at)
-                data = file.read(sectors * block)
-                at += len(data)
-            yield Write(sector * block, data, mark)
-
-
-@contextmanager
-def after_a_boot(image: Path, mount: Path) -> Iterator[Path]:
-    """The file system of a disk whose power failed, repaired as a boot does it. The image must be a file of its own: a loop
-    device that udev keeps open would be taken again, with what it has cached of the file before."""
-    run("e2fsck", "-p", str(image), check=False)
-    mount.mkdir()
-    loop = run("losetup", "--find", "--show", str(image)).strip()
-    try:
-        run("mount", loop, str(mount))
-        try:
-            yield mount
-        finally:
-            run("umount", str(mount))
-    finally:
-        run("losetup", "--detach", loop)
-
-
-def test_the_power_fails(lio: LioArray, tmp_path: Path) -> None:
-    """Whenever the power fails, on a disk that loses all that was not flushed, while commands run and a backup is made: the
-    disk has a sound store with all that was acknowledged, and each backup on it is good."""
-    disk, log, mount = (tmp_path / name for name in ("disk", "writes", "mount"))
-    for file, size in ((disk, POWER_SIZE), (log, 16 * POWER_SIZE)):
-        with file.open("wb") as made:
-            made.truncate(size)
-    run("mkfs.ext4", "-q", str(disk))
-    replayed = tmp_path / "replayed"
-    run("cp", "--sparse=always", str(disk), str(replayed))
-    with logged(disk, log, mount):
-        lio.configuration["provider"]["state"] = str(mount / "state")
-        lio.restart()
-        try:
-            lun = lio.make_lun()
-            for number in range(COMMANDS):
-                lio.call("LunNaming.SetFriendlyName", id=lun, friendlyName=str(number))
-                run("dmsetup", "message", POWER, "0", "mark", str(number))
-        finally:
-            lio.stop()
-            lio.configuration["provider"]["state"] = str(tmp_path / "state")
-            lio.start()
-    entries = list(writes(log))
-    first = next(place for place, write in enumerate(entries) if write.mark == "0")
-    cuts = set(random.Random().sample(range(first + 1, len(entries)), POWER_CUTS))
-    acknowledged = -1
-    with replayed.open("r+b") as image:
-        for place, write in enumerate(entries):
-            if place in cuts:
-                image.flush()
-                check_after_a_cut(replayed, tmp_path / f"cut{place}", acknowledged)
-            image.seek(write.offset)
-            image.write(write.data)
-            acknowledged = int(write.mark) if write.mark.isdecimal() else acknowledged
-    assert acknowledged == COMMANDS - 1
-
-
-def check_after_a_cut(image: Path, folder: Path, acknowledged: int) -> None:
-    """The disk has the command of that number, and at most the next one."""
-    folder.mkdir()
-    copy = folder / "copy"
-    run("cp", "--sparse=always", str(image), str(copy))
-    with after_a_boot(copy, folder / "boot") as boot:
-        assert (boot / "state" / backups.NAME).exists()
-        with closing(Store(boot / "state")) as store:
-            (lun,) = [entry for entry in store.load().entities if isinstance(entry, Lun)]
-        assert acknowledged <= int(lun.name) <= acknowledged + 1
-        assert not any(map(backups.check, backups.made(boot / "state")))
-    copy.unlink()

@@ -96,6 +96,9 @@ class SimulatedPool:
             raise Mismatch(f"cannot create volume {lun}: it exists")
         self._set(lun, size, progress)
 
+    def flush(self, luns: Sequence[str], progress: Progress) -> None:
+        pass
+
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         self._check(Layout(drives=tuple(drives)))
         if lun not in self.sizes:
@@ -307,6 +310,9 @@ class SimulatedDrivePool:
         for percent in range(0, 100, 20):
             progress(percent)
             time.sleep(self.delay / 5)
+
+    def flush(self, luns: Sequence[str], progress: Progress) -> None:
+        pass
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         with self._lock:

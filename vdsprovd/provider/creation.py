@@ -30,6 +30,8 @@ from vdsprovd.provider.reshaping import arrival
 
 _SHOWN_AT_ONCE = 16
 """How many objects that were made together come into the cache without others being answered meanwhile."""
+_MADE = 95
+"""The percentage at which the volumes are there; what is left is to see that they outlast a power cut."""
 
 
 async def create_luns(
@@ -151,13 +153,16 @@ class Creation:
         luns = [[plan.lun.id, plan.lun.pool_id, plan.lun.number] for plan in self._plans]
         self._step = self._context.store.begin("create_luns", luns=luns)
         with self._all_or_nothing():
+            making = part(operation.progress, 0, _MADE)
             for place, plan in enumerate(self._plans):
                 begun, over = (n * 100 // len(self._plans) for n in (place, place + 1))
-                progress = part(operation.progress, begun, over)
+                progress = part(making, begun, over)
                 if place and over > begun:
                     progress(0)
                 self._context.pool(plan.lun.pool_id).create(plan.lun.id, plan.lun.size, plan.layout, progress)
                 self._volumes.append(plan)
+            for pool, ids in self._by_pool().items():
+                self._context.pool(pool).flush(ids, part(operation.progress, _MADE, 100))
             operation.commit()
 
     def expose(self) -> list[Entity]:
@@ -184,11 +189,10 @@ class Creation:
         that they will have; each after its plexes, so that it is never seen without."""
         made: list[Entity] = []
         inventory = self._context.cache.inventory
-        by_pool: dict[str, list[str]] = {}
-        for plan in self._plans:
-            by_pool.setdefault(plan.lun.pool_id, []).append(plan.lun.id)
         states = {
-            id: state for pool, ids in by_pool.items() for id, state in self._context.pool(pool).glance(ids).items()
+            id: state
+            for pool, luns in self._by_pool().items()
+            for id, state in self._context.pool(pool).glance(luns).items()
         }
         for plan in self._plans:
             state = states[plan.lun.id]
@@ -198,6 +202,12 @@ class Creation:
             if indexes:
                 inventory = inventory.put(lun)
         return made
+
+    def _by_pool(self) -> dict[str, list[str]]:
+        luns: dict[str, list[str]] = {}
+        for plan in self._plans:
+            luns.setdefault(plan.lun.pool_id, []).append(plan.lun.id)
+        return luns
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ import os
 import stat
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vdsprovd.hardware import (
@@ -21,11 +21,14 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_ends, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_ends, wipe_ends, zero_ends
 from vdsprovd.model import LunType
 
 CHUNK = 64 * MIB
 """Preallocation reports progress, and can be cancelled, after each of these."""
+
+TOGETHER = 64
+"""Files that are written to the disk at the cost of one, as far as the file system can; each takes a descriptor meanwhile."""
 
 SUFFIX = ".lun"
 """Ends the name of a LUN's file."""
@@ -76,14 +79,32 @@ class FilesPool:
                     os.setxattr(descriptor, OWNER, lun.encode())
                 # Preallocated blocks read as zeros without being read from the disk. Written ones are: `probe` sees a
                 # disk that fails.
-                wipe_ends(descriptor, size, self.granule if self.sparse else MIB)
-                _sync_folder(self.folder)
+                zero_ends(descriptor, size, self.granule if self.sparse else MIB)
             except BaseException:
                 with suppress(OSError):
                     Path(path).unlink()
                 raise
             finally:
                 os.close(descriptor)
+
+    def flush(self, luns: Sequence[str], progress: Progress) -> None:
+        for start in range(0, len(luns), TOGETHER):
+            if start:
+                progress(start * 100 // len(luns))
+            with ExitStack() as files:
+                some = [
+                    files.enter_context(self._open(lun, f"write LUN {lun}", os.O_RDONLY))[0]
+                    for lun in luns[start : start + TOGETHER]
+                ]
+                for descriptor in some:
+                    # The kernel begins to write, and the file system has blocks for it when it is asked to wait for the
+                    # first one: what it has to keep of all of them it then writes at once.
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                for lun, descriptor in zip(luns[start:], some, strict=False):
+                    with door(f"write LUN {lun}", lun):
+                        os.fsync(descriptor)
+        with door(f"write {self.folder}"):
+            _sync_folder(self.folder)
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         _check(Layout(drives=tuple(drives)))
@@ -113,7 +134,7 @@ class FilesPool:
     def delete(self, lun: str) -> None:
         try:
             with self._open(lun, f"wipe LUN {lun}", os.O_WRONLY) as (descriptor, size):
-                wipe_ends(descriptor, size, MIB)
+                wipe_ends(descriptor, size)
         except Mismatch:
             return
         with door(f"delete {self.path(lun)}", lun):

@@ -144,10 +144,15 @@ def _no_answer(lun: str, why: str) -> VolumeState:
     return VolumeState(Condition.FAILED, f"cannot read LUN {lun}: {why}", health=Health.FAILED, answers=False)
 
 
-def wipe_ends(descriptor: int, size: int, length: int) -> None:
-    """Zero so many bytes at both ends: the first and last MiB is where partition tables and signatures are."""
+def zero_ends(descriptor: int, size: int, length: int) -> None:
+    """Zero so many bytes at both ends."""
     for offset in (0, max(0, size - length)):
         os.pwrite(descriptor, bytes(min(length, size - offset)), offset)
+
+
+def wipe_ends(descriptor: int, size: int) -> None:
+    """Zero the first and the last MiB, where partition tables and signatures are, so that it lasts."""
+    zero_ends(descriptor, size, MIB)
     os.fsync(descriptor)
 
 

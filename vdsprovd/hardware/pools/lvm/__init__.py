@@ -234,6 +234,9 @@ class LvmPool:
                 _range(descriptor, _BLKZEROOUT, offset, min(CHUNK, size - offset))
             os.fsync(descriptor)
 
+    def flush(self, luns: Sequence[str], progress: Progress) -> None:
+        pass  # `create` leaves nothing that does not last
+
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         what = f"resize LUN {lun}"
         with self._lock:
@@ -318,7 +321,7 @@ class LvmPool:
                 # A thin pool zeroes its blocks before it gives them to another; and a full one has none to write to.
                 if not volume.thin_pool:
                     with self._device(volume.name, os.O_RDWR, f"wipe LUN {lun}") as (descriptor, size):
-                        wipe_ends(descriptor, size, MIB)
+                        wipe_ends(descriptor, size)
             except HardwareError:
                 # Bytes on a drive that is gone cannot be wiped, and the LUN shall go all the same.
                 state = self._states(found, {lun: volume})[lun]
