@@ -6,8 +6,23 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path("/sys/kernel/config/target")
+LINK = "link"
+"""The name of every link."""
 FIRST_HBA = 2_000_000
 """Out of the way of those that others number."""
+
+DISK_ATTRIBUTES = ("info", "alua/default_tg_pt_gp/alua_access_state", "wwn/vpd_unit_serial", "wwn/product_id")
+"""What an audit compares of a storage object that has a file."""
+GROUP_ATTRIBUTES = (
+    "enable",
+    "attrib/authentication",
+    "attrib/generate_node_acls",
+    "attrib/prod_mode_write_protect",
+    "param/TargetAlias",
+)
+"""The same of a portal group."""
+OWNER = "user.vdsprovd.lun"
+"""The extended attribute in which a LUN's file says whose it is."""
 
 
 def add_target(target: str, initiators: Collection[str]) -> None:
@@ -17,7 +32,7 @@ def add_target(target: str, initiators: Collection[str]) -> None:
     for path in (group, *(f"{group}/acls/{name}" for name in initiators)):
         os.mkdir(path)
     os.mkdir(f"{group}/np/127.0.0.1:3260")
-    _write(f"{group}/enable", "1")
+    write(f"{group}/enable", "1")
 
 
 def add_lun(target: str, number: int, file: str, size: int, initiators: Collection[str]) -> None:
@@ -35,31 +50,45 @@ def add_disk(number: int, file: str, size: int) -> None:
     disk = _disk(number, name)
     os.mkdir(os.path.dirname(disk))
     os.mkdir(disk)
-    _write(f"{disk}/control", f"fd_dev_name={file},fd_dev_size={size}")
-    _write(f"{disk}/enable", "1")
-    _write(f"{disk}/wwn/vpd_unit_serial", name)
+    write(f"{disk}/control", f"fd_dev_name={file},fd_dev_size={size}")
+    write(f"{disk}/enable", "1")
+    write(f"{disk}/wwn/vpd_unit_serial", name)
 
 
 def add_unit(target: str, number: int, file: str, initiators: Collection[str]) -> None:
     """The second half: the storage object as a logical unit of the target, and who sees it."""
-    group = f"{ROOT}/iscsi/{target}/tpgt_1"
-    unit = f"{group}/lun/lun_{number}"
+    disk, unit, *all_mapped = folders(target, number, file, initiators)
     os.mkdir(unit)
-    os.symlink(_disk(number, os.path.basename(file)), f"{unit}/disk")
-    for initiator in initiators:
-        mapped = f"{group}/acls/{initiator}/lun_{number}"
+    os.symlink(disk, f"{unit}/{LINK}")
+    for mapped in all_mapped:
         os.mkdir(mapped)
-        os.symlink(unit, f"{mapped}/unit")
+        os.symlink(unit, f"{mapped}/{LINK}")
+
+
+def folders(target: str, number: int, file: str, initiators: Collection[str]) -> list[str]:
+    """The folders of the LUN: of its storage object, of its logical unit, and of each initiator's."""
+    group = f"{ROOT}/iscsi/{target}/tpgt_1"
+    mapped = [f"{group}/acls/{initiator}/lun_{number}" for initiator in initiators]
+    return [_disk(number, os.path.basename(file)), f"{group}/lun/lun_{number}", *mapped]
 
 
 def _disk(number: int, name: str) -> str:
     return f"{ROOT}/core/fileio_{FIRST_HBA + number}/{name}"
 
 
-def _write(path: str, value: str) -> None:
+def write(path: str, value: str) -> None:
+    """Write an attribute."""
     descriptor = os.open(path, os.O_WRONLY)
     os.write(descriptor, value.encode())
     os.close(descriptor)
+
+
+def read(path: str) -> bytes:
+    """An attribute's bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    found = os.read(descriptor, 65536)
+    os.close(descriptor)
+    return found
 
 
 def present() -> set[str]:
@@ -114,7 +143,7 @@ def create_bare(description: list[tuple[str, ...]]) -> None:
             case "link":
                 os.symlink(value[0], path)
             case _:
-                _write(path, value[0])
+                write(path, value[0])
 
 
 def described(folder: Path) -> list[tuple[str, ...]]:
@@ -148,18 +177,18 @@ def described(folder: Path) -> list[tuple[str, ...]]:
 def walk(folder: Path) -> int:
     """Read what an audit compares, and nothing else; gives how many attributes, links and files that is."""
     count = 0
-    names = ("info", "udev_path", "alua/default_tg_pt_gp/alua_access_state", "wwn/vpd_unit_serial")
-    paths = [f"{disk}/{name}" for disk in (ROOT / "core").glob("fileio_*/*-*") for name in names if name != "udev_path"]
+    paths = [f"{disk}/{name}" for disk in (ROOT / "core").glob("fileio_*/*-*") for name in DISK_ATTRIBUTES]
     for group in (ROOT / "iscsi").glob("iqn.*/tpgt_*"):
-        paths += [f"{group}/enable", f"{group}/attrib/authentication", f"{group}/param/TargetAlias"]
+        paths += [f"{group}/{name}" for name in GROUP_ATTRIBUTES]
         for acl in (group / "acls").iterdir():
             paths += [f"{acl}/auth/{name}" for name in ("userid", "password", "userid_mutual", "password_mutual")]
         for unit in [*(group / "lun").iterdir(), *(group / "acls").glob("*/lun_*")]:
             with os.scandir(unit) as entries:
                 count += sum(bool(os.readlink(entry.path)) for entry in entries if entry.is_symlink())
     for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.read(descriptor, 65536)
-        os.close(descriptor)
-    files = [os.lstat(path) for path in (folder / "pool").iterdir()]
-    return count + len(paths) + len(files)
+        read(path)
+    for file in (folder / "pool").iterdir():
+        os.lstat(file)
+        os.getxattr(file, OWNER)
+        count += 1
+    return count + len(paths)

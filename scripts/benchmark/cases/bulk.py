@@ -44,7 +44,8 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
             least = _others(Worker("floor", "bare"), work)
             assert least
             yield _row(count, shape, "floor", least, least)
-            for contender in (Service(), Worker("rtslib, nothing saved", "rtslib")):
+            others = Worker("the floor and what is owed", "owed"), Service(), Worker("rtslib, nothing saved", "rtslib")
+            for contender in others:
                 yield _row(count, shape, contender.name, _others(contender, work), least)
             with daemon(0) as subject:
                 yield _row(count, shape, "vdsprovd", Vdsprovd(subject).do(work, PATIENCE), least)

@@ -63,7 +63,9 @@ def measure(counts: Sequence[int], contenders: Sequence[Contender] | None = None
             subject.settle()
             mine = Vdsprovd(subject).do(_work(subject, "", Vdsprovd.luns), PATIENCE)
             subject.luns += Vdsprovd.luns
-            for name, cost in [("floor", least), ("vdsprovd", mine), *theirs]:
+            together = Vdsprovd(subject).do(_work(subject, "", Vdsprovd.luns), PATIENCE, in_one_call=True)
+            subject.luns += Vdsprovd.luns
+            for name, cost in [("floor", least), ("vdsprovd", mine), ("vdsprovd, in one call", together), *theirs]:
                 yield _row(count, name, cost, least)
             for row in gone:
                 yield row

@@ -17,8 +17,9 @@ class Vdsprovd:
     def __init__(self, subject: Daemon) -> None:
         self.subject = subject
 
-    def do(self, work: Work, patience: float) -> Cost:
-        """One connection, one call after the other."""
+    def do(self, work: Work, patience: float, *, in_one_call: bool = False) -> Cost:
+        """One connection, one call after the other: those of VDS, or the one of ours that does all of it for a LUN. Then who
+        asked waits for its end."""
         process = self.subject.process
         assert process
         client = self.subject.client()
@@ -29,10 +30,14 @@ class Vdsprovd:
         mask = ";".join(work.initiators)
         for name, _ in work.each():
             moment = perf_counter()
-            made = client.done(
-                "SubSystem.CreateLun", id=sub_system["id"], type="simple", sizeInBytes=SIZE, unmaskingList=mask
-            )
-            client.done("LunIscsi.AssociateTargets", id=made["object"], targetIds=[targets[name]])
+            if in_one_call:
+                new = {"sizeInBytes": SIZE, "unmaskingList": mask, "targetIds": [targets[name]]}
+                client.made("Provisioning.CreateLuns", id=sub_system["id"], luns=[new])
+            else:
+                made = client.done(
+                    "SubSystem.CreateLun", id=sub_system["id"], type="simple", sizeInBytes=SIZE, unmaskingList=mask
+                )
+                client.done("LunIscsi.AssociateTargets", id=made["object"], targetIds=[targets[name]])
             cost.seconds.append(perf_counter() - moment)
             if perf_counter() - begun > patience:
                 raise TimeoutError

@@ -1,5 +1,6 @@
 """The contenders that are a library: each does its work in a process of its own, which this is, too."""
 
+import ctypes
 import json
 import os
 import subprocess
@@ -15,6 +16,10 @@ from benchmark.contenders import SIZE, Cost, Work
 from benchmark.figures import peak
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+
+_BLOCK = bytes(4096)
+_TOUCHED = 0x302
+"""IN_CREATE, IN_DELETE and IN_MODIFY."""
 
 AddLun = Callable[[str, int], object]
 """Makes the LUN of that number in that target, and lets it last."""
@@ -56,6 +61,51 @@ def bare(work: Work) -> Iterator[AddLun]:
             os.write(records, json.dumps([target, work.initiators]).encode() + b"\n")
             os.fsync(records)
     yield add
+    os.close(records)
+
+
+@contextmanager
+def owed(work: Work) -> Iterator[AddLun]:
+    """The kernel's operations, and one after the other what vdsprovd owes beside them: a file that outlasts a power cut, says
+    whose it is, and can be seen to fail; what initiators and other tools read of the disk; and folders that are watched,
+    with a look at what came before the watch. One line for all of them, synced, before and after."""
+    records = os.open(f"{work.folder}/records", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    libc = ctypes.CDLL(None)
+    watches = libc.inotify_init1(os.O_CLOEXEC)
+    made: list[tuple[str, int]] = []
+
+    def record() -> None:
+        os.write(records, json.dumps([work.as_json(), made]).encode() + b"\n")
+        os.fsync(records)
+
+    def add(target: str, number: int) -> None:
+        file = work.file(number)
+        floor.add_disk(number, file, SIZE)
+        descriptor = os.open(file, os.O_RDWR)
+        os.setxattr(descriptor, floor.OWNER, file.encode())
+        for offset in (0, SIZE - len(_BLOCK)):
+            os.pwrite(descriptor, _BLOCK, offset)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        disk, *links = floor.folders(target, number, file, work.initiators)
+        for name, value in (("udev_path", file), ("wwn/product_id", "VDS LUN")):
+            floor.write(f"{disk}/{name}", value)
+        floor.add_unit(target, number, file, work.initiators)
+        for folder in (os.path.dirname(disk), disk, *links):
+            if libc.inotify_add_watch(watches, folder.encode(), _TOUCHED) < 0:
+                raise OSError(f"cannot watch {folder}")
+        for name in floor.DISK_ATTRIBUTES:
+            floor.read(f"{disk}/{name}")
+        for folder in links:
+            os.readlink(f"{folder}/{floor.LINK}")
+        made.append((target, number))
+
+    if work.new_targets:
+        for target in work.targets:
+            floor.add_target(target, work.initiators)
+    record()
+    yield add
+    record()
     os.close(records)
 
 
@@ -116,7 +166,7 @@ def main() -> None:
     work = Work(**{**described, "targets": tuple(described["targets"]), "initiators": tuple(described["initiators"])})
     cost = Cost()
     used, begun = process_time(), perf_counter()
-    with {"bare": bare, "rtslib": rtslib, "rtslib_saved": rtslib_saved}[function](work) as add:
+    with {"bare": bare, "owed": owed, "rtslib": rtslib, "rtslib_saved": rtslib_saved}[function](work) as add:
         for target, number in work.each():
             moment = perf_counter()
             add(target, number)

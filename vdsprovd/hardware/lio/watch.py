@@ -9,6 +9,7 @@ of a new one after the kernel has it.
 import asyncio
 import errno
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterable
 from itertools import islice
@@ -21,11 +22,15 @@ from vdsprovd.hardware.lio import configfs, reader
 log = logging.getLogger(__name__)
 
 _ROOT = str(configfs.ROOT)
-_BURST = 0.1
-"""Seconds to wait for more events after one: a command makes a dozen, and a thread for each folder among them would cost
-more than the command."""
+_QUIET = 0.1
+"""Seconds without an event after which a burst of them is over: a command makes a dozen, and a thread for each folder among
+them would cost more than the command."""
+_LONGEST = 0.5
+"""Seconds after which the events of a burst are looked at that is not over. Until then whoever makes them has the processor."""
 _MOST = 4096
 """Events that are taken at once, lest nothing else is done while somebody makes more."""
+_GROUP = ("lun", "acls", "np", "attrib", "param")
+"""The folders of a portal group that facts tell of."""
 _MASK = Mask.CREATE | Mask.DELETE | Mask.MODIFY | Mask.ONLYDIR
 
 
@@ -41,9 +46,8 @@ async def changes() -> AsyncGenerator[Collection[Key] | None, None]:
         await asyncio.to_thread(watches.spread, [()])
         yield None
         async for first in inotify:
-            await asyncio.sleep(_BURST)
             lost, keys, made = False, set[Key](), []
-            for event in (first, *islice(iter(inotify.sync_get, None), _MOST)):
+            for event in [first, *await _burst(inotify)]:
                 if Mask.Q_OVERFLOW in event.mask:
                     lost = True
                 elif parts := watches.where(event):
@@ -61,6 +65,19 @@ async def changes() -> AsyncGenerator[Collection[Key] | None, None]:
                 keys |= await asyncio.to_thread(watches.spread, made)
             if keys:
                 yield keys
+
+
+async def _burst(inotify: Inotify) -> list[Event]:
+    """What comes after an event until there is no more for a while, or for too long."""
+    events: list[Event] = []
+    end = time.monotonic() + _LONGEST
+    while time.monotonic() < end and len(events) < _MOST:
+        await asyncio.sleep(_QUIET)
+        more = list(islice(iter(inotify.sync_get, None), _MOST))
+        if not more:
+            break
+        events += more
+    return events
 
 
 class _Watches:
@@ -101,14 +118,14 @@ class _Watches:
                 continue
             except OSError as error:
                 self._complain(error)
-            if parts[:1] == ("iscsi",) and len(parts) == 3:
+            if _is_group(parts):
                 # What has come and gone in it, before there was a watch, cannot be found.
                 found.add(reader.contents(*parts[1:]))
             if _is_leaf(parts):
                 if key := reader.key(parts):
                     found.add(key)
                 continue
-            for name in configfs.folders(path):
+            for name in _GROUP if _is_group(parts) else configfs.folders(path):
                 child = (*parts, name)
                 if key := reader.key(child):
                     found.add(key)
@@ -122,6 +139,11 @@ class _Watches:
         self._short = True
         why = "fs.inotify.max_user_watches is used up" if error.errno == errno.ENOSPC else error.strerror
         log.warning("some of what others change is noticed by the audit alone: cannot watch all of configfs: %s", why)
+
+
+def _is_group(parts: tuple[str, ...]) -> bool:
+    """Whether a watched folder is a portal group's, which has the same folders always."""
+    return parts[:1] == ("iscsi",) and len(parts) == 3
 
 
 def _is_leaf(parts: tuple[str, ...]) -> bool:
@@ -151,7 +173,7 @@ def _is_watched(parts: tuple[str, ...]) -> bool:
         case ("iscsi", _, group):
             return group.startswith("tpgt_")
         case ("iscsi", _, _, name):
-            return name in ("lun", "acls", "np", "attrib", "param")
+            return name in _GROUP
         case ("iscsi", _, _, "lun" | "acls", _):
             return True
         case ("iscsi", _, _, "acls", _, name):

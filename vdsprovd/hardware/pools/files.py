@@ -122,7 +122,7 @@ class FilesPool:
                 raise
 
     def _grow(self, descriptor: int, before: int, size: int, progress: Progress) -> None:
-        if size - before > self.space().free and not self.sparse:
+        if not self.sparse and size - before > self.space().free:
             raise NoSpace(f"{size - before} bytes are wanted and {self.space().free} are free in {self.folder}")
         if self.sparse:
             os.ftruncate(descriptor, size)
