@@ -29,7 +29,7 @@ from tests.varlink.sample import (
 )
 from vdsprovd.varlink.call import Call
 from vdsprovd.varlink.interface import Last, More, VarlinkError, lazily
-from vdsprovd.varlink.routes import BATCH_SIZE, WHOLE_ARRAY_MAX, Route
+from vdsprovd.varlink.routes import BATCH_SIZE, FIRST_BATCH, WHOLE_ARRAY_MAX, Route
 from vdsprovd.varlink.server import Service
 
 
@@ -132,14 +132,16 @@ def test_stream_sends_at_once(tmp_path: Path) -> None:
     [
         (0, [0]),
         (1, [1]),
-        (BATCH_SIZE, [BATCH_SIZE]),
-        (BATCH_SIZE + 1, [BATCH_SIZE, 1]),
-        (3 * BATCH_SIZE, [BATCH_SIZE] * 3),
-        (WHOLE_ARRAY_MAX + 1, [BATCH_SIZE] * 163 + [85]),
+        (FIRST_BATCH, [FIRST_BATCH]),
+        (FIRST_BATCH + 1, [FIRST_BATCH, 1]),
+        (FIRST_BATCH + BATCH_SIZE, [FIRST_BATCH, BATCH_SIZE]),
+        (FIRST_BATCH + 2 * BATCH_SIZE + 1, [FIRST_BATCH, BATCH_SIZE, BATCH_SIZE, 1]),
+        (WHOLE_ARRAY_MAX + 1, [FIRST_BATCH] + [BATCH_SIZE] * 163 + [75]),
     ],
 )
 def test_batches(tmp_path: Path, name: str, count: int, sizes: list[int]) -> None:
-    """With `more` an array comes in batches, an empty one as one empty reply; the other fields come with each."""
+    """With `more` an array comes in batches, a small one first, an empty one as one empty reply; the other fields come with
+    each."""
 
     async def main() -> None:
         async with serving(tmp_path / "s"), Raw.to(tmp_path / "s") as raw:
@@ -174,7 +176,7 @@ class LazyNumbers(msgspec.Struct):
     numbers: tuple[int, ...]
 
 
-@pytest.mark.parametrize("count", [0, 1, BATCH_SIZE, BATCH_SIZE + 1, 3 * BATCH_SIZE + 7])
+@pytest.mark.parametrize("count", [0, 1, FIRST_BATCH, FIRST_BATCH + 1, FIRST_BATCH + 3 * BATCH_SIZE + 7])
 @pytest.mark.parametrize("more", [False, True])
 def test_elements_made_as_they_are_sent(tmp_path: Path, count: int, more: bool) -> None:
     """They come as those of any array do."""
@@ -188,7 +190,7 @@ def test_elements_made_as_they_are_sent(tmp_path: Path, count: int, more: bool) 
             await raw.send(call("Squares", {"count": count}, more=more))
             found = [reply["parameters"]["numbers"] for reply in await replies(raw)]
             assert list(itertools.chain(*found)) == [number**2 for number in range(count)]
-            assert len(found) == (max(1, -(-count // BATCH_SIZE)) if more else 1)
+            assert len(found) == (1 + max(0, -(-(count - FIRST_BATCH) // BATCH_SIZE)) if more else 1)
 
     asyncio.run(main())
 
@@ -197,7 +199,7 @@ def test_a_batch_waits_for_no_other(tmp_path: Path) -> None:
     """An element that cannot be made breaks off the stream where it would be."""
 
     def until_it_breaks(call: Call, parameters: Nothing) -> LazyNumbers:
-        return LazyNumbers(lazily(1 // (2 * BATCH_SIZE + 50 - number) for number in range(10 * BATCH_SIZE)))
+        return LazyNumbers(lazily(1 // (FIRST_BATCH + BATCH_SIZE + 50 - number) for number in range(10 * BATCH_SIZE)))
 
     async def main() -> None:
         methods = with_methods(method("UntilItBreaks", Nothing, LazyNumbers, until_it_breaks, More.SUPPORTED))
@@ -208,7 +210,8 @@ def test_a_batch_waits_for_no_other(tmp_path: Path) -> None:
         ):
             await raw.send(call("UntilItBreaks", more=True))
             first, second, last = await replies(raw)
-            assert len(first["parameters"]["numbers"]) == len(second["parameters"]["numbers"]) == BATCH_SIZE
+            sizes = [len(reply["parameters"]["numbers"]) for reply in (first, second)]
+            assert sizes == [FIRST_BATCH, BATCH_SIZE]
             assert last == {"error": f"{NAME}.Empty"}
 
     asyncio.run(main())

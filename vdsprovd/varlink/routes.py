@@ -17,6 +17,8 @@ from vdsprovd.varlink.parameters import reader
 
 # Elements of an array in one reply of a batched answer. Larger batches gain nothing, smaller ones cost (measured).
 BATCH_SIZE = 100
+# The same in the first one, for which a person waits.
+FIRST_BATCH = 10
 # The longest array that is sent in one reply. The usual clients refuse messages of more than 16 MiB.
 WHOLE_ARRAY_MAX = 16_384
 
@@ -61,7 +63,7 @@ class Route:
         assert self.array is not None
         size = BATCH_SIZE if more else WHOLE_ARRAY_MAX
         elements = iter(getattr(reply, self.array))
-        batch = tuple(islice(elements, size))
+        batch = tuple(islice(elements, FIRST_BATCH if more else size))
         while ahead := tuple(islice(elements, 1)):
             yield msgspec.structs.replace(reply, **{self.array: batch}), True
             batch = ahead + tuple(islice(elements, size - 1))
