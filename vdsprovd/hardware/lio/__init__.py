@@ -62,6 +62,8 @@ class Lio:
         self.maintenance: Maintenance = enclosures.Maintenance()
         # rtslib is not thread-safe. What goes straight to configfs needs no lock.
         self._rtslib = threading.Lock()
+        self._swept = False
+        """Whether what a crash left empty is gone."""
         # A kernel that finds its database folder missing complains in its log and keeps no persistent reservations.
         Path(rtslib.STATE).mkdir(mode=0o700, exist_ok=True)
         with configfs.door("use the kernel's iSCSI target"):
@@ -72,13 +74,19 @@ class Lio:
             self._iscsi = FabricModule("iscsi")
             if not self._iscsi.exists:
                 self._iscsi._check_self()  # makes the folder, which loads the module
-            configfs.sweep()
             self._reservations = Path(configfs.read(configfs.ROOT / "dbroot"), "pr")
         self._reservations.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
         with configfs.scan():
-            return list(reader.facts(needed) if target is None else reader.of_target(target))
+            if target is not None:
+                return list(reader.of_target(target))
+            found = list(reader.facts(needed))
+            if not self._swept:
+                # The first one is a start's, which reads everything before anything is made.
+                configfs.sweep({fact.number for fact in found if isinstance(fact, Disk)})
+                self._swept = True
+            return found
 
     def discover(self, needed: Container[str] | None = None) -> Collection[Key]:
         with configfs.scan():

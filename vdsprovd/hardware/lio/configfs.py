@@ -7,7 +7,7 @@ for a portal group or a portal. Here each is a directory or a link, at the cost 
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -53,13 +53,14 @@ def number(hba: str) -> int:
     return index - FIRST_HBA if index >= FIRST_HBA else _OTHERS - (index * len(_KINDS) + _KINDS.index(found["kind"]))
 
 
-def sweep() -> None:
+def sweep(taken: Container[int]) -> None:
     """Remove the HBA folders of ours that a crash, between the two steps in which a storage object comes or goes, left
-    empty."""
+    empty; those of the numbers that are `taken` have one."""
     for name in folders(CORE):
-        if number(name) >= 0:
-            with suppress(OSError):  # most have a storage object
-                (CORE / name).rmdir()
+        place = number(name)
+        if place >= 0 and place not in taken:
+            with suppress(OSError):
+                os.rmdir(f"{CORE}/{name}")
 
 
 def places(lun: str, number: int) -> tuple[str, str]:
