@@ -1,5 +1,6 @@
 """What the kernel cannot do without: the bare operations, in Python without a library."""
 
+import mmap
 import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -146,8 +147,22 @@ def create_bare(description: list[tuple[str, ...]]) -> None:
                 write(path, value[0])
 
 
-def described(folder: Path) -> list[tuple[str, ...]]:
-    """What makes the kernel's configuration as it is, operation by operation."""
+def check(folder: Path) -> None:
+    """See that each file of the pool is the one that its name says, and can be read from the disk at both ends."""
+    room = mmap.mmap(-1, 4096)
+    for path in (folder / "pool").iterdir():
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT)
+        size = os.fstat(descriptor).st_size
+        if os.getxattr(descriptor, OWNER).decode() != path.stem:
+            raise AssertionError(f"{path} is another one's")
+        for offset in (0, size - len(room)):
+            os.preadv(descriptor, [room], offset)
+        os.close(descriptor)
+
+
+def described(folder: Path, *, named: bool = False) -> list[tuple[str, ...]]:
+    """What makes the kernel's configuration as it is, operation by operation; if it is to be `named`, with each device's name
+    for other tools."""
     made: list[tuple[str, ...]] = []
     for hba in sorted(path for path in (ROOT / "core").iterdir() if path.is_dir() and path.name.startswith("fileio_")):
         made.append(("mkdir", str(hba)))
@@ -159,6 +174,8 @@ def described(folder: Path) -> list[tuple[str, ...]]:
                 ("write", f"{disk}/wwn/vpd_unit_serial", disk.name),
                 ("write", f"{disk}/wwn/product_id", "vdsprovd"),
             ]
+            if named:
+                made.append(("write", f"{disk}/udev_path", str(path)))
     for target in (path for path in (ROOT / "iscsi").iterdir() if path.name.startswith("iqn.")):
         group = target / "tpgt_1"
         made += [("mkdir", str(target)), ("mkdir", str(group)), ("write", f"{group}/enable", "1")]

@@ -28,15 +28,21 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
     for count in counts:
         with daemon(count) as subject:
             operations = floor.described(subject.folder)
+            owed = floor.described(subject.folder, named=True)
             subject.stop()
             theirs = _targetctl(subject.folder / "saveconfig.json") if count <= TARGETCTL_MAX else None
-            bare, walk, ours, lacking, adopting = [], [], [], [], []
+            bare, dutiful, walk, ours, lacking, adopting = [], [], [], [], [], []
             for round in range(ROUNDS):
                 tell(f"{count} LUNs: round {round + 1} of {ROUNDS}")
                 floor.clear()
                 begun = time.monotonic()
                 floor.create_bare(operations)
                 bare.append(time.monotonic() - begun)
+                floor.clear()
+                begun = time.monotonic()
+                floor.check(subject.folder)
+                floor.create_bare(owed)
+                dutiful.append(time.monotonic() - begun)
                 begun = time.monotonic()
                 floor.walk(subject.folder)
                 walk.append(time.monotonic() - begun)
@@ -51,6 +57,10 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
             subject.start()
         least, read = median(bare), median(walk)
         yield Row(count, f"floor: {len(operations)} bare operations", {"s": least})
+        with_the_owed = median(dutiful)
+        yield Row(
+            count, "the floor and what is owed", {"s": with_the_owed, "ratio to the floor": with_the_owed / least}
+        )
         yield Row(count, "vdsprovd, restore", {"s": median(ours), "ratio to the floor": median(ours) / least})
         yield Row(
             count,
