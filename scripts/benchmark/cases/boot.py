@@ -16,7 +16,7 @@ AIM = (
 )
 COUNTS = (100,)
 LONG = (400, 1000, 10000)
-PLOT = ""
+PLOT = "ms a LUN"
 ROUNDS = 3
 TARGETCTL_MAX = 400
 """As many LUNs targetctl restores in half a minute; with more the others would wait for it."""
@@ -56,25 +56,20 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 lacking.append(_lacking(subject) - start)
             subject.start()
         least, read = median(bare), median(walk)
-        yield Row(count, f"floor: {len(operations)} bare operations", {"s": least})
-        with_the_owed = median(dutiful)
-        yield Row(
-            count, "the floor and what is owed", {"s": with_the_owed, "ratio to the floor": with_the_owed / least}
-        )
-        yield Row(count, "vdsprovd, restore", {"s": median(ours), "ratio to the floor": median(ours) / least})
-        yield Row(
-            count,
-            "vdsprovd, restore with 1 in 100 missing",
-            {"s": median(lacking), "ratio to the floor": median(lacking) / least},
-        )
-        if theirs is not None:
-            yield Row(count, "targetctl restore", {"s": theirs, "ratio to the floor": theirs / least})
-        yield Row(count, "floor: a walk of what is there", {"s": read})
-        yield Row(
-            count,
-            "vdsprovd, adopting what is there",
-            {"s": median(adopting), "ratio to the floor": median(adopting) / read},
-        )
+        yield Row(count, "floor: the bare operations", {"operations": len(operations), **_figures(count, least)})
+        for contender, seconds in (
+            ("the floor and what is owed", median(dutiful)),
+            ("vdsprovd, restore", median(ours)),
+            ("vdsprovd, restore with 1 in 100 missing", median(lacking)),
+            *((("targetctl restore", theirs),) if theirs is not None else ()),
+        ):
+            yield Row(count, contender, _figures(count, seconds, least))
+        yield Row(count, "floor: a walk of what is there", _figures(count, read))
+        yield Row(count, "vdsprovd, adopting what is there", _figures(count, median(adopting), read))
+
+
+def _figures(count: int, seconds: float, least: float = 0.0) -> dict[str, float]:
+    return {"s": seconds, PLOT: seconds / count * 1000} | ({"ratio to the floor": seconds / least} if least else {})
 
 
 def _targetctl(file: Path) -> float:
