@@ -10,183 +10,25 @@ import json
 import logging
 import os
 import sqlite3
-import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from vdsprovd import backups, digests
+from vdsprovd import backups, digests, rows
 from vdsprovd.backups import StoreDamaged, StoreError
-from vdsprovd.hardware import PRODUCT, Member, Secret
-from vdsprovd.inventory import (
-    OBJECT_TYPES,
-    Association,
-    Controller,
-    Drive,
-    Entity,
-    Lun,
-    Plex,
-    Port,
-    Portal,
-    PortalGroup,
-    StoragePool,
-    SubSystem,
-    Target,
-)
-from vdsprovd.model import Hints, Hints2, LunType
-from vdsprovd.persistent import PersistentMap
+from vdsprovd.inventory import OBJECT_TYPES, Entity
+from vdsprovd.schema import MIGRATIONS, SCHEMA, VERSION
 
 log = logging.getLogger(__name__)
 
-H = TypeVar("H", Hints, Hints2)
-
 REMEMBERED = 10_000
 """How many deleted objects are remembered, so that calls on them answer VDS_E_OBJECT_DELETED."""
-
-_SCHEMA = """
-CREATE TABLE provider (
-    id TEXT NOT NULL
-) STRICT;
-CREATE TABLE sub_system (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    friendly_name TEXT NOT NULL,
-    online INTEGER NOT NULL
-) STRICT;
-CREATE TABLE storage_pool (
-    id TEXT PRIMARY KEY,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system,
-    name TEXT NOT NULL,
-    UNIQUE (sub_system_id, name)
-) STRICT;
-CREATE TABLE lun (
-    id TEXT PRIMARY KEY,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system,
-    pool_id TEXT NOT NULL REFERENCES storage_pool,
-    number INTEGER NOT NULL UNIQUE,
-    path TEXT NOT NULL,
-    name TEXT NOT NULL,
-    size INTEGER NOT NULL CHECK (size > 0),
-    type TEXT NOT NULL,
-    mask TEXT NOT NULL,
-    online INTEGER NOT NULL
-) STRICT;
-CREATE TABLE target (
-    id TEXT PRIMARY KEY,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system,
-    iscsi_name TEXT NOT NULL UNIQUE,
-    friendly_name TEXT NOT NULL
-) STRICT;
-CREATE TABLE secret (
-    target_id TEXT NOT NULL REFERENCES target ON DELETE CASCADE,
-    mutual INTEGER NOT NULL,
-    initiator TEXT NOT NULL,
-    secret TEXT NOT NULL,
-    PRIMARY KEY (target_id, mutual, initiator)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE portal (
-    id TEXT PRIMARY KEY,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system,
-    address TEXT NOT NULL,
-    port INTEGER NOT NULL,
-    online INTEGER NOT NULL,
-    UNIQUE (sub_system_id, address, port)
-) STRICT;
-CREATE TABLE portal_group (
-    id TEXT PRIMARY KEY,
-    target_id TEXT NOT NULL REFERENCES target,
-    tag INTEGER NOT NULL,
-    UNIQUE (target_id, tag)
-) STRICT;
-CREATE TABLE portal_group_portal (
-    portal_group_id TEXT NOT NULL REFERENCES portal_group ON DELETE CASCADE,
-    portal_id TEXT NOT NULL REFERENCES portal,
-    place INTEGER NOT NULL,
-    PRIMARY KEY (portal_group_id, portal_id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE association (
-    lun_id TEXT NOT NULL REFERENCES lun ON DELETE CASCADE,
-    target_id TEXT NOT NULL REFERENCES target,
-    lun_index INTEGER NOT NULL,
-    place INTEGER NOT NULL,
-    PRIMARY KEY (lun_id, target_id),
-    UNIQUE (target_id, lun_index)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE import_target (
-    computer TEXT NOT NULL,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system ON DELETE CASCADE,
-    iscsi_name TEXT NOT NULL,
-    PRIMARY KEY (computer, sub_system_id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE deleted (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    type TEXT NOT NULL
-) STRICT;
-CREATE TABLE step (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    detail TEXT NOT NULL,
-    began REAL NOT NULL
-) STRICT;
-"""
-
-
-# What each version adds to the one before it, from the second on.
-_MIGRATIONS = (
-    """
-ALTER TABLE lun ADD COLUMN active INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE lun ADD COLUMN hints TEXT NOT NULL DEFAULT '{}';
-CREATE TABLE lun_plex (
-    id TEXT PRIMARY KEY,
-    lun_id TEXT NOT NULL REFERENCES lun ON DELETE CASCADE,
-    place INTEGER NOT NULL,
-    hints TEXT NOT NULL
-) STRICT;
-CREATE INDEX lun_plex_lun ON lun_plex (lun_id);
-CREATE TABLE controller (
-    id TEXT PRIMARY KEY,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system ON DELETE CASCADE,
-    online INTEGER NOT NULL
-) STRICT;
-CREATE TABLE port (
-    id TEXT PRIMARY KEY,
-    controller_id TEXT NOT NULL REFERENCES controller ON DELETE CASCADE,
-    online INTEGER NOT NULL
-) STRICT;
-CREATE TABLE drive (
-    id TEXT PRIMARY KEY,
-    sub_system_id TEXT NOT NULL REFERENCES sub_system ON DELETE CASCADE,
-    identification TEXT NOT NULL,
-    slot INTEGER NOT NULL,
-    hot_spare INTEGER NOT NULL,
-    online INTEGER NOT NULL,
-    UNIQUE (sub_system_id, identification),
-    UNIQUE (sub_system_id, slot)
-) STRICT;
-""",
-    """
-ALTER TABLE drive ADD COLUMN member TEXT NOT NULL DEFAULT '';
-""",
-    """
-CREATE TABLE digest (
-    name TEXT PRIMARY KEY,
-    sum INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-""",
-    f"""
-ALTER TABLE lun ADD COLUMN product TEXT NOT NULL DEFAULT '{PRODUCT}';
-ALTER TABLE secret ADD COLUMN user TEXT NOT NULL DEFAULT '';
-""",
-)
-VERSION = 1 + len(_MIGRATIONS)
 
 
 class PendingStep(msgspec.Struct, frozen=True):
@@ -287,7 +129,7 @@ class Store:
         self._db.execute("PRAGMA temp_store = MEMORY")
         if version < VERSION:
             with self._transaction():
-                for script in (_SCHEMA, *_MIGRATIONS)[version:]:
+                for script in (SCHEMA, *MIGRATIONS)[version:]:
                     for statement in script.split(";\n"):
                         self._db.execute(statement)
                 if version == 0:
@@ -451,7 +293,7 @@ class Store:
         for entity in drop:
             self._drop(entity)
         for entity in put:
-            _PUT[type(entity)](self._db, entity)
+            rows.put(self._db, entity)
         if number is not None:
             self._db.execute("DELETE FROM step WHERE number = ?", (number,))
 
@@ -488,12 +330,12 @@ class Store:
     def pools_in_use(self) -> set[tuple[str, str]]:
         """The pools that have LUNs, by the names of their subsystem and their own."""
         with self._lock:
-            rows = self._rows(
+            found = self._rows(
                 "SELECT DISTINCT sub_system.name, storage_pool.name FROM lun"
                 " JOIN storage_pool ON storage_pool.id = lun.pool_id"
                 " JOIN sub_system ON sub_system.id = storage_pool.sub_system_id"
             )
-        return {(sub_system, pool) for sub_system, pool in rows}
+        return {(sub_system, pool) for sub_system, pool in found}
 
     def load(self) -> Stored:
         """Everything. Configured settings (IQN prefix, whether CHAP is required) are not in the store; they stay empty
@@ -502,41 +344,7 @@ class Store:
             (provider_id,) = self._rows("SELECT id FROM provider")[0]
             stored = Stored(
                 provider_id=provider_id,
-                entities=(
-                    *self._sub_systems(),
-                    *self._controllers(),
-                    *(
-                        Drive(
-                            id,
-                            sub_system_id,
-                            identification,
-                            slot,
-                            bool(hot_spare),
-                            bool(online),
-                            member=Member(member, "", 0, 0) if member else None,
-                        )
-                        for id, sub_system_id, identification, slot, hot_spare, online, member in self._rows(
-                            "SELECT id, sub_system_id, identification, slot, hot_spare, online, member FROM drive"
-                        )
-                    ),
-                    *(
-                        StoragePool(id, sub_system_id, name, "")
-                        for id, sub_system_id, name in self._rows("SELECT id, sub_system_id, name FROM storage_pool")
-                    ),
-                    *self._targets(),
-                    *(
-                        Portal(id, sub_system_id, address, port, bool(online))
-                        for id, sub_system_id, address, port, online in self._rows(
-                            "SELECT id, sub_system_id, address, port, online FROM portal"
-                        )
-                    ),
-                    *self._portal_groups(),
-                    *self._luns(),
-                    *(
-                        Plex(id, lun_id, place, _hints(hints, Hints))
-                        for id, lun_id, place, hints in self._rows("SELECT id, lun_id, place, hints FROM lun_plex")
-                    ),
-                ),
+                entities=rows.entities(self._rows),
                 import_targets={
                     (computer, sub_system_id): name
                     for computer, sub_system_id, name in self._rows(
@@ -551,97 +359,6 @@ class Store:
             )
             self._pending = {step.number: step for step in stored.pending}
         return stored
-
-    def _sub_systems(self) -> Iterator[SubSystem]:
-        for id, name, friendly_name, online in self._rows("SELECT id, name, friendly_name, online FROM sub_system"):
-            yield SubSystem(id, name, "", friendly_name, True, online=bool(online))
-
-    def _controllers(self) -> Iterator[Controller | Port]:
-        sub_systems: dict[str, str] = {}
-        for id, sub_system_id, online in self._rows("SELECT id, sub_system_id, online FROM controller"):
-            sub_systems[id] = sub_system_id
-            yield Controller(id, sub_system_id, online=bool(online))
-        for id, controller_id, online in self._rows("SELECT id, controller_id, online FROM port"):
-            yield Port(id, sub_systems[controller_id], controller_id, online=bool(online))
-
-    def _targets(self) -> Iterator[Target]:
-        secrets: dict[tuple[str, int], dict[str, Secret]] = {}
-        users: dict[tuple[str, int], dict[str, str]] = {}
-        for target_id, mutual, initiator, secret, user in self._rows(
-            "SELECT target_id, mutual, initiator, secret, user FROM secret"
-        ):
-            secrets.setdefault((target_id, mutual), {})[initiator] = Secret(secret)
-            if user:
-                users.setdefault((target_id, mutual), {})[initiator] = user
-        for id, sub_system_id, iscsi_name, friendly_name in self._rows(
-            "SELECT id, sub_system_id, iscsi_name, friendly_name FROM target"
-        ):
-            yield Target(
-                id,
-                sub_system_id,
-                iscsi_name,
-                friendly_name,
-                True,
-                PersistentMap(secrets.get((id, 0), {})),
-                PersistentMap(secrets.get((id, 1), {})),
-                PersistentMap(users.get((id, 0), {})),
-                PersistentMap(users.get((id, 1), {})),
-            )
-
-    def _portal_groups(self) -> Iterator[PortalGroup]:
-        portals: dict[str, list[str]] = {}
-        for group_id, portal_id in self._rows(
-            "SELECT portal_group_id, portal_id FROM portal_group_portal ORDER BY portal_group_id, place"
-        ):
-            portals.setdefault(group_id, []).append(portal_id)
-        for id, target_id, tag in self._rows("SELECT id, target_id, tag FROM portal_group"):
-            yield PortalGroup(id, target_id, tag, tuple(portals.get(id, ())))
-
-    def _luns(self) -> Iterator[Lun]:
-        associations: dict[str, list[Association]] = {}
-        for lun_id, target_id, index in self._rows(
-            "SELECT lun_id, target_id, lun_index FROM association ORDER BY lun_id, place"
-        ):
-            associations.setdefault(lun_id, []).append(Association(sys.intern(target_id), index))
-        for (
-            id,
-            sub_system_id,
-            pool_id,
-            number,
-            path,
-            name,
-            size,
-            type,
-            mask,
-            online,
-            active,
-            hints,
-            product,
-        ) in self._rows(
-            "SELECT id, sub_system_id, pool_id, number, path, name, size, type, mask, online, active, hints, product FROM lun"
-        ):
-            yield Lun(
-                id=id,
-                sub_system_id=sys.intern(sub_system_id),
-                pool_id=sys.intern(pool_id),
-                number=number,
-                path=path,
-                name=name,
-                size=size,
-                type=LunType.of(type),
-                mask=tuple(map(sys.intern, mask.split(";"))) if mask else (),
-                online=bool(online),
-                active=bool(active),
-                hints=_hints(hints, Hints2),
-                product=sys.intern(product),
-                associations=tuple(associations.get(id, ())),
-            )
-
-
-@lru_cache(maxsize=64)
-def _hints(text: str, kind: type[H]) -> H:
-    """Most LUNs have the same, which are one object then."""
-    return msgspec.json.decode(text, type=kind)
 
 
 @contextmanager
@@ -673,125 +390,3 @@ def _hold(folder: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
-
-
-def _upsert(table: str, columns: str) -> str:
-    names = columns.split()
-    marks = ", ".join("?" * len(names))
-    updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {updates}"  # noqa: S608
-
-
-_SUB_SYSTEM = _upsert("sub_system", "id name friendly_name online")
-_STORAGE_POOL = _upsert("storage_pool", "id sub_system_id name")
-_CONTROLLER = _upsert("controller", "id sub_system_id online")
-_PORT = _upsert("port", "id controller_id online")
-# What its pool calls a drive is a scan's to say (`set_members`), and the settings are not: neither writes over the other's.
-_DRIVE = """
-INSERT INTO drive (id, sub_system_id, identification, slot, hot_spare, online, member) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET hot_spare = excluded.hot_spare, online = excluded.online
-"""
-_LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online active hints product")
-_LUN_PLEX = _upsert("lun_plex", "id lun_id place hints")
-_TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")
-_PORTAL = _upsert("portal", "id sub_system_id address port online")
-_PORTAL_GROUP = _upsert("portal_group", "id target_id tag")
-
-
-def _put_sub_system(db: sqlite3.Connection, value: SubSystem) -> None:
-    db.execute(_SUB_SYSTEM, (value.id, value.name, value.friendly_name, value.online))
-
-
-def _put_storage_pool(db: sqlite3.Connection, value: StoragePool) -> None:
-    db.execute(_STORAGE_POOL, (value.id, value.sub_system_id, value.name))
-
-
-def _json(hints: Hints) -> str:
-    wished = {name: value for name, value in msgspec.to_builtins(hints).items() if value is not None}
-    return json.dumps(wished)
-
-
-def _put_controller(db: sqlite3.Connection, value: Controller) -> None:
-    db.execute(_CONTROLLER, (value.id, value.sub_system_id, value.online))
-
-
-def _put_port(db: sqlite3.Connection, value: Port) -> None:
-    db.execute(_PORT, (value.id, value.controller_id, value.online))
-
-
-def _put_drive(db: sqlite3.Connection, value: Drive) -> None:
-    member = value.member.id if value.member else ""
-    row = (value.id, value.sub_system_id, value.identification, value.slot, value.hot_spare, value.online, member)
-    db.execute(_DRIVE, row)
-
-
-def _put_plex(db: sqlite3.Connection, value: Plex) -> None:
-    db.execute(_LUN_PLEX, (value.id, value.lun_id, value.place, _json(value.hints)))
-
-
-def _put_lun(db: sqlite3.Connection, value: Lun) -> None:
-    db.execute(
-        _LUN,
-        (
-            value.id,
-            value.sub_system_id,
-            value.pool_id,
-            value.number,
-            value.path,
-            value.name,
-            value.size,
-            value.type.value,
-            ";".join(value.mask),
-            value.online,
-            value.active,
-            _json(value.hints),
-            value.product,
-        ),
-    )
-    db.execute("DELETE FROM association WHERE lun_id = ?", (value.id,))
-    db.executemany(
-        "INSERT INTO association (lun_id, target_id, lun_index, place) VALUES (?, ?, ?, ?)",
-        [(value.id, entry.target_id, entry.index, place) for place, entry in enumerate(value.associations)],
-    )
-
-
-def _put_target(db: sqlite3.Connection, value: Target) -> None:
-    db.execute(_TARGET, (value.id, value.sub_system_id, value.iscsi_name, value.friendly_name))
-    db.execute("DELETE FROM secret WHERE target_id = ?", (value.id,))
-    db.executemany(
-        "INSERT INTO secret (target_id, mutual, initiator, secret, user) VALUES (?, ?, ?, ?, ?)",
-        [
-            (value.id, mutual, initiator, str(secret), users.get(initiator, ""))
-            for mutual, (secrets, users) in enumerate(
-                ((value.secrets, value.users), (value.mutual_secrets, value.mutual_users))
-            )
-            for initiator, secret in secrets.items()
-        ],
-    )
-
-
-def _put_portal(db: sqlite3.Connection, value: Portal) -> None:
-    db.execute(_PORTAL, (value.id, value.sub_system_id, value.address, value.port, value.online))
-
-
-def _put_portal_group(db: sqlite3.Connection, value: PortalGroup) -> None:
-    db.execute(_PORTAL_GROUP, (value.id, value.target_id, value.tag))
-    db.execute("DELETE FROM portal_group_portal WHERE portal_group_id = ?", (value.id,))
-    db.executemany(
-        "INSERT INTO portal_group_portal (portal_group_id, portal_id, place) VALUES (?, ?, ?)",
-        [(value.id, portal_id, place) for place, portal_id in enumerate(value.portal_ids)],
-    )
-
-
-_PUT: dict[type[Any], Callable[[sqlite3.Connection, Any], None]] = {
-    SubSystem: _put_sub_system,
-    Controller: _put_controller,
-    Port: _put_port,
-    Drive: _put_drive,
-    StoragePool: _put_storage_pool,
-    Lun: _put_lun,
-    Plex: _put_plex,
-    Target: _put_target,
-    Portal: _put_portal,
-    PortalGroup: _put_portal_group,
-}

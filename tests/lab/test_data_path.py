@@ -23,7 +23,7 @@ from tests.contract.test_reload import soon
 from tests.lab import load
 from vdsprovd import __version__
 from vdsprovd.hardware import Disk, TargetNode
-from vdsprovd.store import VERSION
+from vdsprovd.schema import VERSION
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -193,7 +193,7 @@ def test_upgrade_under_load(lio: LioArray, initiator: Initiator, tmp_path: Path)
     newer = tmp_path / "newer"
     shutil.copytree(CHECKOUT / "vdsprovd", newer / "vdsprovd", ignore=shutil.ignore_patterns("__pycache__"))
     _edit(newer / "vdsprovd/__init__.py", f'"{__version__}"', '"99.0"')
-    _edit(newer / "vdsprovd/store.py", ")\nVERSION =", '"CREATE TABLE newer (id TEXT) STRICT",\n)\nVERSION =')
+    _edit(newer / "vdsprovd/schema.py", ")\nVERSION =", '"CREATE TABLE newer (id TEXT) STRICT",\n)\nVERSION =')
 
     def become_newer() -> None:
         os.chdir(newer)  # where -m looks first
