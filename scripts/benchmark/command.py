@@ -28,6 +28,7 @@ examples:
   scripts/bench                                 everything, in the short form
   scripts/bench create --luns 10,100,1000       one case
   scripts/bench create --long --write           the long form, and what it found becomes docs/speed.md
+  scripts/bench boot --luns 1000 --qemu --write the same beside it, of Debian's kernel with two processors
   scripts/bench --draw                          the tables and plots there once more, from docs/speed/*.json
 """
 
@@ -44,6 +45,8 @@ def main() -> int:
             status = _lab(options, folder)
             results = [json.loads(file.read_text()) for file in sorted(Path(folder).iterdir())]
         for result in results:
+            if options.qemu:
+                result["case"] += "-qemu"  # it stands beside the lab's own kernel's
             print(f"\n{report.table(result)}")
             if options.write:
                 report.keep(result)
