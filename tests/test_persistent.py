@@ -34,6 +34,20 @@ def test_it_is_a_dictionary_of_which_older_ones_stay_as_they_were(changes: list[
     assert (before == found) == (known_before == known)
 
 
+@given(
+    some.dictionaries(some.integers(0, 400), some.integers()),
+    some.dictionaries(some.integers(0, 2000), some.integers()),
+)
+def test_many_changes_at_once_are_as_one_after_the_other(known: dict[int, int], more: dict[int, int]) -> None:
+    """Also when it grows in parts; the one before stays as it was."""
+    before = PersistentMap(known)
+    after = before.update(more)
+    assert dict(after.items()) == known | more
+    assert len(after) == len(known | more)
+    assert max(len(part) for part in after._parts) < 500
+    assert dict(before.items()) == known
+
+
 def test_many_entries_are_in_parts_and_all_there() -> None:
     """Growth loses nothing, a change copies few, and what is made at once is as what is made one by one."""
     found: PersistentMap[str, int] = PersistentMap()

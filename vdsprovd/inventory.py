@@ -6,8 +6,10 @@ changed inventory shares all but what was touched with the one before: a command
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import groupby
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -543,11 +545,53 @@ class Inventory(msgspec.Struct, frozen=True):
         return [self.known(Plex, plex_id) for _, plex_id in entries]
 
     def put(self, *entities: Entity) -> Inventory:
-        """This inventory with the entities added or replaced."""
+        """This inventory with the entities added or replaced; of those with one id the last."""
         result = self
-        for entity in entities:
-            result = result._link(entity)
+        for many, some in groupby(entities, lambda entity: isinstance(entity, Lun | Plex)):
+            if many:
+                result = result._put_many(cast("Iterator[Lun | Plex]", some))
+            else:
+                for entity in some:
+                    result = result._link(entity)
         return result
+
+    def _put_many(self, entities: Iterable[Lun | Plex]) -> Inventory:
+        """Those of which there are as many as there are LUNs: what they are in is copied once for all of them."""
+        latest = {entity.id: entity for entity in entities}
+        result, linked = self, list[Lun | Plex]()
+        for entity in latest.values():
+            before = self.objects.get(entity.id)
+            if before is None or _links(before) != _links(entity):
+                linked.append(entity)
+                if before is not None:
+                    result = result._unlink(before)
+        by_type = result.by_type
+        for kind in (Lun, Plex):
+            of_kind = {id: entity for id, entity in latest.items() if isinstance(entity, kind)}
+            if of_kind:
+                known: PersistentMap[str, Entity] = by_type.get(OBJECT_TYPES[kind], PersistentMap())
+                by_type = by_type.insert(OBJECT_TYPES[kind], known.update(of_kind))
+        luns, plexes, uses = (dict[str, dict[Any, str]](), dict[str, dict[Any, str]](), dict[str, Counter[str]]())
+        for entity in linked:
+            if isinstance(entity, Plex):
+                plexes.setdefault(entity.lun_id, {})[entity.place] = entity.id
+                continue
+            for association in entity.associations:
+                luns.setdefault(association.target_id, {})[association.index] = entity.id
+                if entity.mask:
+                    uses.setdefault(association.target_id, Counter()).update(entity.mask)
+        return msgspec.structs.replace(
+            result,
+            objects=result.objects.update(latest),
+            by_type=by_type,
+            luns_of_target=_index_update(result.luns_of_target, luns),
+            plexes_of_lun=_index_update(result.plexes_of_lun, plexes),
+            initiator_uses=result.initiator_uses.update({id: result._uses_with(id, more) for id, more in uses.items()}),
+        )
+
+    def _uses_with(self, target_id: str, more: Counter[str]) -> PersistentMap[str, int]:
+        counts = self.uses_at(target_id)
+        return counts.update({initiator: counts.get(initiator, 0) + count for initiator, count in more.items()})
 
     def drop(self, *ids: str) -> Inventory:
         """This inventory without the objects of those ids. A LUN's plexes are to be named with it."""
@@ -572,20 +616,8 @@ class Inventory(msgspec.Struct, frozen=True):
             "by_type": result.by_type.insert(kind, result.by_type.get(kind, PersistentMap()).insert(entity.id, entity)),
         }
         match entity:
-            case Lun():
-                luns, uses = result.luns_of_target, result.initiator_uses
-                for association in entity.associations:
-                    target_id = association.target_id
-                    luns = _index_insert(luns, target_id, association.index, entity.id)
-                    counts = uses.get(target_id, PersistentMap())
-                    for initiator in entity.mask:
-                        counts = counts.insert(initiator, counts.get(initiator, 0) + 1)
-                    uses = uses.insert(target_id, counts)
-                changes |= {"luns_of_target": luns, "initiator_uses": uses}
             case Controller() | Port():
                 changes["served"] = result._served(entity)
-            case Plex():
-                changes["plexes_of_lun"] = _index_insert(result.plexes_of_lun, entity.lun_id, entity.place, entity.id)
             case Target():
                 changes["target_by_name"] = result.target_by_name.insert(entity.iscsi_name, entity.id)
             case PortalGroup():
@@ -634,6 +666,18 @@ class Inventory(msgspec.Struct, frozen=True):
 
 def _index_insert(index: _Index, outer: str, inner: Any, id: str) -> _Index:
     return index.insert(outer, index.get(outer, PersistentMap()).insert(inner, id))
+
+
+def _index_update(index: _Index, entries: Mapping[str, Mapping[Any, str]]) -> _Index:
+    return index.update({outer: index.get(outer, PersistentMap()).update(inner) for outer, inner in entries.items()})
+
+
+def _links(entity: Entity) -> object:
+    """What the indexes have of a LUN or a plex."""
+    if isinstance(entity, Lun):
+        return entity.associations, entity.mask
+    assert isinstance(entity, Plex)
+    return entity.lun_id, entity.place
 
 
 def _index_remove(index: _Index, outer: str, inner: Any) -> _Index:

@@ -90,6 +90,20 @@ class PersistentMap(Generic[K, V]):
             place = hash(key) % len(parts)
         return self._of(_replaced(parts, place, {**parts[place], key: value}), count)
 
+    def update(self, entries: Mapping[K, V]) -> "PersistentMap[K, V]":
+        """This map with all of these entries, added or replaced: each part is copied once, however many go there."""
+        parts, number, count = list(self._parts), len(self._parts), self._count
+        changed: set[int] = set()
+        for key, value in entries.items():
+            place = hash(key) % number
+            if place not in changed:
+                changed.add(place)
+                parts[place] = dict(parts[place])
+            count += key not in parts[place]
+            parts[place][key] = value
+        made = self._of(tuple(parts), count)
+        return PersistentMap(dict(made.items())) if count > _FULL * number else made
+
     def remove(self, key: K) -> "PersistentMap[K, V]":
         """This map without that entry. Raises KeyError when it is not there."""
         place = hash(key) % len(self._parts)
