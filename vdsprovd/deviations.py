@@ -110,7 +110,7 @@ class Deviations:
         text = "; ".join(filter(None, (self._silences.get(entity.id, ""), _text(found))))
         match entity:
             case Lun():
-                cut_off = _is_cut_off(entity, inventory, found.values())
+                cut_off = bool(found) and _is_cut_off(entity, inventory, found.values())
                 if (entity.deviation, entity.cut_off) != (text, cut_off):
                     return msgspec.structs.replace(entity, deviation=text, cut_off=cut_off)
             case Target() | PortalGroup() | Portal():
