@@ -47,7 +47,7 @@ class Vdsprovd:
         return cost
 
     def do_at_once(self, work: Work) -> Cost:
-        """The same with one call for up to 1,000 LUNs, and one for the targets."""
+        """The same with one call for up to 1,000 targets, and one for up to 1,000 LUNs."""
         process = self.subject.process
         assert process
         client = self.subject.client()
@@ -56,7 +56,10 @@ class Vdsprovd:
         cost = Cost()
         used, begun = processor(process.pid), perf_counter()
         new_targets = [{"iscsiName": name, "portalIds": [portal["id"]]} for name in work.targets]
-        ids = client.made("Provisioning.CreateTargets", id=sub_system["id"], targets=new_targets)
+        ids: list[str] = []
+        for place in range(0, len(new_targets), MOST):
+            some = new_targets[place : place + MOST]
+            ids += client.made("Provisioning.CreateTargets", id=sub_system["id"], targets=some)
         targets = dict(zip(work.targets, ids, strict=True))
         mask = ";".join(work.initiators)
         luns = [{"sizeInBytes": SIZE, "unmaskingList": mask, "targetIds": [targets[name]]} for name, _ in work.each()]
