@@ -92,8 +92,7 @@ def owed(work: Work) -> Iterator[AddLun]:
             floor.write(f"{disk}/{name}", value)
         floor.add_unit(target, number, file, work.initiators)
         for folder in (os.path.dirname(disk), disk, *links):
-            if libc.inotify_add_watch(watches, folder.encode(), _TOUCHED) < 0:
-                raise OSError(f"cannot watch {folder}")
+            libc.inotify_add_watch(watches, folder.encode(), _TOUCHED)  # once they are used up, nobody gets more
         for name in floor.DISK_ATTRIBUTES:
             floor.read(f"{disk}/{name}")
         for folder in links:
