@@ -111,6 +111,7 @@ def called_by(user: str) -> int:
 def main() -> None:
     seen["before the configuration"] = {unit: active(unit) for unit in ("vdsprovd.socket", "vdsprovd.service")}
     seen["failed units"] = run("systemctl", "list-units", "--failed", "--no-legend", "vdsprovd*")
+    seen["watches"] = int(Path("/proc/sys/fs/inotify/max_user_watches").read_text())
     seen["enabled"] = run("systemctl", "is-enabled", "vdsprovd.socket", "vdsprovd.service").split()
 
     units = ["vdsprovd.socket", "vdsprovd.service", "vdsprovd-teardown.service"]

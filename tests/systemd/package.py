@@ -151,6 +151,7 @@ def main() -> None:
             tried("systemctl", "is-enabled", "vdsprovd-teardown.service", "vdsprovd-metrics.socket")["said"]
         ).split(),
         "group": run("getent", "group", "vdsprov").split(":")[0],
+        "watches": int(Path("/proc/sys/fs/inotify/max_user_watches").read_text()),
         "rtslib": run("/usr/bin/python3", "-c", "import rtslib_fb; print(rtslib_fb.__file__)"),
     }
     pages = run("sh", "-c", "dpkg -L vdsprovd vdsprovd-client | grep /usr/share/man/.*gz").split()

@@ -71,11 +71,13 @@ def test_the_document_s_commands_install_them(packages: Path) -> None:
 
 
 def test_an_installation_waits_for_its_configuration(seen: dict[str, Any]) -> None:
-    """Nothing runs before there is one, and nothing fails; socket and service will start at boot, and no other unit."""
+    """Nothing runs before there is one, and nothing fails; socket and service will start at boot, and no other unit. There are
+    watches for many LUNs."""
     found = seen["installed"]
     assert (found["failed units"], found["active"]) == ("", ["inactive", "inactive"])
     assert (found["enabled"], found["off"]) == (["enabled", "enabled"], ["disabled", "disabled"])
     assert found["group"] == "vdsprov"
+    assert found["watches"] == 1048576
 
 
 def test_it_runs_with_debians_own_rtslib(seen: dict[str, Any]) -> None:

@@ -75,6 +75,11 @@ def test_the_sandbox(seen: dict[str, Any]) -> None:
     assert all(float(level) < 5 for _, level in levels), levels
 
 
+def test_there_are_watches_for_many_luns(seen: dict[str, Any]) -> None:
+    """Four for a LUN: what others change is noticed at once, however little memory the host has."""
+    assert seen["watches"] >= 4 * 100_000
+
+
 def test_the_preset_enables_socket_and_service(seen: dict[str, Any]) -> None:
     """The exports are rebuilt at boot, before any client asks."""
     assert seen["enabled"] == ["enabled", "enabled"]
