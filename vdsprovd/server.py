@@ -16,6 +16,9 @@ from vdsprovd.varlink.server import Service
 
 log = logging.getLogger(__name__)
 
+_LONGEST_CALL = 3 << 20
+"""Bytes: 1,000 LUNs in one call, each with 3 KB of initiators and targets. Who sends more is disconnected."""
+
 _CONNECTIONS = 4096
 """How many clients may be connected."""
 _OWN_DESCRIPTORS = 512
@@ -110,6 +113,7 @@ def make_service(interfaces: Iterable[varlink.Interface], gate: Gate, counted: C
         invalid_parameter=_invalid_parameter,
         unexpected=_unexpected,
         answered=answered,
+        max_message=_LONGEST_CALL,
         max_connections=_room_for_connections(),
     )
     return service

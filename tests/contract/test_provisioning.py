@@ -89,6 +89,16 @@ def test_what_is_wrong_with_which(simulated: SimulatedArray) -> None:
     assert luns(simulated) == {}
 
 
+def test_as_many_as_one_call_makes_for_a_cluster(simulated: SimulatedArray) -> None:
+    """A thousand LUNs that 32 initiators see, whose names are long: the call has more than 2 MiB."""
+    hosts = [f"iqn.2026-11.org.example:{'rack-of-the-second-floor':-<50}{number}" for number in range(32)]
+    new = {"sizeInBytes": MIB, "unmaskingList": ";".join(hosts)}
+    assert len(hosts[0]) * len(hosts) * MOST > 2 * MIB
+    made = create(simulated, *[new] * MOST)
+    assert set(luns(simulated)) == set(made)
+    assert set(luns(simulated)[made[-1]]["unmaskingList"].split(";")) == set(hosts)
+
+
 @pytest.mark.parametrize("method", ["CreateLuns", "CreateTargets"])
 @pytest.mark.parametrize("count", [0, MOST + 1])
 def test_none_and_too_many(simulated: SimulatedArray, method: str, count: int) -> None:

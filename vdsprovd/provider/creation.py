@@ -30,8 +30,6 @@ from vdsprovd.provider.reshaping import arrival
 
 _SHOWN_AT_ONCE = 16
 """How many objects that were made together come into the cache without others being answered meanwhile."""
-_MADE = 95
-"""The percentage at which the volumes are there; what is left is to see that they outlast a power cut."""
 
 
 async def create_luns(
@@ -153,16 +151,15 @@ class Creation:
         luns = [[plan.lun.id, plan.lun.pool_id, plan.lun.number] for plan in self._plans]
         self._step = self._context.store.begin("create_luns", luns=luns)
         with self._all_or_nothing():
-            making = part(operation.progress, 0, _MADE)
             for place, plan in enumerate(self._plans):
                 begun, over = (n * 100 // len(self._plans) for n in (place, place + 1))
-                progress = part(making, begun, over)
+                progress = part(operation.progress, begun, over)
                 if place and over > begun:
                     progress(0)
                 self._context.pool(plan.lun.pool_id).create(plan.lun.id, plan.lun.size, plan.layout, progress)
                 self._volumes.append(plan)
             for pool, ids in self._by_pool().items():
-                self._context.pool(pool).flush(ids, part(operation.progress, _MADE, 100))
+                self._context.pool(pool).flush(ids, part(operation.progress, 99, 99))  # it ends here if it was cancelled
             operation.commit()
 
     def expose(self) -> list[Entity]:

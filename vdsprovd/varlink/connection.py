@@ -145,6 +145,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._closing:
             return
         if self._frames.too_long and not waiting and self._task is None:
+            _log.warning(
+                "closed the connection of process %s: a call has more than %d bytes",
+                self.peer and self.peer.pid,
+                self._frames.limit,
+            )
             self.close()
         elif self._reading and len(waiting) > self._service.max_pipeline:
             self._reading = False
