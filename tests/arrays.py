@@ -629,9 +629,17 @@ class SimulatedArray(Array):
     def hanging(self) -> Iterator[None]:
         if not self._thread.is_alive():
             # A daemon that starts is to listen, and then be kept from rebuilding the kernel's configuration.
-            self.hardware.delay = 0.3
-            yield
-            self.hardware.delay = 0.0
+            answering = threading.Event()
+
+            def answer(_step: Step) -> None:
+                answering.wait(60)
+
+            self.hardware.fault = answer
+            try:
+                yield
+            finally:
+                answering.set()
+                self.hardware.fault = None
             return
         other = sqlite3.connect(self.folder / "state/vdsprovd.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
