@@ -55,6 +55,8 @@ def test_a_quote_that_does_not_end() -> None:
         ("chap target set secret=*abc", "chap target set secret=***"),
         ("chap target set secret=a=b", "chap target set secret=***"),
         ("chap target set secret=*", "chap target set secret=*"),
+        ("chap target set secret=* ;abcdefghijkl", "chap target set secret=***"),
+        ("chap target set secret=*  , abcdefghijkl", "chap target set secret=***"),
         ("chap target set secret=", "chap target set secret="),
         ("chap target set secret= initiator=x", "chap target set secret= initiator=x"),
         ("name lun secretary", "name lun secretary"),

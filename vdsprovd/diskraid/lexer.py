@@ -12,7 +12,7 @@ from vdsprovd.diskraid.problems import Mistake
 COMMENT = "rem"
 
 _SEPARATORS = (",", ";")
-_SECRET = re.compile(r"(\bsec[a-z]*\s*=\s*)(?!\s*$|\s*\*(?:\s|$)|(?<=\s)\w+\s*=)\S.*", re.IGNORECASE)
+_SECRET = re.compile(r"(\bsec[a-z]*\s*=\s*)(?!\s*$|\s*\*(?:\s*$|\s+(?![\s,;=]))|(?<=\s)\w+\s*=)\S.*", re.IGNORECASE)
 """A secret that is given, and all that stands after it: where it ends is the language's business, not a pattern's."""
 _PIECES = re.compile(r'"([^"]*)"|([^\s"]+)|(")')
 
