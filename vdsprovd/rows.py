@@ -175,7 +175,9 @@ def _upsert(table: str, columns: str) -> str:
     names = columns.split()
     marks = ", ".join("?" * len(names))
     updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {updates}"  # noqa: S608
+    # Tables and columns are named in this module alone; values come as parameters.
+    insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+    return f"{insert} ON CONFLICT (id) DO UPDATE SET {updates}"
 
 
 _SUB_SYSTEM = _upsert("sub_system", "id name friendly_name online")
