@@ -159,8 +159,8 @@ class Creation:
                 self._context.pool(plan.lun.pool_id).create(plan.lun.id, plan.lun.size, plan.layout, progress)
                 self._volumes.append(plan)
             for pool, ids in self._by_pool().items():
-                # Its progress is told no more, but ends here what was cancelled.
-                self._context.pool(pool).flush(ids, part(operation.progress, 99, 99))
+                # What is shown never goes back; what was cancelled ends here.
+                self._context.pool(pool).flush(ids, operation.progress)
             operation.commit()
 
     def expose(self) -> list[Entity]:
