@@ -1,9 +1,12 @@
 """The log as entries of the journal: what is sent to its socket, and what is not."""
 
+import contextlib
 import logging
 import os
+import queue
 import re
 import socket
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,21 +38,26 @@ def decoded(datagram: bytes) -> Entry:
 
 
 class Journal:
-    """A socket in the place of journald's."""
+    """A socket in the place of journald's, read as fast as it is: the kernel keeps about ten datagrams for who does not."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.settimeout(0.3)
+        self._came: queue.Queue[Entry] = queue.Queue()
+        self._reader = threading.Thread(target=self._take)
+        self._reader.start()
         self.entries: list[Entry] = []
+
+    def _take(self) -> None:
+        while datagram := self._socket.recv(1 << 20):
+            self._came.put(decoded(datagram))
 
     def read(self) -> list[Entry]:
         """All that came."""
-        while True:
-            try:
-                self.entries.append(decoded(self._socket.recv(1 << 20)))
-            except TimeoutError:
-                return self.entries
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.entries.append(self._came.get(timeout=0.3))
+        return self.entries
 
     def of(self, event: journal.Event) -> list[Entry]:
         """The entries of that kind."""
@@ -57,6 +65,9 @@ class Journal:
 
     def close(self) -> None:
         """No more is taken."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.sendto(b"", self._socket.getsockname())
+        self._reader.join()
         self._socket.close()
 
 
