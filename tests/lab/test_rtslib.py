@@ -11,8 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from rtslib_fb import FabricModule, Target
 
-from vdsprovd.hardware import Group, Mismatch, Refused, Step, TargetNode
+from vdsprovd.hardware import Group, Mismatch, Refused, Step
 from vdsprovd.hardware.lio import Lio, configfs, rtslib
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -23,7 +24,7 @@ NAME = "iqn.2026-11.org.example:rtslib"
 def test_the_version_is_the_one_that_was_asked_for() -> None:
     """What these tests, and the daemons that they start, have loaded."""
     wanted = os.environ.get("VDSPROVD_RTSLIB")
-    found = Path(inspect.getfile(rtslib.Target)).parents[1]
+    found = Path(inspect.getfile(rtslib.FabricModule)).parents[1]
     assert str(found) == f"/opt/rtslib/{wanted}" if wanted else found.is_relative_to("/opt/vdsprovd")
 
 
@@ -44,9 +45,9 @@ def test_what_is_not_in_the_kernel_is_a_mismatch() -> None:
 
 def test_what_the_kernel_refuses_has_its_reason() -> None:
     """Each version hides the kernel's errno in a text of its own; it is found all the same."""
-    hardware = Lio({})
-    with pytest.raises(Refused, match="Invalid argument"):
-        hardware.take(Step(None, TargetNode(f"iqn.2026-11.org.example:{'x' * 230}")))
+    Lio({})
+    with pytest.raises(Refused, match="Invalid argument"), configfs.door("add a target"):
+        Target(FabricModule("iscsi"), f"iqn.2026-11.org.example:{'x' * 230}", "create")
 
 
 def test_reservations_have_one_place() -> None:

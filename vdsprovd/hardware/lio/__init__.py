@@ -1,4 +1,4 @@
-"""The port on the kernel's iSCSI target: rtslib for modules, targets and persistent reservations, configfs for the rest."""
+"""The port on the kernel's iSCSI target: rtslib for modules and persistent reservations, configfs for the rest."""
 
 import errno
 import os
@@ -41,7 +41,6 @@ from vdsprovd.hardware.lio.rtslib import (
     FabricModule,
     FileIOStorageObject,
     RTSRoot,
-    Target,
 )
 from vdsprovd.hardware.pools import folders
 from vdsprovd.hardware.pools.files import FilesPool
@@ -60,6 +59,7 @@ class Lio:
     def __init__(self, pools: Mapping[tuple[str, str], Pool]) -> None:
         self.pools = pools
         self.maintenance: Maintenance = enclosures.Maintenance()
+        self._watches = watch.Watches()
         # rtslib is not thread-safe. What goes straight to configfs needs no lock.
         self._rtslib = threading.Lock()
         self._swept = False
@@ -108,7 +108,7 @@ class Lio:
             return [fact for key in keys if (fact := reader.at(key))]
 
     def changes(self) -> AsyncGenerator[Collection[Key] | None, None]:
-        return watch.changes()
+        return watch.changes(self._watches)
 
     def take(self, step: Step) -> None:
         match step:
@@ -127,10 +127,10 @@ class Lio:
             case Disk():
                 self._add_disk(fact)
             case TargetNode(target):
-                if (configfs.ISCSI / target).exists():
-                    raise Mismatch(f"cannot add target {target}: it is in the kernel already")
-                with self._rtslib:
-                    Target(self._iscsi, target, "create")
+                try:
+                    os.makedirs(f"{configfs.ISCSI}/{target}")
+                except FileExistsError:
+                    raise Mismatch(f"cannot add target {target}: it is in the kernel already") from None
             case Group():
                 self._add_group(fact)
             case Unit(target, tag, index, lun, number):
@@ -138,13 +138,13 @@ class Lio:
                 configfs.link(f"{configfs.group(target, tag)}/lun/lun_{index}", *disks)
             case Acl(target, tag, initiator, credentials):
                 path = configfs.group(target, tag) / "acls" / initiator
-                there: Credentials | None = Credentials()
                 try:
                     os.mkdir(path)
                 except FileExistsError:
                     # One that somebody else made is adopted: its settings are overwritten, its other grants stay.
-                    there = None
-                _write_credentials(path, there, credentials)
+                    _write_credentials(path, None, credentials)
+                    return
+                _write_credentials(path, Credentials(), credentials)
             case Grant(target, tag, initiator, index, unit):
                 # It can be written: the group is not read-only, and is looked after lest somebody makes it so.
                 base = configfs.group(target, tag)
@@ -152,6 +152,7 @@ class Lio:
             case Listener(target, tag, address, port):
                 with _told_who_listens(fact):
                     os.mkdir(configfs.listener(target, tag, address, port))
+        self._watches.made(fact)
 
     def _add_disk(self, disk: Disk) -> None:
         folder = str(configfs.hba(disk.number, block=disk.block))

@@ -1,7 +1,7 @@
 """LIO's configfs tree: where objects are, plain reading and writing, and errors translated at the door.
 
 rtslib searches whole trees for logical units, mapped LUNs and every deletion, and looks at an object's folder a dozen times
-for a portal group or a portal. Here each is a directory or a link, at the cost of that one operation.
+for a target, a portal group or a portal. Here each is a directory or a link, at the cost of that one operation.
 """
 
 import errno

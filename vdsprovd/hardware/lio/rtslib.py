@@ -7,7 +7,6 @@ module and nowhere else. What comes with rtslib and is not named here is not use
 from rtslib_fb import utils
 from rtslib_fb.fabric import FabricModule
 from rtslib_fb.root import RTSRoot
-from rtslib_fb.target import Target
 from rtslib_fb.tcm import BlockStorageObject, FileIOStorageObject
 from rtslib_fb.utils import RTSLibError
 
@@ -19,7 +18,6 @@ __all__ = [
     "NotInConfigfs",
     "RTSLibError",
     "RTSRoot",
-    "Target",
     "refusal",
 ]
 

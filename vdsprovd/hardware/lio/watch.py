@@ -4,6 +4,10 @@ configfs tells of every mkdir, rmdir, link and write in a folder that is watched
 itself. Each folder takes a watch of its own: four for a LUN with one initiator. A disk's ALUA state would take two more;
 it is left to the audit. Targets of others are watched too: which target is ours only the inventory knows, and it learns
 of a new one after the kernel has it.
+
+What our own steps make is watched from the end of the step on, by who takes it. So nobody has to find out what is there, or to
+look whether it is as it shall be, which together would take longer than to make it. What others do to it between the step's
+first system call and its last is left to the audit.
 """
 
 import asyncio
@@ -11,12 +15,13 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 
 from asyncinotify import Event, Inotify, Mask
 
-from vdsprovd.hardware import Key
+from vdsprovd.hardware import Acl, Disk, Fact, Grant, Group, Key, TargetNode, Unit
 from vdsprovd.hardware.lio import configfs, reader
 
 log = logging.getLogger(__name__)
@@ -34,15 +39,18 @@ _GROUP = ("lun", "acls", "np", "attrib", "param")
 _MASK = Mask.CREATE | Mask.DELETE | Mask.MODIFY | Mask.ONLYDIR
 
 
-async def changes() -> AsyncGenerator[Collection[Key] | None, None]:
-    """The keys of objects that were touched, None for everything."""
+_Parts = tuple[str, ...]
+"""Of a path below configfs.ROOT."""
+
+
+async def changes(watches: "Watches") -> AsyncGenerator[Collection[Key] | None, None]:
+    """The keys of objects that others touched, None for everything."""
     try:
         inotify = Inotify(sync_timeout=0)
     except OSError as error:
         log.warning("what others change is noticed by the audit alone: cannot use inotify: %s", error.strerror)
         return
-    with inotify:
-        watches = _Watches(inotify)
+    with inotify, watches.put_by(inotify):
         await asyncio.to_thread(watches.spread, [()])
         yield None
         async for first in inotify:
@@ -50,7 +58,7 @@ async def changes() -> AsyncGenerator[Collection[Key] | None, None]:
             for event in [first, *await _burst(inotify)]:
                 if Mask.Q_OVERFLOW in event.mask:
                     lost = True
-                elif parts := watches.where(event):
+                elif (parts := watches.where(event)) and not (Mask.CREATE in event.mask and watches.has(parts)):
                     if key := reader.key(parts):
                         keys.add(key)
                     if Mask.CREATE | Mask.ISDIR in event.mask and _is_watched(parts):
@@ -80,25 +88,61 @@ async def _burst(inotify: Inotify) -> list[Event]:
     return events
 
 
-class _Watches:
+class Watches:
     """Puts watches on folders, and knows where they are. One is gone when its folder is."""
 
-    def __init__(self, inotify: Inotify) -> None:
-        self._inotify = inotify
-        self._folders: dict[int, tuple[str, ...]] = {}
+    def __init__(self) -> None:
+        self._inotify: Inotify | None = None
+        self._folders: dict[int, _Parts] = {}
+        self._of: dict[_Parts, int] = {}
         self._short = False
 
-    def where(self, event: Event) -> tuple[str, ...]:
-        """What the event is about, as parts of a path below configfs.ROOT; none when only a watch is gone."""
+    @contextmanager
+    def put_by(self, inotify: Inotify) -> Iterator[None]:
+        """Use that as long as the context lasts; without one there are no watches."""
+        self._folders, self._of, self._inotify = {}, {}, inotify
+        try:
+            yield
+        finally:
+            self._inotify = None
+
+    def made(self, fact: Fact) -> None:
+        """Watch the folders of what a step of ours has made. Safe in any thread."""
+        with suppress(OSError, ValueError):  # it is gone already, watches have run out, or the daemon stops
+            for parts in _folders_of(fact):
+                self._watch(parts)
+
+    def has(self, parts: _Parts) -> bool:
+        """Whether that folder is watched, as one is that we made or that was found in one that others made."""
+        return parts in self._of
+
+    def where(self, event: Event) -> _Parts:
+        """What the event is about; nothing when only a watch is gone."""
         # The event's own path would take more time than all the rest.
         if event.watch is None:
             return ()
         if Mask.IGNORED in event.mask:
-            self._folders.pop(event.watch.wd, None)
+            self._forget(self._folders.pop(event.watch.wd, ()), event.watch.wd)
             return ()
-        return (*self._folders[event.watch.wd], str(event.name))
+        parts = (*self._folders[event.watch.wd], str(event.name))
+        if Mask.DELETE in event.mask:
+            # The watch itself may go later, when another folder of that name has been made.
+            self._of.pop(parts, None)
+        return parts
 
-    def spread(self, start: Iterable[tuple[str, ...]]) -> set[Key]:
+    def _forget(self, parts: _Parts, watch: int) -> None:
+        if self._of.get(parts) == watch:
+            del self._of[parts]
+
+    def _watch(self, parts: _Parts) -> None:
+        if self._inotify is None:
+            return
+        watch = self._inotify.add_watch("/".join((_ROOT, *parts)), _MASK)
+        watch.path = configfs.ROOT  # its own takes a kilobyte, and is not asked for
+        self._folders[watch.wd] = parts
+        self._of[parts] = watch.wd
+
+    def spread(self, start: Iterable[_Parts]) -> set[Key]:
         """Watch folders and what is in them, and give the keys of the objects that were made in them before that.
 
         Breadth first: when watches run out, the links at the bottom of the tree are those without.
@@ -107,11 +151,8 @@ class _Watches:
         waiting = deque(start)
         while waiting:
             parts = waiting.popleft()
-            path = "/".join((_ROOT, *parts))
             try:
-                watch = self._inotify.add_watch(path, _MASK)
-                watch.path = configfs.ROOT  # its own takes a kilobyte, and is not asked for
-                self._folders[watch.wd] = parts
+                self._watch(parts)
             except (FileNotFoundError, NotADirectoryError):
                 if parts[0] == "core" and len(parts) == 2:
                     found.add(reader.some_disk(parts[1]))
@@ -125,7 +166,7 @@ class _Watches:
                 if key := reader.key(parts):
                     found.add(key)
                 continue
-            for name in _GROUP if _is_group(parts) else configfs.folders(path):
+            for name in _GROUP if _is_group(parts) else configfs.folders("/".join((_ROOT, *parts))):
                 child = (*parts, name)
                 if key := reader.key(child):
                     found.add(key)
@@ -141,12 +182,35 @@ class _Watches:
         log.warning("some of what others change is noticed by the audit alone: cannot watch all of configfs: %s", why)
 
 
-def _is_group(parts: tuple[str, ...]) -> bool:
+def _folders_of(fact: Fact) -> list[_Parts]:
+    """Those of an object that are watched, all of which are there when it is."""
+    match fact:
+        case Disk(lun, number):
+            hba = configfs.hba(number, block=fact.block).name
+            return [("core", hba), ("core", hba, lun)]
+        case TargetNode(target):
+            return [("iscsi", target)]
+        case Group(target, tag):
+            return [_group(target, tag), *(_group(target, tag, name) for name in _GROUP)]
+        case Unit(target, tag, index):
+            return [_group(target, tag, "lun", f"lun_{index}")]
+        case Acl(target, tag, initiator):
+            return [_group(target, tag, "acls", initiator), _group(target, tag, "acls", initiator, "auth")]
+        case Grant(target, tag, initiator, index):
+            return [_group(target, tag, "acls", initiator, f"lun_{index}")]
+    return []
+
+
+def _group(target: str, tag: int, *below: str) -> _Parts:
+    return ("iscsi", target, f"tpgt_{tag}", *below)
+
+
+def _is_group(parts: _Parts) -> bool:
     """Whether a watched folder is a portal group's, which has the same folders always."""
     return parts[:1] == ("iscsi",) and len(parts) == 3
 
 
-def _is_leaf(parts: tuple[str, ...]) -> bool:
+def _is_leaf(parts: _Parts) -> bool:
     """Whether all that is in a watched folder is of one object; to list those takes longer than to watch them."""
     match parts:
         case (
@@ -159,7 +223,7 @@ def _is_leaf(parts: tuple[str, ...]) -> bool:
     return False
 
 
-def _is_watched(parts: tuple[str, ...]) -> bool:
+def _is_watched(parts: _Parts) -> bool:
     """Whether a folder can hold what facts tell of."""
     match parts:
         case ("core",) | ("iscsi",):

@@ -1,0 +1,187 @@
+"""What the kernel's watches tell of: what others touch, and not what our own steps make."""
+
+import asyncio
+import os
+import threading
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.arrays import ADDRESS, INITIATOR, MIB, clear_kernel, group_folder
+from vdsprovd.hardware import Acl, Credentials, Disk, Fact, Grant, Group, Key, Layout, Listener, Step, TargetNode, Unit
+from vdsprovd.hardware.lio import Lio, configfs
+from vdsprovd.hardware.pools.files import FilesPool
+
+pytestmark = pytest.mark.lab
+
+IQN = "iqn.2026-11.org.example:watched"
+LUN = str(uuid.UUID(int=0x1234567890ABCDEF1234567890ABCDEF))
+QUIET = 0.7
+"""Seconds in which everything has been told."""
+GROUP = group_folder(IQN)
+
+
+class Told:
+    """The keys that the hardware tells of."""
+
+    def __init__(self, hardware: Lio) -> None:
+        self._hints = hardware.changes()
+        self._keys: set[Key] = set()
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        async for keys in self._hints:
+            self._keys.update(keys or [()])
+
+    async def of(self) -> set[Key]:
+        """Those of the last second, and what is told in the next; the empty one is for everything."""
+        await asyncio.sleep(QUIET)
+        found, self._keys = self._keys, set()
+        return found
+
+    async def close(self) -> None:
+        """Listen no more."""
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
+
+
+@pytest.fixture
+def hardware() -> Iterator[Lio]:
+    """The kernel's target, empty."""
+    clear_kernel()
+    yield Lio({})
+    clear_kernel()
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> list[Fact]:
+    """One fact of each kind, in an order that the kernel accepts."""
+    pool = FilesPool(tmp_path)
+    pool.create(LUN, MIB, Layout(), lambda _percent: None)
+    return [
+        Disk(LUN, 5, pool.path(LUN), MIB),
+        TargetNode(IQN),
+        Group(IQN, 1, enabled=True, authentication=False, alias="Web disks"),
+        Listener(IQN, 1, ADDRESS, 3260),
+        Unit(IQN, 1, 0, LUN, 5),
+        Acl(IQN, 1, INITIATOR, Credentials()),
+        Grant(IQN, 1, INITIATOR, 0, 0),
+    ]
+
+
+def listening(hardware: Lio, test: Callable[[Told], Awaitable[None]]) -> None:
+    """Run the test while what is told is listened to."""
+
+    async def run() -> None:
+        told = Told(hardware)
+        assert await told.of() == {()}
+        await test(told)
+        await told.close()
+
+    asyncio.run(run())
+
+
+def make(hardware: Lio, facts: list[Fact]) -> None:
+    """Take the steps that make these, in a thread of their own, as commands do."""
+    thread = threading.Thread(target=lambda: [hardware.take(Step(None, fact)) for fact in facts])
+    thread.start()
+    thread.join()
+    assert len(list(hardware.look([fact.key for fact in facts]))) == len(facts)
+
+
+def touch(disk: Path) -> dict[str, Callable[[], object]]:
+    """What somebody does to each of the folders that were made, from the bottom up."""
+    unit, grant = GROUP / "lun/lun_0", GROUP / "acls" / INITIATOR / "lun_0"
+    return {
+        "link of a grant": (grant / "vdsprovd").unlink,
+        "grant": grant.rmdir,
+        "secret": lambda: (GROUP / "acls" / INITIATOR / "auth/userid").write_text("somebody"),
+        "access": (GROUP / "acls" / INITIATOR).rmdir,
+        "link of a unit": (unit / "vdsprovd").unlink,
+        "unit": unit.rmdir,
+        "listener": (GROUP / f"np/{ADDRESS}:3260").rmdir,
+        "attribute": lambda: (GROUP / "attrib/generate_node_acls").write_text("1"),
+        "alias": lambda: (GROUP / "param/TargetAlias").write_text("another\n"),
+        "group": lambda: (GROUP / "enable").write_text("0"),
+        "its folder": GROUP.rmdir,
+        "target": GROUP.parent.rmdir,
+        "size": lambda: (disk / "control").write_text(f"fd_dev_size={MIB // 2}"),
+        "disk": disk.rmdir,
+        "its place": disk.parent.rmdir,
+    }
+
+
+EXPECTED: dict[str, set[Key]] = {
+    "link of a grant": {(Grant, IQN, 1, INITIATOR, 0)},
+    "grant": {(Grant, IQN, 1, INITIATOR, 0)},
+    "secret": {(Acl, IQN, 1, INITIATOR)},
+    "access": {(Acl, IQN, 1, INITIATOR)},
+    "link of a unit": {(Unit, IQN, 1, 0)},
+    "unit": {(Unit, IQN, 1, 0)},
+    "listener": {(Listener, IQN, 1, ADDRESS, 3260)},
+    "attribute": {(Group, IQN, 1)},
+    "alias": {(Group, IQN, 1)},
+    "group": {(Group, IQN, 1)},
+    "its folder": {(Group, IQN, 1)},
+    "target": {(TargetNode, IQN)},
+    "size": {(Disk, LUN, 5)},
+    "disk": {(Disk, LUN, 5)},
+    "its place": set(),
+}
+
+
+def test_what_we_make_is_watched_and_not_told_of(hardware: Lio, facts: list[Fact]) -> None:
+    """Each folder of it: whatever somebody then does there is told of, and nothing else."""
+
+    async def test(told: Told) -> None:
+        await asyncio.to_thread(make, hardware, facts)
+        assert await told.of() <= {(Listener, IQN, 1, ADDRESS, 3260)}
+        for what, meddle in touch(configfs.hba(5, block=False) / LUN).items():
+            await asyncio.to_thread(meddle)
+            assert await told.of() == EXPECTED[what], what
+
+    listening(hardware, test)
+
+
+def test_what_others_make_again_in_our_place(hardware: Lio, facts: list[Fact]) -> None:
+    """A mapped LUN that somebody removes and makes anew under the same name, while the old folder is still open in
+    another program, is told of, and so is what is done in the new one."""
+    key = (Grant, IQN, 1, INITIATOR, 0)
+
+    async def test(told: Told) -> None:
+        await asyncio.to_thread(make, hardware, facts)
+        await told.of()
+        grant = GROUP / "acls" / INITIATOR / "lun_0"
+        descriptor = os.open(grant, os.O_RDONLY)
+        (grant / "vdsprovd").unlink()
+        grant.rmdir()
+        grant.mkdir()
+        assert await told.of() == {key}
+        (grant / "somebody").symlink_to(GROUP / "lun/lun_0")
+        assert await told.of() == {key}
+        os.close(descriptor)
+        await told.of()
+        (grant / "somebody").unlink()
+        assert await told.of() == {key}
+
+    listening(hardware, test)
+
+
+def test_what_we_make_in_what_others_made(hardware: Lio, facts: list[Fact]) -> None:
+    """An ACL of somebody's that we adopt is looked into, for it may have more than ours."""
+
+    async def test(told: Told) -> None:
+        *others, acl, _ = facts
+        await asyncio.to_thread(make, hardware, others)
+        await told.of()
+        mapped = GROUP / "acls" / INITIATOR / "lun_3"
+        mapped.parent.mkdir()
+        mapped.mkdir()
+        await asyncio.to_thread(make, hardware, [acl])
+        assert await told.of() == {acl.key, (Grant, IQN, 1, INITIATOR, 3)}
+        mapped.rmdir()
+        assert await told.of() == {(Grant, IQN, 1, INITIATOR, 3)}
+
+    listening(hardware, test)
