@@ -1,23 +1,29 @@
 """What each thread asks the kernel for just now, so that others can tell what has no answer.
 
-The kernel may take as long as it likes: a thread that waits for a disk that hangs cannot be ended, nor can it say so.
+The kernel may take as long as it likes: a thread that waits for a disk that hangs cannot be ended, nor can it say so. Who
+asks does not look at the clock, which is asked for every step of every command: who looks at it does.
 """
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import msgspec
 
 
-class Question(msgspec.Struct, frozen=True):
-    """`what` completes "it was asked to ...", `lun` is the LUN that it is about, if it is about one, `since` when it was
-    asked (time.monotonic)."""
+class Question(msgspec.Struct, eq=False):
+    """`what` completes "it was asked to ...", `lun` is the LUN that it is about, if it is about one. Another question is
+    another object, even about the same."""
 
     what: str
     lun: str
-    since: float
+    seen: float = 0.0
+
+    @property
+    def since(self) -> float:
+        """When somebody first looked at it (time.monotonic), which is after it was asked."""
+        self.seen = self.seen or time.monotonic()
+        return self.seen
 
     def answered(self) -> tuple[int, str]:
         """After how many seconds it has its answer now, and what it was."""
@@ -28,26 +34,34 @@ _asked: dict[int, Question] = {}
 """By thread."""
 
 
-@contextmanager
-def asking(what: str, lun: str = "") -> Iterator[None]:
+class asking:  # noqa: N801  # read as a verb: `with asking("...")`
     """This thread asks the kernel for that, as long as the context lasts."""
-    thread = threading.get_ident()
-    before = _asked.get(thread)
-    _asked[thread] = Question(what, lun or (before.lun if before else ""), time.monotonic())
-    try:
-        yield
-    finally:
-        if before:
-            _asked[thread] = Question(before.what, before.lun, time.monotonic())
+
+    __slots__ = ("_before", "_lun", "_thread", "_what")
+
+    def __init__(self, what: str, lun: str = "") -> None:
+        self._what = what
+        self._lun = lun
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        self._before = _asked.get(self._thread)
+        _asked[self._thread] = Question(self._what, self._lun or (self._before.lun if self._before else ""))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._before:
+            _asked[self._thread] = Question(self._before.what, self._before.lun)
         else:
-            del _asked[thread]
+            del _asked[self._thread]
 
 
 def answered(what: str = "") -> None:
     """This thread got an answer, and goes on with what it asks for, or with that."""
     thread = threading.get_ident()
     if before := _asked.get(thread):
-        _asked[thread] = Question(what or before.what, before.lun, time.monotonic())
+        _asked[thread] = Question(what or before.what, before.lun)
 
 
 def asked(thread: int) -> Question | None:

@@ -23,6 +23,8 @@ MOST_SILENT = 256
 """How many threads may wait for an answer that does not come. More work is refused then."""
 _LOOK = 1.0
 """Seconds between looks at a thread that had no answer."""
+_LOOKS = 8
+"""How often a thread is looked at in the time that an answer may take. What it asks for counts from the first look at it."""
 
 
 class Workers:
@@ -61,7 +63,7 @@ class Workers:
             self._places.release()
             raise Refused(f"cannot start a thread: {error}") from error
         job.thread.jobs.put(job)
-        job.timer = job.loop.call_later(self._patience, self._look, job)
+        job.timer = job.loop.call_later(self._patience / _LOOKS, self._look, job)
         return cast(T, await job.result)
 
     def _look(self, job: "_Job") -> None:
@@ -80,8 +82,8 @@ class Workers:
                 job.result.set_exception(Refused(job.work.silence))
         elif not silent and job in self._silent:
             self._answered(job)
-        wait = _LOOK if job in self._silent else question.since + self._patience - time.monotonic()
-        job.timer = job.loop.call_later(max(0.01, wait), self._look, job)
+        wait = _LOOK if job in self._silent else self._patience / _LOOKS
+        job.timer = job.loop.call_later(wait, self._look, job)
 
     def _answered(self, job: "_Job") -> None:
         self._silent.discard(job)
@@ -135,7 +137,7 @@ class _Job:
     @property
     def question(self) -> Question:
         """What it asks the kernel for, as far as is known."""
-        return asked(self.thread.ident or 0) or Question(self.work.what, "", self._began)
+        return asked(self.thread.ident or 0) or Question(self.work.what, "", seen=self._began)
 
     def perform(self) -> None:
         """Run the function, in its thread. Raises RuntimeError when nobody is there any more to take what comes of it."""

@@ -85,7 +85,12 @@ def listening(hardware: Lio, test: Callable[[Told], Awaitable[None]]) -> None:
 
 def make(hardware: Lio, facts: list[Fact]) -> None:
     """Take the steps that make these, in a thread of their own, as commands do."""
-    thread = threading.Thread(target=lambda: [hardware.take(Step(None, fact)) for fact in facts])
+
+    def take() -> None:
+        for fact in facts:
+            hardware.take(Step(None, fact))
+
+    thread = threading.Thread(target=take)
     thread.start()
     thread.join()
     assert len(list(hardware.look([fact.key for fact in facts]))) == len(facts)

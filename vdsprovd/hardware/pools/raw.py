@@ -26,6 +26,8 @@ from vdsprovd.model import Health
 MIB = 1 << 20
 PATIENCE = 8.0
 """Seconds that a volume has to be read when somebody looks how it is."""
+_LOOKS = 8
+"""How often it is looked in that time whether the next one is asked already."""
 _MOST_SILENT = 8
 """How many volumes of a pool may have no answer before the others are not asked."""
 
@@ -131,8 +133,10 @@ class _Asker(threading.Thread):
             if (question := asked(self.ident or 0)) is None:
                 continue
             with asking(question.what, question.lun):
-                if self._done.wait(max(0.0, question.since + patience - time.monotonic())):
-                    break
+                end = question.since + patience
+                while asked(self.ident or 0) is question and (left := end - time.monotonic()) > 0:
+                    if self._done.wait(min(left, patience / _LOOKS)):
+                        return None
             with self._lock:
                 if asked(self.ident or 0) is question:
                     self._given_up = True
