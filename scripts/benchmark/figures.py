@@ -27,6 +27,11 @@ def spread(seconds: Sequence[float]) -> dict[str, float]:
     return {"median, ms": median(seconds) * 1000, "p10, ms": low * 1000, "p90, ms": high * 1000}
 
 
+def several(seconds: Sequence[float]) -> dict[str, float]:
+    """The median of a few runs, the least and the most, in seconds."""
+    return {"s": median(seconds), "least, s": min(seconds), "most, s": max(seconds)}
+
+
 def percentile(seconds: Sequence[float], percent: int) -> float:
     """The value that so many percent of them are not above."""
     return quantiles(seconds, n=100, method="inclusive")[percent - 1] if len(seconds) > 1 else seconds[0]

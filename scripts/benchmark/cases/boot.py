@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmark import floor
-from benchmark.figures import Row, tell
+from benchmark.figures import Row, several, tell
 from benchmark.subject import Daemon, daemon, interpreter
 
 AIM = (
@@ -55,21 +55,22 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 floor.clear()
                 lacking.append(_lacking(subject) - start)
             subject.start()
-        least, read = median(bare), median(walk)
-        yield Row(count, "floor: the bare operations", {"operations": len(operations), **_figures(count, least)})
+        yield Row(count, "floor: the bare operations", {"operations": len(operations), **_figures(count, bare)})
         for contender, seconds in (
-            ("the floor and what is owed", median(dutiful)),
-            ("vdsprovd, restore", median(ours)),
-            ("vdsprovd, restore with 1 in 100 missing", median(lacking)),
-            *((("targetctl restore", theirs),) if theirs is not None else ()),
+            ("the floor and what is owed", dutiful),
+            ("vdsprovd, restore", ours),
+            ("vdsprovd, restore with 1 in 100 missing", lacking),
+            *((("targetctl restore", [theirs]),) if theirs is not None else ()),
         ):
-            yield Row(count, contender, _figures(count, seconds, least))
-        yield Row(count, "floor: a walk of what is there", _figures(count, read))
-        yield Row(count, "vdsprovd, adopting what is there", _figures(count, median(adopting), read))
+            yield Row(count, contender, _figures(count, seconds, bare))
+        yield Row(count, "floor: a walk of what is there", _figures(count, walk))
+        yield Row(count, "vdsprovd, adopting what is there", _figures(count, adopting, walk))
 
 
-def _figures(count: int, seconds: float, least: float = 0.0) -> dict[str, float]:
-    return {"s": seconds, PLOT: seconds / count * 1000} | ({"ratio to the floor": seconds / least} if least else {})
+def _figures(count: int, seconds: Sequence[float], least: Sequence[float] = ()) -> dict[str, float]:
+    found = several(seconds)
+    ratio = {"ratio to the floor": found["s"] / median(least)} if least else {}
+    return {**found, PLOT: found["s"] / count * 1000, **ratio}
 
 
 def _targetctl(file: Path) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from benchmark import floor
-from benchmark.figures import Row, percentile
+from benchmark.figures import Row, percentile, several
 from benchmark.subject import Daemon, daemon
 from vdsprovd.varlink.client import Connection
 
@@ -32,10 +32,10 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 _recover(subject.connection)
                 recoveries.append(time.monotonic() - begun)
                 meanwhile += _queries_during_recovery(subject)
-        least, ours = median(walks), median(recoveries)
-        yield Row(count, "floor", {"s": least, PLOT: least / count * 1000, **_latency(idle)})
-        figures = {"s": ours, PLOT: ours / count * 1000, "ratio to the floor": ours / least, **_latency(meanwhile)}
-        yield Row(count, "vdsprovd", figures)
+        least, ours = several(walks), several(recoveries)
+        yield Row(count, "floor", {**least, PLOT: least["s"] / count * 1000, **_latency(idle)})
+        ratio = {"ratio to the floor": ours["s"] / least["s"]}
+        yield Row(count, "vdsprovd", {**ours, PLOT: ours["s"] / count * 1000, **ratio, **_latency(meanwhile)})
 
 
 def _latency(seconds: Sequence[float]) -> dict[str, float]:
