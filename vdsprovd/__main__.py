@@ -37,6 +37,7 @@ from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
 from vdsprovd.store import PendingStep, Store, held
 from vdsprovd.varlink import activation
+from vdsprovd.workers import give_way
 
 log = logging.getLogger("vdsprovd")
 
@@ -168,7 +169,7 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: di
     stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
     # For asyncio.to_thread: one of our own, because asyncio would wait for the end of its threads.
-    executor = ThreadPoolExecutor(thread_name_prefix="vdsprovd-watch")
+    executor = ThreadPoolExecutor(thread_name_prefix="vdsprovd-watch", initializer=give_way)
     loop.set_default_executor(executor)
     loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -266,6 +267,7 @@ async def serve(
                 watchdog.feeding(service),
             ):
                 gate.ready = True
+                context.give_way()
                 if patient:
                     await service.serve(listener)
                 await endpoint.serve(configuration.metrics, metrics)

@@ -4,9 +4,11 @@ end: its place is given to another, and nobody waits for it at exit.
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -25,6 +27,18 @@ _LOOK = 1.0
 """Seconds between looks at a thread that had no answer."""
 _LOOKS = 8
 """How often a thread is looked at in the time that an answer may take. What it asks for counts from the first look at it."""
+_NICENESS = 10
+"""Of threads that give way: with it, somebody who asks for all of a processor gets nine tenths of it from them."""
+
+
+def give_way() -> None:
+    """Let the calling thread have a processor after the others of this machine: who changes something after who only asks,
+    and after the kernel's threads that serve initiators. LVM's commands, which it starts, raise their priority by themselves
+    while devices are suspended."""
+    with suppress(OSError):
+        os.setpriority(
+            os.PRIO_PROCESS, 0, _NICENESS
+        )  # of this thread alone: setpriority(2), under "C library/kernel differences"
 
 
 class Workers:
@@ -41,6 +55,7 @@ class Workers:
         self._places = asyncio.Semaphore(number)
         self._silent: set[_Job] = set()
         self._idle: list[_Thread] = []
+        self._giving_way = False
         self._closed = False
 
     def close(self) -> None:
@@ -49,6 +64,10 @@ class Workers:
         for thread in self._idle:
             thread.jobs.put(None)
         self._idle.clear()
+
+    def give_way(self) -> None:
+        """Let the threads give way from their next job on."""
+        self._giving_way = True
 
     async def run(self, function: Callable[[], T], work: Work, *, looks: bool = False) -> T:
         """What the function returns or raises. Raises `Refused` when too many threads have no answer; and when this one
@@ -62,6 +81,7 @@ class Workers:
         except RuntimeError as error:
             self._places.release()
             raise Refused(f"cannot start a thread: {error}") from error
+        job.gives_way = self._giving_way
         job.thread.jobs.put(job)
         job.timer = job.loop.call_later(self._patience / _LOOKS, self._look, job)
         return cast(T, await job.result)
@@ -130,6 +150,7 @@ class _Job:
         """Whether its place has been given to another."""
         self.timer: asyncio.TimerHandle | None = None
         self.thread: _Thread
+        self.gives_way = False
         self._function = function
         self._ended = ended
         self._began = time.monotonic()
@@ -159,7 +180,11 @@ class _Thread(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        gives_way = False
         while job := self.jobs.get():
+            if job.gives_way and not gives_way:
+                give_way()
+                gives_way = True
             try:
                 job.perform()
             except RuntimeError:

@@ -102,6 +102,12 @@ class Context:
         self._silent: dict[Work, tuple[str, ...]] = {}
         """What has no answer from the kernel, and the objects that show it."""
 
+    def give_way(self) -> None:
+        """Let what changes something, or looks at much, have a processor after everybody else. Not before the host is
+        rebuilt: until then nobody is served."""
+        for workers in (self._workers, self._long_workers):
+            workers.give_way()
+
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread."""
         return await self._workers.run(lambda: function(*args, **kwargs), current())
