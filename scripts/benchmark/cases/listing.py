@@ -21,7 +21,7 @@ _CONTINUES = b'"continues":true}\0'
 
 def measure(counts: Sequence[int], rounds: int = 25) -> Iterator[Row]:
     """All properties of all LUNs, until the first batch and until the last, beside encoding them, and beside a server that
-    has them ready and only encodes and sends them. `cold` is the first stream after a start."""
+    has them ready and only encodes and sends them; and a call that answers little. `cold` is the first stream after a start."""
     for count in counts:
         yield from _measured(count, rounds)
 
@@ -34,9 +34,18 @@ def _measured(count: int, rounds: int) -> Iterator[Row]:
         luns = [lun for reply in replies for lun in msgspec.json.decode(reply[:-1], type=Batch).parameters.luns]
         assert len(luns) == count
         learn(least, replies)
-        took: dict[str, list[float]] = {name: [] for name in ("first", "echo first", "whole", "echo", "encode")}
+        little = request("Provider.GetProperties")
+        names = ("first", "first's whole", "little", "echo first", "whole", "echo", "encode")
+        took: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(rounds):
-            took["first"].append(stream(ours, call)[0])
+            first, whole, _ = stream(ours, call)
+            took["first"].append(first)
+            took["first's whole"].append(whole)
+            # The server has slept meanwhile, as it has before a stream.
+            begun = time.perf_counter()
+            ours.exchange(little)
+            took["little"].append(time.perf_counter() - begun)
+        for _ in range(rounds):
             took["echo first"].append(stream(least, call)[0])
         with one_processor((ours.pid, least.pid)):
             for _ in range(rounds):
@@ -58,9 +67,10 @@ def _measured(count: int, rounds: int) -> Iterator[Row]:
         "first batch, ms": first * 1e3,
         "whole to encoding": ratio("whole", "encode"),
         "whole to the echo": ratio("whole", "echo"),
-        "first to whole": first / whole,
+        "first to whole": ratio("first", "first's whole"),
     }
     yield Row(count, "vdsprovd", figures)
+    yield Row(count, "vdsprovd, a call that answers little", {"first batch, ms": median(took["little"]) * 1e3})
     yield Row(
         count, "vdsprovd, first after a start", {"whole, ms": cold_whole * 1e3, "first batch, ms": cold_first * 1e3}
     )
