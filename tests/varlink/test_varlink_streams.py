@@ -136,7 +136,7 @@ def test_stream_sends_at_once(tmp_path: Path) -> None:
         (FIRST_BATCH + 1, [FIRST_BATCH, 1]),
         (FIRST_BATCH + BATCH_SIZE, [FIRST_BATCH, BATCH_SIZE]),
         (FIRST_BATCH + 2 * BATCH_SIZE + 1, [FIRST_BATCH, BATCH_SIZE, BATCH_SIZE, 1]),
-        (WHOLE_ARRAY_MAX + 1, [FIRST_BATCH] + [BATCH_SIZE] * 163 + [75]),
+        (WHOLE_ARRAY_MAX + 1, [FIRST_BATCH] + [BATCH_SIZE] * 81 + [175]),
     ],
 )
 def test_batches(tmp_path: Path, name: str, count: int, sizes: list[int]) -> None:

@@ -16,7 +16,7 @@ from vdsprovd.varlink.interface import Interface, Method, More
 from vdsprovd.varlink.parameters import reader
 
 # Elements of an array in one reply of a batched answer. Larger batches gain nothing, smaller ones cost (measured).
-BATCH_SIZE = 100
+BATCH_SIZE = 200
 # The same in the first one, for which a person waits.
 FIRST_BATCH = 10
 # The longest array that is sent in one reply. The usual clients refuse messages of more than 16 MiB.
