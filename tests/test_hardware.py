@@ -1,6 +1,5 @@
 """The hardware port: what both adapters promise, and the order of work that a difference of facts makes."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, clear_kernel
+from tests.arrays.facts import CREDENTIALS, IQN, LUN, one_of_each
 from vdsprovd.hardware import (
     Acl,
     Credentials,
@@ -18,10 +18,8 @@ from vdsprovd.hardware import (
     Group,
     Hardware,
     HardwareError,
-    Layout,
     Listener,
     Mismatch,
-    Secret,
     Step,
     TargetNode,
     Unit,
@@ -30,10 +28,6 @@ from vdsprovd.hardware import (
 )
 from vdsprovd.hardware.pools.files import FilesPool
 from vdsprovd.hardware.simulator import Simulator
-
-IQN = "iqn.2026-11.org.example:contract"
-LUN = str(uuid.UUID(int=0x1234567890ABCDEF1234567890ABCDEF))
-CREDENTIALS = Credentials(INITIATOR, Secret("twelve-bytes"), IQN, Secret("fourteen-bytes"))
 
 
 @pytest.fixture(params=["simulator", pytest.param("lio", marks=pytest.mark.lab)])
@@ -51,18 +45,8 @@ def hardware(request: pytest.FixtureRequest) -> Iterator[Hardware]:
 
 @pytest.fixture
 def facts(tmp_path: Path) -> list[Fact]:
-    """One fact of each kind, in an order that the kernel accepts."""
-    pool = FilesPool(tmp_path)
-    pool.create(LUN, MIB, Layout(), lambda _percent: None)
-    return [
-        Disk(LUN, 5, pool.path(LUN), MIB),
-        TargetNode(IQN),
-        Group(IQN, 1, enabled=True, authentication=True, alias="Web disks"),
-        Unit(IQN, 1, 3, LUN, 5),
-        Acl(IQN, 1, INITIATOR, CREDENTIALS),
-        Grant(IQN, 1, INITIATOR, 3, 3),
-        Listener(IQN, 1, ADDRESS, 3260),
-    ]
+    """One of each kind, in an order that the kernel accepts."""
+    return one_of_each(tmp_path)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rtslib's use of pyudev

@@ -3,21 +3,18 @@
 import asyncio
 import os
 import threading
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, clear_kernel, group_folder
-from vdsprovd.hardware import Acl, Credentials, Disk, Fact, Grant, Group, Key, Layout, Listener, Step, TargetNode, Unit
+from tests.arrays.facts import IQN, LUN, one_of_each
+from vdsprovd.hardware import Acl, Disk, Fact, Grant, Group, Key, Listener, Step, TargetNode, Unit
 from vdsprovd.hardware.lio import Lio, configfs
-from vdsprovd.hardware.pools.files import FilesPool
 
 pytestmark = pytest.mark.lab
 
-IQN = "iqn.2026-11.org.example:watched"
-LUN = str(uuid.UUID(int=0x1234567890ABCDEF1234567890ABCDEF))
 QUIET = 0.7
 """Seconds in which everything has been told."""
 GROUP = group_folder(IQN)
@@ -57,18 +54,8 @@ def hardware() -> Iterator[Lio]:
 
 @pytest.fixture
 def facts(tmp_path: Path) -> list[Fact]:
-    """One fact of each kind, in an order that the kernel accepts."""
-    pool = FilesPool(tmp_path)
-    pool.create(LUN, MIB, Layout(), lambda _percent: None)
-    return [
-        Disk(LUN, 5, pool.path(LUN), MIB),
-        TargetNode(IQN),
-        Group(IQN, 1, enabled=True, authentication=False, alias="Web disks"),
-        Listener(IQN, 1, ADDRESS, 3260),
-        Unit(IQN, 1, 0, LUN, 5),
-        Acl(IQN, 1, INITIATOR, Credentials()),
-        Grant(IQN, 1, INITIATOR, 0, 0),
-    ]
+    """One of each kind, in an order that the kernel accepts."""
+    return one_of_each(tmp_path)
 
 
 def listening(hardware: Lio, test: Callable[[Told], Awaitable[None]]) -> None:
@@ -98,7 +85,7 @@ def make(hardware: Lio, facts: list[Fact]) -> None:
 
 def touch(disk: Path) -> dict[str, Callable[[], object]]:
     """What somebody does to each of the folders that were made, from the bottom up."""
-    unit, grant = GROUP / "lun/lun_0", GROUP / "acls" / INITIATOR / "lun_0"
+    unit, grant = GROUP / "lun/lun_3", GROUP / "acls" / INITIATOR / "lun_3"
     return {
         "link of a grant": (grant / "vdsprovd").unlink,
         "grant": grant.rmdir,
@@ -119,12 +106,12 @@ def touch(disk: Path) -> dict[str, Callable[[], object]]:
 
 
 EXPECTED: dict[str, set[Key]] = {
-    "link of a grant": {(Grant, IQN, 1, INITIATOR, 0)},
-    "grant": {(Grant, IQN, 1, INITIATOR, 0)},
+    "link of a grant": {(Grant, IQN, 1, INITIATOR, 3)},
+    "grant": {(Grant, IQN, 1, INITIATOR, 3)},
     "secret": {(Acl, IQN, 1, INITIATOR)},
     "access": {(Acl, IQN, 1, INITIATOR)},
-    "link of a unit": {(Unit, IQN, 1, 0)},
-    "unit": {(Unit, IQN, 1, 0)},
+    "link of a unit": {(Unit, IQN, 1, 3)},
+    "unit": {(Unit, IQN, 1, 3)},
     "listener": {(Listener, IQN, 1, ADDRESS, 3260)},
     "attribute": {(Group, IQN, 1)},
     "alias": {(Group, IQN, 1)},
@@ -153,18 +140,18 @@ def test_what_we_make_is_watched_and_not_told_of(hardware: Lio, facts: list[Fact
 def test_what_others_make_again_in_our_place(hardware: Lio, facts: list[Fact]) -> None:
     """A mapped LUN that somebody removes and makes anew under the same name, while the old folder is still open in
     another program, is told of, and so is what is done in the new one."""
-    key = (Grant, IQN, 1, INITIATOR, 0)
+    key = (Grant, IQN, 1, INITIATOR, 3)
 
     async def test(told: Told) -> None:
         await asyncio.to_thread(make, hardware, facts)
         await told.of()
-        grant = GROUP / "acls" / INITIATOR / "lun_0"
+        grant = GROUP / "acls" / INITIATOR / "lun_3"
         descriptor = os.open(grant, os.O_RDONLY)
         (grant / "vdsprovd").unlink()
         grant.rmdir()
         grant.mkdir()
         assert await told.of() == {key}
-        (grant / "somebody").symlink_to(GROUP / "lun/lun_0")
+        (grant / "somebody").symlink_to(GROUP / "lun/lun_3")
         assert await told.of() == {key}
         os.close(descriptor)
         await told.of()
@@ -178,15 +165,16 @@ def test_what_we_make_in_what_others_made(hardware: Lio, facts: list[Fact]) -> N
     """An ACL of somebody's that we adopt is looked into, for it may have more than ours."""
 
     async def test(told: Told) -> None:
-        *others, acl, _ = facts
+        others = [fact for fact in facts if not isinstance(fact, Acl | Grant)]
+        (acl,) = (fact for fact in facts if isinstance(fact, Acl))
         await asyncio.to_thread(make, hardware, others)
         await told.of()
-        mapped = GROUP / "acls" / INITIATOR / "lun_3"
+        mapped = GROUP / "acls" / INITIATOR / "lun_7"
         mapped.parent.mkdir()
         mapped.mkdir()
         await asyncio.to_thread(make, hardware, [acl])
-        assert await told.of() == {acl.key, (Grant, IQN, 1, INITIATOR, 3)}
+        assert await told.of() == {acl.key, (Grant, IQN, 1, INITIATOR, 7)}
         mapped.rmdir()
-        assert await told.of() == {(Grant, IQN, 1, INITIATOR, 3)}
+        assert await told.of() == {(Grant, IQN, 1, INITIATOR, 7)}
 
     listening(hardware, test)
