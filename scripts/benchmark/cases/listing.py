@@ -17,6 +17,8 @@ LONG = (10000,)
 PLOT = ""
 
 _CONTINUES = b'"continues":true}\0'
+_ROOM = memoryview(bytearray(1 << 20))
+"""What is received goes there: to get memory from the kernel for each part takes longer than to receive it, now and then."""
 
 
 def measure(counts: Sequence[int], rounds: int = 25) -> Iterator[Row]:
@@ -30,10 +32,11 @@ def _measured(count: int, rounds: int) -> Iterator[Row]:
     with simulated(count) as ours, echo() as least:
         (sub_system,) = ours.call("HwProvider.QuerySubSystems")["subSystems"]
         call = request("SubSystem.QueryLuns", more=True, id=sub_system["id"])
-        cold_first, cold_whole, replies = stream(ours, call)
+        cold_first, cold_whole, replies = stream(ours, call, keep=True)
         luns = [lun for reply in replies for lun in msgspec.json.decode(reply[:-1], type=Batch).parameters.luns]
         assert len(luns) == count
         learn(least, replies)
+        encoder, room = msgspec.json.Encoder(), bytearray()
         little = request("Provider.GetProperties")
         names = ("first", "first's whole", "little", "echo first", "whole", "echo", "encode")
         took: dict[str, list[float]] = {name: [] for name in names}
@@ -52,7 +55,7 @@ def _measured(count: int, rounds: int) -> Iterator[Row]:
                 took["whole"].append(stream(ours, call)[1])
                 took["echo"].append(stream(least, call)[1])
                 begun = time.perf_counter()
-                msgspec.json.encode(luns)
+                encoder.encode_into(luns, room)
                 took["encode"].append(time.perf_counter() - begun)
 
     def ratio(one: str, other: str) -> float:
@@ -76,15 +79,19 @@ def _measured(count: int, rounds: int) -> Iterator[Row]:
     )
 
 
-def stream(client: Client, call: bytes) -> tuple[float, float, list[bytes]]:
-    """The seconds until the first reply and until the last, and the replies. Nothing is made of them meanwhile."""
+def stream(client: Client, call: bytes, *, keep: bool = False) -> tuple[float, float, list[bytes]]:
+    """The seconds until the first reply and until the last, and the replies if they are to be kept. Nothing is made of them
+    meanwhile."""
     begun, first, chunks, end = time.perf_counter(), 0.0, [b""], b""
     client.socket.sendall(call)
     while not end.endswith(b"\0") or end.endswith(_CONTINUES):
         # Whoever takes in much at once gets the first batch together with others.
-        chunks.append(client.socket.recv(1 << 20 if first else 1 << 12))
-        end = (end + chunks[-1][-len(_CONTINUES) :])[-len(_CONTINUES) :]
-        if not first and b"\0" in chunks[-1]:
+        size = client.socket.recv_into(_ROOM, 0 if first else 1 << 12)
+        came = _ROOM[:size]
+        end = (end + came[-len(_CONTINUES) :].tobytes())[-len(_CONTINUES) :]
+        if keep:
+            chunks.append(came.tobytes())
+        if not first and b"\0" in came.tobytes():
             first = time.perf_counter() - begun
     whole = time.perf_counter() - begun
     return first, whole, [reply + b"\0" for reply in b"".join(chunks).split(b"\0")[:-1]]
