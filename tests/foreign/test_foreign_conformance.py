@@ -89,10 +89,10 @@ def test_conversation(foreign: tuple[Foreign, Array]) -> None:
     assert client.call("Async.Wait", id=started["async"])["hresult"] == 0
 
     # A listing in parts, and in one.
-    luns = {lun} | {array.make_lun(4096) for _ in range(110)}
+    luns = {lun} | {array.make_lun(4096) for _ in range(210)}
     with client.replies("SubSystem.QueryLuns", id=array.sub_system) as replies:
         parts = [reply["luns"] for reply in replies]
-    assert [len(part) for part in parts] == [10, 100, 1]
+    assert [len(part) for part in parts] == [10, 200, 1]
     assert {entry["id"] for part in parts for entry in part} == luns
     whole = client.call("SubSystem.QueryLuns", id=array.sub_system)["luns"]
     assert whole == [entry for part in parts for entry in part]
