@@ -124,7 +124,10 @@ class Watches:
         if Mask.IGNORED in event.mask:
             self._forget(self._folders.pop(event.watch.wd, ()), event.watch.wd)
             return ()
-        parts = (*self._folders[event.watch.wd], str(event.name))
+        folder = self._folders.get(event.watch.wd)
+        if folder is None:
+            return ()  # who puts this watch has not said yet where it is
+        parts = (*folder, str(event.name))
         if Mask.DELETE in event.mask:
             # The watch itself may go later, when another folder of that name has been made.
             self._of.pop(parts, None)
@@ -137,7 +140,7 @@ class Watches:
     def _watch(self, parts: _Parts) -> None:
         if self._inotify is None:
             return
-        watch = self._inotify.add_watch("/".join((_ROOT, *parts)), _MASK)
+        watch = self._inotify.add_watch(_path(parts), _MASK)
         watch.path = configfs.ROOT  # its own takes a kilobyte, and is not asked for
         self._folders[watch.wd] = parts
         self._of[parts] = watch.wd
@@ -166,7 +169,7 @@ class Watches:
                 if key := reader.key(parts):
                     found.add(key)
                 continue
-            for name in _GROUP if _is_group(parts) else configfs.folders("/".join((_ROOT, *parts))):
+            for name in _GROUP if _is_group(parts) else configfs.folders(_path(parts)):
                 child = (*parts, name)
                 if key := reader.key(child):
                     found.add(key)
@@ -180,6 +183,10 @@ class Watches:
         self._short = True
         why = "fs.inotify.max_user_watches is used up" if error.errno == errno.ENOSPC else error.strerror
         log.warning("some of what others change is noticed by the audit alone: cannot watch all of configfs: %s", why)
+
+
+def _path(parts: _Parts) -> str:
+    return "/".join((_ROOT, *parts))
 
 
 def _folders_of(fact: Fact) -> list[_Parts]:
