@@ -36,9 +36,8 @@ def give_way() -> None:
     and after the kernel's threads that serve initiators. LVM's commands, which it starts, raise their priority by themselves
     while devices are suspended."""
     with suppress(OSError):
-        os.setpriority(
-            os.PRIO_PROCESS, 0, _NICENESS
-        )  # of this thread alone: setpriority(2), under "C library/kernel differences"
+        # Of this thread alone: setpriority(2), under "C library/kernel differences".
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 class Workers:
