@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from asyncinotify import Inotify, Mask
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, clear_kernel, group_folder
 from tests.arrays.facts import IQN, LUN, one_of_each
 from vdsprovd.hardware import Acl, Disk, Fact, Grant, Group, Key, Listener, Step, TargetNode, Unit
 from vdsprovd.hardware.lio import Lio, configfs
+from vdsprovd.hardware.lio.watch import Watches
 
 pytestmark = pytest.mark.lab
 
@@ -178,3 +180,13 @@ def test_what_we_make_in_what_others_made(hardware: Lio, facts: list[Fact]) -> N
         assert await told.of() == {(Grant, IQN, 1, INITIATOR, 7)}
 
     listening(hardware, test)
+
+
+def test_an_event_before_it_is_known_where_its_watch_is(tmp_path: Path) -> None:
+    """It is passed over: the thread that puts the watch may be between the kernel's answer and its note of it."""
+    with Inotify(sync_timeout=0) as inotify:
+        inotify.add_watch(tmp_path, Mask.CREATE)
+        (tmp_path / "folder").mkdir()
+        event = inotify.sync_get()
+        assert event
+        assert Watches().where(event) == ()
