@@ -10,7 +10,9 @@ import pytest
 
 from tests import conformance
 from tests.arrays import Array, LioArray, SimulatedArray, breakable_disk, clear_kernel
+from tests.arrays.facts import one_of_each
 from tests.daemon import SimulatedProcess
+from vdsprovd.hardware import Fact
 
 # Started in the background by a shell, the tests, and so the programs that they start, would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,6 +39,12 @@ def simulated(tmp_path: Path) -> Iterator[SimulatedArray]:
     array.start()
     yield array
     array.stop()
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> list[Fact]:
+    """One of each kind, in an order that the kernel accepts."""
+    return one_of_each(tmp_path)
 
 
 @pytest.fixture

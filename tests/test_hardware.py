@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, clear_kernel
-from tests.arrays.facts import CREDENTIALS, IQN, LUN, one_of_each
+from tests.arrays.facts import CREDENTIALS, IQN, LUN
 from vdsprovd.hardware import (
     Acl,
     Credentials,
@@ -41,12 +41,6 @@ def hardware(request: pytest.FixtureRequest) -> Iterator[Hardware]:
         clear_kernel()
         yield Lio({})
         clear_kernel()
-
-
-@pytest.fixture
-def facts(tmp_path: Path) -> list[Fact]:
-    """One of each kind, in an order that the kernel accepts."""
-    return one_of_each(tmp_path)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rtslib's use of pyudev

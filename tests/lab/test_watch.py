@@ -10,7 +10,7 @@ import pytest
 from asyncinotify import Inotify, Mask
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, clear_kernel, group_folder
-from tests.arrays.facts import IQN, LUN, one_of_each
+from tests.arrays.facts import IQN, LUN
 from vdsprovd.hardware import Acl, Disk, Fact, Grant, Group, Key, Listener, Step, TargetNode, Unit
 from vdsprovd.hardware.lio import Lio, configfs
 from vdsprovd.hardware.lio.watch import Watches
@@ -52,12 +52,6 @@ def hardware() -> Iterator[Lio]:
     clear_kernel()
     yield Lio({})
     clear_kernel()
-
-
-@pytest.fixture
-def facts(tmp_path: Path) -> list[Fact]:
-    """One of each kind, in an order that the kernel accepts."""
-    return one_of_each(tmp_path)
 
 
 def listening(hardware: Lio, test: Callable[[Told], Awaitable[None]]) -> None:
