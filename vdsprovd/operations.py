@@ -216,7 +216,6 @@ class Operation:
         self.id = str(uuid.uuid4())
         self.type = type
         self.subject = subject
-        self.percent = 0
         self.result: Hresult = Hresult.VDS_E_OPERATION_PENDING
         self.message = ""
         self.object: str | None = None
@@ -226,7 +225,9 @@ class Operation:
         self._committed = False
         self._deciding = threading.Lock()
         self._began = time.monotonic()
+        self._percent = 0
         self._changed: list[asyncio.Future[None]] = []
+        self._over = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     def progress(self, percent: int) -> None:
@@ -234,12 +235,15 @@ class Operation:
         if self._cancelled:
             raise Cancelled("the operation was cancelled")
         answered()
-        self._loop.call_soon_threadsafe(self._show, min(99, percent))
+        if percent > self._percent:
+            self._percent = percent
+            if self._changed:  # to call another thread takes longer than many a step
+                self._loop.call_soon_threadsafe(self._wake)
 
-    def _show(self, percent: int) -> None:
-        if not self.finished and percent > self.percent:
-            self.percent = percent
-            self._wake()
+    @property
+    def percent(self) -> int:
+        """How much of it is done."""
+        return 100 if self.finished else min(99, self._percent)
 
     def _wake(self) -> None:
         waiters, self._changed = self._changed, []
@@ -252,6 +256,10 @@ class Operation:
         waiter = self._loop.create_future()
         self._changed.append(waiter)
         await waiter
+
+    async def over(self) -> None:
+        """Wait until it is over."""
+        await self._over.wait()
 
     def commit(self) -> None:
         """From here on it is too late to cancel. Raises `Cancelled` when that was asked for before."""
@@ -283,8 +291,8 @@ class Operation:
     def finish(self, result: Hresult, message: str = "", object: str | None = None) -> None:
         """The operation is over."""
         self.result, self.message, self.object = result, message, object
-        self.percent = 100
         self.finished = True
+        self._over.set()
         self._wake()
 
 

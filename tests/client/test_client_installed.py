@@ -19,7 +19,7 @@ import vdsprovd.client, vdsprovd.cli
 for package in (vdsprovd.client, vdsprovd.cli):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(found.name)
-for name in ("vdsprovd.provider", "vdsprovd.hardware", "vdsprovd.inventory", "rtslib_fb", "pyudev", "asyncinotify", "ifaddr"):
+for name in ("vdsprovd.provider", "vdsprovd.hardware", "vdsprovd.inventory", "rtslib_fb", "pyudev", "inotify_simple", "ifaddr"):
     assert name not in sys.modules, name
     if not name.startswith("vdsprovd"):
         assert importlib.util.find_spec(name) is None, name

@@ -12,7 +12,7 @@ from rtslib_fb import LUN, TPG, FabricModule, FileIOStorageObject, NodeACL, Targ
 
 from tests.arrays import ADDRESS, INITIATOR, MIB, OTHER_INITIATOR, LioArray, group_folder, run, somebody
 from tests.scene import SOON, Scene, without
-from vdsprovd.hardware import Disk, Listener, TargetNode, steps
+from vdsprovd.hardware import Disk, Fact, Listener, TargetNode, steps
 from vdsprovd.hardware.lio import configfs
 
 # rtslib, which plays somebody else here, uses what pyudev has deprecated.
@@ -146,9 +146,12 @@ def test_no_watches_left(lio: LioArray, left: int) -> None:
         WATCHES.write_text(before)
 
 
-def test_more_events_than_the_kernel_keeps(lio: LioArray) -> None:
+@pytest.mark.parametrize(
+    ("kind", "objects"), [(Listener, ["portal", "portal_group"]), (Disk, ["lun"])], ids=["listener", "disk"]
+)
+def test_more_events_than_the_kernel_keeps(lio: LioArray, kind: type[Fact], objects: list[str]) -> None:
     """A daemon that was kept from reading until events were lost looks at everything, shows what is true in the end, and
-    notices what comes after."""
+    notices what comes after: also that what went meanwhile is there again."""
     before = QUEUE.read_text()
     try:
         lio.stop()
@@ -159,7 +162,7 @@ def test_more_events_than_the_kernel_keeps(lio: LioArray) -> None:
     scene = Scene(lio)
     assert scene.sink.silent()
     there = scene.ours()
-    lost = without(there, Listener)
+    lost = without(there, kind)
     os.kill(lio.pid, signal.SIGSTOP)
     try:
         for _ in range(64):
@@ -168,9 +171,9 @@ def test_more_events_than_the_kernel_keeps(lio: LioArray) -> None:
         lio.meddle(steps(there, lost))
     finally:
         os.kill(lio.pid, signal.SIGCONT)
-    scene.sink.until(scene.told("portal", "portal_group"))
+    scene.sink.until(scene.told(*objects))
     lio.meddle(steps(lost, there))
-    scene.sink.until(scene.told("portal", "portal_group"))
+    scene.sink.until(scene.told(*objects))
     assert scene.deviations() == {}
     assert scene.sink.silent()
     scene.sink.close()

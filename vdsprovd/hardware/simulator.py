@@ -96,8 +96,8 @@ class SimulatedPool:
             raise Mismatch(f"cannot create volume {lun}: it exists")
         self._set(lun, size, progress)
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> None:
-        pass
+    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+        return self.glance(luns)
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         self._check(Layout(drives=tuple(drives)))
@@ -311,8 +311,8 @@ class SimulatedDrivePool:
             progress(percent)
             time.sleep(self.delay / 5)
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> None:
-        pass
+    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+        return self.glance(luns)
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         with self._lock:

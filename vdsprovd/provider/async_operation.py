@@ -26,13 +26,12 @@ class Async(Interface):
         Called with `more`, it reports `percentCompleted` as it changes, until then. (IVdsAsync::Wait)
         """
         operation = self.context.operations.find(id)
-        while not operation.finished:
-            if call.more:
-                yield WaitReply(operation.percent)
-                # It may have ended while the reply went out; then nothing changes any more.
-                if operation.finished:
-                    break
-            await operation.changed()
+        while call.more and not operation.finished:
+            yield WaitReply(operation.percent)
+            # It may have ended while the reply went out; then nothing changes any more.
+            if not operation.finished:
+                await operation.changed()
+        await operation.over()
         yield Last(
             WaitReply(
                 operation.percent,

@@ -140,6 +140,8 @@ class Creation:
         self._step = 0
         self._volumes: list[Plan] = []
         """Those whose bytes are there."""
+        self._states: dict[str, VolumeState] = {}
+        """How those bytes are, by LUN."""
 
     def make(self, operation: Operation) -> list[Entity]:
         """All of it, for LUNs of no target; gives the LUNs, their plexes, and what has changed around them."""
@@ -160,7 +162,7 @@ class Creation:
                 self._volumes.append(plan)
             for pool, ids in self._by_pool().items():
                 # What is shown never goes back; what was cancelled ends here.
-                self._context.pool(pool).flush(ids, operation.progress)
+                self._states.update(self._context.pool(pool).flush(ids, operation.progress))
             operation.commit()
 
     def expose(self) -> list[Entity]:
@@ -187,13 +189,8 @@ class Creation:
         that they will have; each after its plexes, so that it is never seen without."""
         made: list[Entity] = []
         inventory = self._context.cache.inventory
-        states = {
-            id: state
-            for pool, luns in self._by_pool().items()
-            for id, state in self._context.pool(pool).glance(luns).items()
-        }
         for plan in self._plans:
-            state = states[plan.lun.id]
+            state = self._states[plan.lun.id]
             indexes = tuple(Association(id, free_index(inventory, id)) for id in plan.targets)
             lun = msgspec.structs.replace(found(plan.lun, state), associations=indexes)
             made += [*plexes_of(lun.id, state, ()), lun]

@@ -210,8 +210,8 @@ class Lio:
         os.mkdir(path)
         try:
             # The kernel makes one closed to initiators without an ACL, but for discovery.
-            configfs.write(path / "attrib/demo_mode_discovery", "0")
-            configfs.write(path / "attrib/authentication", str(int(group.authentication)))
+            configfs.write(f"{path}/attrib/demo_mode_discovery", "0")
+            configfs.write(f"{path}/attrib/authentication", str(int(group.authentication)))
             made = Group(group.target, group.tag, enabled=False, authentication=group.authentication, alias="")
             _write_group(path, made, group)
         except BaseException:
@@ -257,7 +257,7 @@ class Lio:
                 _write_credentials(path, before.credentials, credentials)
 
     def has_target(self, target: str) -> bool:
-        return (configfs.ISCSI / target).exists()
+        return os.path.exists(f"{configfs.ISCSI}/{target}")
 
     def sessions(self, target: str) -> Collection[str]:
         with configfs.door(f"read the sessions of {target}"):

@@ -17,11 +17,10 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
 
-from asyncinotify import Event, Inotify, Mask
+from inotify_simple import Event, INotify, flags
 
-from vdsprovd.hardware import Acl, Disk, Fact, Grant, Group, Key, TargetNode, Unit
+from vdsprovd.hardware import Acl, Disk, Fact, Grant, Group, Key, Listener, TargetNode, Unit
 from vdsprovd.hardware.lio import configfs, reader
 
 log = logging.getLogger(__name__)
@@ -36,8 +35,11 @@ _MOST = 4096
 """Events that are taken at once, lest nothing else is done while somebody makes more."""
 _GROUP = ("lun", "acls", "np", "attrib", "param")
 """The folders of a portal group that facts tell of."""
-_MASK = Mask.CREATE | Mask.DELETE | Mask.MODIFY | Mask.ONLYDIR
+_MASK = flags.CREATE | flags.DELETE | flags.MODIFY | flags.ONLYDIR
 
+
+_NONE = -1
+"""In place of a watch."""
 
 _Parts = tuple[str, ...]
 """Of a path below configfs.ROOT."""
@@ -46,26 +48,25 @@ _Parts = tuple[str, ...]
 async def changes(watches: "Watches") -> AsyncGenerator[Collection[Key] | None, None]:
     """The keys of objects that others touched, None for everything."""
     try:
-        inotify = Inotify(sync_timeout=0)
+        inotify = INotify(nonblocking=True)
     except OSError as error:
         log.warning("what others change is noticed by the audit alone: cannot use inotify: %s", error.strerror)
         return
     with inotify, watches.put_by(inotify):
-        await asyncio.to_thread(watches.spread, [()])
+        await asyncio.to_thread(watches.begin)
         yield None
-        async for first in inotify:
+        while True:
             lost, keys, made = False, set[Key](), []
-            for event in [first, *await _burst(inotify)]:
-                if Mask.Q_OVERFLOW in event.mask:
+            for event in await _burst(inotify):
+                if event.mask & flags.Q_OVERFLOW:
                     lost = True
-                elif (parts := watches.where(event)) and not (Mask.CREATE in event.mask and watches.has(parts)):
+                elif (parts := watches.where(event)) and not (event.mask & flags.CREATE and watches.has(parts)):
                     if key := reader.key(parts):
                         keys.add(key)
-                    if Mask.CREATE | Mask.ISDIR in event.mask and _is_watched(parts):
+                    if event.mask & flags.CREATE and event.mask & flags.ISDIR and _is_watched(parts):
                         made.append(parts)
             if lost:
-                # Folders that were made meanwhile have no watch.
-                await asyncio.to_thread(watches.spread, [()])
+                await asyncio.to_thread(watches.begin)
                 yield None
                 continue
             if made:
@@ -75,30 +76,40 @@ async def changes(watches: "Watches") -> AsyncGenerator[Collection[Key] | None, 
                 yield keys
 
 
-async def _burst(inotify: Inotify) -> list[Event]:
-    """What comes after an event until there is no more for a while, or for too long."""
+async def _burst(inotify: INotify) -> list[Event]:
+    """What happens, from the first event on until there is no more for a while, or for too long."""
+    await _readable(inotify.fd)
     events: list[Event] = []
     end = time.monotonic() + _LONGEST
-    while time.monotonic() < end and len(events) < _MOST:
-        await asyncio.sleep(_QUIET)
-        more = list(islice(iter(inotify.sync_get, None), _MOST))
-        if not more:
-            break
+    while more := inotify.read(timeout=0):
         events += more
+        if len(events) > _MOST or time.monotonic() > end:
+            break
+        await asyncio.sleep(_QUIET)
     return events
+
+
+async def _readable(descriptor: int) -> None:
+    """Wait until there is something to read."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
 
 
 class Watches:
     """Puts watches on folders, and knows where they are. One is gone when its folder is."""
 
     def __init__(self) -> None:
-        self._inotify: Inotify | None = None
+        self._inotify: INotify | None = None
         self._folders: dict[int, _Parts] = {}
         self._of: dict[_Parts, int] = {}
         self._short = False
 
     @contextmanager
-    def put_by(self, inotify: Inotify) -> Iterator[None]:
+    def put_by(self, inotify: INotify) -> Iterator[None]:
         """Use that as long as the context lasts; without one there are no watches."""
         self._folders, self._of, self._inotify = {}, {}, inotify
         try:
@@ -106,29 +117,38 @@ class Watches:
         finally:
             self._inotify = None
 
+    def begin(self) -> None:
+        """Watch all that is there. After events were lost: what was made meanwhile has no watch, and what is gone is not
+        there any more."""
+        self._folders.clear()
+        self._of.clear()
+        self.spread([()])
+
     def made(self, fact: Fact) -> None:
         """Watch the folders of what a step of ours has made. Safe in any thread."""
+        if isinstance(fact, Listener):
+            # Nothing in its folder is told of.
+            name = configfs.listener(fact.target, fact.tag, fact.address, fact.port).name
+            self._of[_group(fact.target, fact.tag, "np", name)] = _NONE
+            return
         with suppress(OSError, ValueError):  # it is gone already, watches have run out, or the daemon stops
             for parts in _folders_of(fact):
                 self._watch(parts)
 
     def has(self, parts: _Parts) -> bool:
-        """Whether that folder is watched, as one is that we made or that was found in one that others made."""
+        """Whether that folder is known, as one is that we made or that was found in one that others made."""
         return parts in self._of
 
     def where(self, event: Event) -> _Parts:
         """What the event is about; nothing when only a watch is gone."""
-        # The event's own path would take more time than all the rest.
-        if event.watch is None:
+        if event.mask & flags.IGNORED:
+            self._forget(self._folders.pop(event.wd, ()), event.wd)
             return ()
-        if Mask.IGNORED in event.mask:
-            self._forget(self._folders.pop(event.watch.wd, ()), event.watch.wd)
-            return ()
-        folder = self._folders.get(event.watch.wd)
+        folder = self._folders.get(event.wd)
         if folder is None:
             return ()  # who puts this watch has not said yet where it is
-        parts = (*folder, str(event.name))
-        if Mask.DELETE in event.mask:
+        parts = (*folder, event.name)
+        if event.mask & flags.DELETE:
             # The watch itself may go later, when another folder of that name has been made.
             self._of.pop(parts, None)
         return parts
@@ -141,9 +161,8 @@ class Watches:
         if self._inotify is None:
             return
         watch = self._inotify.add_watch(_path(parts), _MASK)
-        watch.path = configfs.ROOT  # its own takes a kilobyte, and is not asked for
-        self._folders[watch.wd] = parts
-        self._of[parts] = watch.wd
+        self._folders[watch] = parts
+        self._of[parts] = watch
 
     def spread(self, start: Iterable[_Parts]) -> set[Key]:
         """Watch folders and what is in them, and give the keys of the objects that were made in them before that.

@@ -87,24 +87,27 @@ class FilesPool:
             finally:
                 os.close(descriptor)
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> None:
+    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+        states = {}
         for start in range(0, len(luns), TOGETHER):
             if start:
                 progress(start * 100 // len(luns))
             with ExitStack() as files:
-                some = [
-                    files.enter_context(self._open(lun, f"write LUN {lun}", os.O_RDONLY))[0]
+                some = {
+                    lun: files.enter_context(self._open(lun, f"write LUN {lun}", os.O_RDONLY))
                     for lun in luns[start : start + TOGETHER]
-                ]
-                for descriptor in some:
+                }
+                for descriptor, _ in some.values():
                     # The kernel begins to write, and the file system has blocks for it when it is asked to wait for the
                     # first one: what it has to keep of all of them it then writes at once.
                     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                for lun, descriptor in zip(luns[start:], some, strict=False):
+                for lun, (descriptor, size) in some.items():
                     with door(f"write LUN {lun}", lun):
                         os.fsync(descriptor)
+                    states[lun] = VolumeState(Condition.GOOD, size=size, legs=(Leg(),))
         with door(f"write {self.folder}"):
             _sync_folder(self.folder)
+        return states
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         _check(Layout(drives=tuple(drives)))

@@ -11,18 +11,24 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from asyncinotify import Inotify, Mask, Watch
+from inotify_simple import INotify, flags
 
 from vdsprovd.hardware.pools.files import SUFFIX
 
 log = logging.getLogger(__name__)
 
 _MASK = (
-    Mask.CLOSE_WRITE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
+    flags.CLOSE_WRITE
+    | flags.DELETE
+    | flags.MOVED_FROM
+    | flags.MOVED_TO
+    | flags.DELETE_SELF
+    | flags.MOVE_SELF
+    | flags.ONLYDIR
 )
-_ABOVE = Mask.CREATE | Mask.MOVED_TO | Mask.ONLYDIR
+_ABOVE = flags.CREATE | flags.MOVED_TO | flags.ONLYDIR
 """Of the folder that a pool's is in: it may come again."""
-_ANY = Mask.Q_OVERFLOW | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
+_ANY = flags.Q_OVERFLOW | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT
 
 Changed = Callable[[Collection[str] | None], None]
 
@@ -43,27 +49,27 @@ def _touched(folders: Collection[Path], changed: Changed) -> Iterator[Callable[[
     """Gives what to call when the folders may be others than before."""
     loop = asyncio.get_running_loop()
     try:
-        inotify = Inotify(sync_timeout=0)
+        inotify = INotify(nonblocking=True)
     except OSError as error:
         log.warning("what others do to the files of pools is noticed by the audit alone: %s", error.strerror)
         yield lambda: changed(None)
         return
-    watches: dict[Path, Watch] = {}
-    above: dict[Path, Watch] = {}
+    watches: dict[Path, int] = {}
+    above: dict[Path, int] = {}
     complained: set[Path] = set()
 
-    def place(watches: dict[Path, Watch], folder: Path, mask: Mask) -> None:
+    def place(watches: dict[Path, int], folder: Path, mask: int) -> None:
         before = watches.get(folder)
         try:
             # The same folder has the same watch.
-            watches[folder] = inotify.add_watch(folder, mask | Mask.MASK_ADD)
+            watches[folder] = inotify.add_watch(folder, mask | flags.MASK_ADD)
         except FileNotFoundError:
             pass  # it may come
         except OSError as error:
             if folder not in complained:
                 complained.add(folder)
                 log.warning("what others do in %s is noticed by the audit alone: %s", folder, error.strerror)
-        if before and (folder not in watches or watches[folder].wd != before.wd):
+        if before and (folder not in watches or watches[folder] != before):
             with suppress(OSError):  # gone with its folder
                 inotify.rm_watch(before)
 
@@ -79,8 +85,8 @@ def _touched(folders: Collection[Path], changed: Changed) -> Iterator[Callable[[
     def drain() -> None:
         luns: set[str] = set()
         other = False
-        while event := inotify.sync_get():
-            name = str(event.name or "")
+        for event in inotify.read(timeout=0):
+            name = event.name
             if event.mask & _ANY or any(folder.name == name for folder in folders):
                 other = True
             elif name.endswith(SUFFIX):

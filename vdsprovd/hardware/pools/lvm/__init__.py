@@ -234,8 +234,8 @@ class LvmPool:
                 _range(descriptor, _BLKZEROOUT, offset, min(CHUNK, size - offset))
             os.fsync(descriptor)
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> None:
-        pass  # `create` leaves nothing that does not last
+    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+        return self.glance(luns)  # `create` leaves nothing that does not last
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         what = f"resize LUN {lun}"
