@@ -67,8 +67,8 @@ def bare(work: Work) -> Iterator[AddLun]:
 @contextmanager
 def owed(work: Work) -> Iterator[AddLun]:
     """The kernel's operations, and one after the other what vdsprovd owes beside them: a file that outlasts a power cut, says
-    whose it is, and can be seen to fail; what initiators and other tools read of the disk; and folders that are watched,
-    with a look at what came before the watch. One line for all of them, synced, before and after."""
+    whose it is, and can be seen to fail; what initiators and other tools read of the disk; and folders that are
+    watched. One line for all of them, synced, before and after."""
     records = os.open(f"{work.folder}/records", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     libc = ctypes.CDLL(None)
     watches = libc.inotify_init1(os.O_CLOEXEC)
@@ -93,10 +93,6 @@ def owed(work: Work) -> Iterator[AddLun]:
         floor.add_unit(target, number, file, work.initiators)
         for folder in (os.path.dirname(disk), disk, *links):
             libc.inotify_add_watch(watches, folder.encode(), _TOUCHED)  # once they are used up, nobody gets more
-        for name in floor.DISK_ATTRIBUTES:
-            floor.read(f"{disk}/{name}")
-        for folder in links:
-            os.readlink(f"{folder}/{floor.LINK}")
         made.append((target, number))
 
     if work.new_targets:
