@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import groupby
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -545,49 +544,49 @@ class Inventory(msgspec.Struct, frozen=True):
         return [self.known(Plex, plex_id) for _, plex_id in entries]
 
     def put(self, *entities: Entity) -> Inventory:
-        """This inventory with the entities added or replaced; of those with one id the last."""
-        result = self
-        for many, some in groupby(entities, lambda entity: isinstance(entity, Lun | Plex)):
-            if many:
-                result = result._put_many(cast("Iterator[Lun | Plex]", some))
-            else:
-                for entity in some:
-                    result = result._link(entity)
-        return result
-
-    def _put_many(self, entities: Iterable[Lun | Plex]) -> Inventory:
-        """Those of which there are as many as there are LUNs: what they are in is copied once for all of them."""
+        """This inventory with the entities added or replaced; of those with one id the last. What they are in is copied once
+        for all of them."""
         latest = {entity.id: entity for entity in entities}
-        result, linked = self, list[Lun | Plex]()
-        for entity in latest.values():
-            before = self.objects.get(entity.id)
+        result, linked = self, list[Entity]()
+        kinds: dict[ObjectType, dict[str, Entity]] = {}
+        for id, entity in latest.items():
+            kinds.setdefault(object_type(entity), {})[id] = entity
+            before = self.objects.get(id)
             if before is None or _links(before) != _links(entity):
                 linked.append(entity)
                 if before is not None:
                     result = result._unlink(before)
-        by_type = result.by_type
-        for kind in (Lun, Plex):
-            of_kind = {id: entity for id, entity in latest.items() if isinstance(entity, kind)}
-            if of_kind:
-                known: PersistentMap[str, Entity] = by_type.get(OBJECT_TYPES[kind], PersistentMap())
-                by_type = by_type.insert(OBJECT_TYPES[kind], known.update(of_kind))
-        luns, plexes, uses = (dict[str, dict[Any, str]](), dict[str, dict[Any, str]](), dict[str, Counter[str]]())
+        luns, plexes, groups, portals = (dict[str, dict[Any, str]]() for _ in range(4))
+        names, uses = dict[str, str](), dict[str, Counter[str]]()
         for entity in linked:
-            if isinstance(entity, Plex):
-                plexes.setdefault(entity.lun_id, {})[entity.place] = entity.id
-                continue
-            for association in entity.associations:
-                luns.setdefault(association.target_id, {})[association.index] = entity.id
-                if entity.mask:
-                    uses.setdefault(association.target_id, Counter()).update(entity.mask)
-        return msgspec.structs.replace(
+            match entity:
+                case Lun():
+                    for association in entity.associations:
+                        luns.setdefault(association.target_id, {})[association.index] = entity.id
+                        if entity.mask:
+                            uses.setdefault(association.target_id, Counter()).update(entity.mask)
+                case Plex():
+                    plexes.setdefault(entity.lun_id, {})[entity.place] = entity.id
+                case Target():
+                    names[entity.iscsi_name] = entity.id
+                case PortalGroup():
+                    groups.setdefault(entity.target_id, {})[entity.tag] = entity.id
+                    for portal_id in entity.portal_ids:
+                        portals.setdefault(portal_id, {})[entity.id] = entity.id
+        of_kinds = {kind: result.by_type.get(kind, PersistentMap()).update(some) for kind, some in kinds.items()}
+        result = msgspec.structs.replace(
             result,
             objects=result.objects.update(latest),
-            by_type=by_type,
+            by_type=result.by_type.update(of_kinds),
             luns_of_target=_index_update(result.luns_of_target, luns),
             plexes_of_lun=_index_update(result.plexes_of_lun, plexes),
+            groups_of_target=_index_update(result.groups_of_target, groups),
+            groups_of_portal=_index_update(result.groups_of_portal, portals),
+            target_by_name=result.target_by_name.update(names),
             initiator_uses=result.initiator_uses.update({id: result._uses_with(id, more) for id, more in uses.items()}),
         )
+        nodes = {entity.sub_system_id for entity in latest.values() if isinstance(entity, Controller | Port)}
+        return msgspec.structs.replace(result, served=result.served.update({id: result._served(id) for id in nodes}))
 
     def _uses_with(self, target_id: str, more: Counter[str]) -> PersistentMap[str, int]:
         counts = self.uses_at(target_id)
@@ -607,33 +606,9 @@ class Inventory(msgspec.Struct, frozen=True):
             )
         return result
 
-    def _link(self, entity: Entity) -> Inventory:
-        before = self.objects.get(entity.id)
-        result = self._unlink(before) if before is not None else self
-        kind = object_type(entity)
-        changes: dict[str, Any] = {
-            "objects": result.objects.insert(entity.id, entity),
-            "by_type": result.by_type.insert(kind, result.by_type.get(kind, PersistentMap()).insert(entity.id, entity)),
-        }
-        match entity:
-            case Controller() | Port():
-                changes["served"] = result._served(entity)
-            case Target():
-                changes["target_by_name"] = result.target_by_name.insert(entity.iscsi_name, entity.id)
-            case PortalGroup():
-                changes["groups_of_target"] = _index_insert(
-                    result.groups_of_target, entity.target_id, entity.tag, entity.id
-                )
-                portals = result.groups_of_portal
-                for portal_id in entity.portal_ids:
-                    portals = _index_insert(portals, portal_id, entity.id, entity.id)
-                changes["groups_of_portal"] = portals
-        return msgspec.structs.replace(result, **changes)
-
-    def _served(self, changed: Controller | Port) -> PersistentMap[str, bool]:
+    def _served(self, sub_system_id: str) -> bool:
         nodes: list[Controller | Port] = [*self.all(Controller), *self.all(Port)]
-        both = [node for node in nodes if node.id != changed.id and node.sub_system_id == changed.sub_system_id]
-        return self.served.insert(changed.sub_system_id, all(node.online for node in (*both, changed)))
+        return all(node.online for node in nodes if node.sub_system_id == sub_system_id)
 
     def _unlink(self, entity: Entity) -> Inventory:
         changes: dict[str, Any] = {}
@@ -664,20 +639,22 @@ class Inventory(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **changes) if changes else self
 
 
-def _index_insert(index: _Index, outer: str, inner: Any, id: str) -> _Index:
-    return index.insert(outer, index.get(outer, PersistentMap()).insert(inner, id))
-
-
 def _index_update(index: _Index, entries: Mapping[str, Mapping[Any, str]]) -> _Index:
     return index.update({outer: index.get(outer, PersistentMap()).update(inner) for outer, inner in entries.items()})
 
 
 def _links(entity: Entity) -> object:
-    """What the indexes have of a LUN or a plex."""
-    if isinstance(entity, Lun):
-        return entity.associations, entity.mask
-    assert isinstance(entity, Plex)
-    return entity.lun_id, entity.place
+    """What the indexes have of it."""
+    match entity:
+        case Lun():
+            return entity.associations, entity.mask
+        case Plex():
+            return entity.lun_id, entity.place
+        case Target():
+            return entity.iscsi_name
+        case PortalGroup():
+            return entity.target_id, entity.tag, entity.portal_ids
+    return None
 
 
 def _index_remove(index: _Index, outer: str, inner: Any) -> _Index:

@@ -92,6 +92,8 @@ class PersistentMap(Generic[K, V]):
 
     def update(self, entries: Mapping[K, V]) -> "PersistentMap[K, V]":
         """This map with all of these entries, added or replaced: each part is copied once, however many go there."""
+        if not entries:
+            return self
         parts, number, count = list(self._parts), len(self._parts), self._count
         changed: set[int] = set()
         for key, value in entries.items():

@@ -52,6 +52,12 @@ SIMULATED_DRIVE = 1 << 30
 """Bytes of a drive that a pool takes."""
 
 
+def _sleep(seconds: float) -> None:
+    """Sleep, unless it is for no time, which would take the kernel 50 us."""
+    if seconds:
+        time.sleep(seconds)
+
+
 class SimulatedPool:
     """A pool of sizes without bytes. `broken` maps a LUN's id to the state that its volume shall show."""
 
@@ -114,7 +120,7 @@ class SimulatedPool:
         try:
             for percent in range(0, 100, 20):
                 progress(percent)
-                time.sleep(self.delay / 5)
+                _sleep(self.delay / 5)
         except HardwareError:
             with self._lock:
                 self._used -= growth
@@ -309,7 +315,7 @@ class SimulatedDrivePool:
     def _wait(self, progress: Progress) -> None:
         for percent in range(0, 100, 20):
             progress(percent)
-            time.sleep(self.delay / 5)
+            _sleep(self.delay / 5)
 
     def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
         return self.glance(luns)
@@ -506,7 +512,7 @@ class SimulatedDrivePool:
             raise Mismatch(f"{node} is no drive of the pool")
         if self._missing() and allocatable is (node in self.refused):
             raise Refused(f"cannot change {node}: a drive of the pool is missing")
-        time.sleep(self.delay)
+        _sleep(self.delay)
         (self.refused.discard if allocatable else self.refused.add)(node)
 
     def move(self, old: str, new: str, progress: Progress) -> None:
@@ -573,7 +579,7 @@ class SimulatedMaintenance:
         self.delay = 0.0
 
     def start(self, node: str, operation: MaintenanceOperation) -> None:
-        time.sleep(self.delay)
+        _sleep(self.delay)
         match operation:
             case MaintenanceOperation.BLINK_LIGHT:
                 self.lit.add(node)
@@ -670,18 +676,24 @@ class Simulator:
             return [self.facts[key] for key in keys if key in self.facts]
 
     async def changes(self) -> AsyncGenerator[Collection[Key] | None, None]:
-        touched: asyncio.Queue[Collection[Key]] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
+        touched: list[Key] = []
+        told, loop = asyncio.Event(), asyncio.get_running_loop()
 
         def tell(keys: Collection[Key]) -> None:
-            loop.call_soon_threadsafe(touched.put_nowait, keys)
+            if not touched:
+                loop.call_soon_threadsafe(told.set)
+            touched.extend(keys)
 
         with self._lock:
             self._told.add(tell)
         try:
             yield None
-            while True:
-                yield await touched.get()
+            while await told.wait():
+                with self._lock:
+                    keys = tuple(touched)
+                    touched.clear()
+                    told.clear()
+                yield keys
         finally:
             with self._lock:
                 self._told.discard(tell)
@@ -689,8 +701,7 @@ class Simulator:
     def take(self, step: Step) -> None:
         if self.fault:
             self.fault(step)
-        if self.delay:
-            time.sleep(self.delay)
+        _sleep(self.delay)
         with self._lock:
             self._tell(step)
             match step:

@@ -22,7 +22,7 @@ from vdsprovd.inventory import Association, Entity, Lun, Plex
 from vdsprovd.model import AsyncOutputType, NewLun
 from vdsprovd.operations import Operation
 from vdsprovd.provider import names
-from vdsprovd.provider.associations import check_targets, free_index
+from vdsprovd.provider.associations import check_targets, free_indexes
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.nodes import serving
 from vdsprovd.provider.placement import Places, rounded, wish_of
@@ -54,7 +54,7 @@ async def create_luns(
             await context.guarded(context.long_work(luns.make_volumes, operation), blamed)
             async with context.reshaping(targets):
                 made = await context.guarded(context.work(luns.expose), blamed)
-                await _show(context, made, targets)
+                await _show(context, made)
         return plans[0].lun.id if len(plans) == 1 else None
 
     operation = context.operations.start(
@@ -67,10 +67,12 @@ async def create_luns(
     return operation, tuple(plan.lun.id for plan in plans)
 
 
-async def _show(context: Context, made: Sequence[Entity], targets: Sequence[str] = ()) -> None:
+async def _show(context: Context, made: Sequence[Entity]) -> None:
     """Put what was made into the cache, some at a time: who asks for something meanwhile does not wait for all of it."""
     for place in range(0, len(made), _SHOWN_AT_ONCE):
-        context.cache.apply(made[place : place + _SHOWN_AT_ONCE], also=targets)
+        some = made[place : place + _SHOWN_AT_ONCE]
+        targets = {entry.target_id for lun in some if isinstance(lun, Lun) for entry in lun.associations}
+        context.cache.apply(some, also=targets)
         await asyncio.sleep(0)
 
 
@@ -189,13 +191,12 @@ class Creation:
         that they will have; each after its plexes, so that it is never seen without."""
         made: list[Entity] = []
         inventory = self._context.cache.inventory
+        free = {id: free_indexes(inventory, id) for plan in self._plans for id in plan.targets}
         for plan in self._plans:
             state = self._states[plan.lun.id]
-            indexes = tuple(Association(id, free_index(inventory, id)) for id in plan.targets)
+            indexes = tuple(Association(id, next(free[id])) for id in plan.targets)
             lun = msgspec.structs.replace(found(plan.lun, state), associations=indexes)
             made += [*plexes_of(lun.id, state, ()), lun]
-            if indexes:
-                inventory = inventory.put(lun)
         return made
 
     def _by_pool(self) -> dict[str, list[str]]:

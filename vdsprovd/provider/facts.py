@@ -134,7 +134,12 @@ def acls(
             or initiator in target.secrets
             or initiator in target.mutual_secrets
         ):
-            yield Acl(target.iscsi_name, group.tag, initiator, credentials(target, initiator))
+            yield acl(target, group, initiator)
+
+
+def acl(target: Target, group: PortalGroup, initiator: str) -> Acl:
+    """The ACL of one initiator."""
+    return Acl(target.iscsi_name, group.tag, initiator, credentials(target, initiator))
 
 
 def acls_at(inventory: Inventory, target: Target, local: Collection[str], initiators: Collection[str]) -> Iterator[Acl]:

@@ -22,7 +22,7 @@ from vdsprovd.model import (
 from vdsprovd.operations import Operation
 from vdsprovd.provider import facts, names
 from vdsprovd.provider.api import Interface, Role, method
-from vdsprovd.provider.associations import check_targets, free_index
+from vdsprovd.provider.associations import check_targets, free_indexes
 from vdsprovd.provider.context import Context
 from vdsprovd.provider.creation import found, plexes_of
 from vdsprovd.provider.hints import check as check_hints
@@ -461,7 +461,9 @@ class LunIscsi(Interface):
             kept = {entry.target_id: entry for entry in current.associations}
             return msgspec.structs.replace(
                 current,
-                associations=tuple(kept.get(id) or Association(id, free_index(self.inventory, id)) for id in wanted),
+                associations=tuple(
+                    kept.get(id) or Association(id, next(free_indexes(self.inventory, id))) for id in wanted
+                ),
             )
 
         check_targets(self.inventory, lun.sub_system_id, wanted)

@@ -38,19 +38,16 @@ def sides(context: Context, lun: Lun, changed: Lun | None) -> tuple[list[Fact], 
 def arrival(context: Context, luns: Sequence[Lun]) -> tuple[list[Fact], list[Fact]]:
     """The facts about LUNs that come, and about what is in their targets for them, before and after."""
     current, local = context.cache.inventory, context.local
-    after = current.put(*luns)
     seen: dict[str, set[str]] = {}
     for lun in luns:
         for association in lun.associations:
             seen.setdefault(association.target_id, set()).update(facts.expanded(lun.mask, local))
-    there: list[Fact] = [
-        fact
-        for id, initiators in seen.items()
-        for fact in facts.acls_at(current, current.known(Target, id), local, initiators)
-    ]
-    wanted = [fact for lun in luns for fact in facts.of_lun(after, lun, local, (), ())]
+    there: list[Fact] = []
+    wanted = [fact for lun in luns for fact in facts.of_lun(current, lun, local, (), ())]
     for id, initiators in seen.items():
-        wanted += facts.acls_at(after, after.known(Target, id), local, initiators)
+        target = current.known(Target, id)
+        there += facts.acls_at(current, target, local, initiators)
+        wanted += (facts.acl(target, group, name) for group in current.groups_at(id) for name in initiators)
     return there, wanted
 
 

@@ -89,9 +89,8 @@ async def _create(context: Context, sub_system: SubSystem, plans: Sequence[Plan]
     require_chap = context.cache.inventory.known(SubSystem, sub_system.id).require_chap
     targets = [msgspec.structs.replace(plan.target, require_chap=require_chap) for plan in plans]
     groups = {plan.target.id: plan.group for plan in plans if plan.group}
-    after = context.cache.inventory.put(*targets, *groups.values())
     wanted: list[Fact] = [TargetNode(name) for name in claims]
     for target in targets:
         if target.id in groups:
-            wanted += facts.of_group(after, target, groups[target.id], context.local)
+            wanted += facts.of_group(context.cache.inventory, target, groups[target.id], context.local)
     await context.change([], wanted, put=[*targets, *groups.values()], claims=claims)
