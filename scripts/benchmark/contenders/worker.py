@@ -67,12 +67,16 @@ def bare(work: Work) -> Iterator[AddLun]:
 @contextmanager
 def owed(work: Work) -> Iterator[AddLun]:
     """The kernel's operations, and one after the other what vdsprovd owes beside them: a file that outlasts a power cut, says
-    whose it is, and can be seen to fail; what initiators and other tools read of the disk; and folders that are
-    watched. One line for all of them, synced, before and after."""
+    whose it is, and can be seen to fail; what initiators and other tools read of the disk; a target that is closed to whom it
+    does not know, and has a name; and folders that are watched. One line for all of them, synced, before and after."""
     records = os.open(f"{work.folder}/records", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     libc = ctypes.CDLL(None)
     watches = libc.inotify_init1(os.O_CLOEXEC)
     made: list[tuple[str, int]] = []
+
+    def watch(*folders: str) -> None:
+        for folder in folders:
+            libc.inotify_add_watch(watches, folder.encode(), _TOUCHED)  # once they are used up, nobody gets more
 
     def record() -> None:
         os.write(records, json.dumps([work.as_json(), made]).encode() + b"\n")
@@ -91,13 +95,24 @@ def owed(work: Work) -> Iterator[AddLun]:
         for name, value in (("udev_path", file), ("wwn/product_id", "VDS LUN")):
             floor.write(f"{disk}/{name}", value)
         floor.add_unit(target, number, file, work.initiators)
-        for folder in (os.path.dirname(disk), disk, *links):
-            libc.inotify_add_watch(watches, folder.encode(), _TOUCHED)  # once they are used up, nobody gets more
+        watch(os.path.dirname(disk), disk, *links)
         made.append((target, number))
 
     if work.new_targets:
         for target in work.targets:
             floor.add_target(target, work.initiators)
+            group = f"{floor.ROOT}/iscsi/{target}/tpgt_1"
+            for name, value in (
+                ("attrib/demo_mode_discovery", "0"),
+                ("attrib/authentication", "0"),
+                ("param/TargetAlias", target),
+            ):
+                floor.write(f"{group}/{name}", value)
+            acls = (f"{group}/acls/{name}" for name in work.initiators)
+            watch(
+                os.path.dirname(group), group, *(f"{group}/{name}" for name in ("lun", "acls", "np", "attrib", "param"))
+            )
+            watch(*(folder for acl in acls for folder in (acl, f"{acl}/auth")))
     record()
     yield add
     record()
