@@ -1,165 +1,33 @@
-"""The port in memory: as strict as the kernel about order and presence, and otherwise dumb. No VDS rule lives here.
+"""A pool on drives, as a volume group is, and the drives."""
 
-Faults are for tests: `fail` makes the next matching step raise, `facts` may be altered behind the daemon's back.
-"""
-
-import asyncio
 import threading
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from vdsprovd.hardware import (
-    Access,
-    Acl,
     BlockDevice,
     Condition,
-    Count,
-    Disk,
     Extent,
-    Fact,
     Fill,
     HardwareError,
-    Identity,
-    InitiatorConnection,
-    Key,
     Layout,
     Leg,
-    Maintenance,
     Member,
     Mismatch,
     NoDrives,
     NoSpace,
-    Pool,
     Progress,
     Refused,
     Space,
-    Step,
-    Stranger,
-    TargetNode,
-    Unit,
     Unsupported,
-    VolumeFailed,
     VolumeState,
-    designators,
 )
-from vdsprovd.model import ForeignObject, ForeignType, Health, LunType, MaintenanceOperation, PathStatus, StorageBusType
+from vdsprovd.hardware.simulator.delay import sleep
+from vdsprovd.model import Health, LunType, MaintenanceOperation, StorageBusType
 
 SIMULATED_DRIVE = 1 << 30
 """Bytes of a drive that a pool takes."""
-
-
-def _sleep(seconds: float) -> None:
-    """Sleep, unless it is for no time, which would take the kernel 50 us."""
-    if seconds:
-        time.sleep(seconds)
-
-
-class SimulatedPool:
-    """A pool of sizes without bytes. `broken` maps a LUN's id to the state that its volume shall show."""
-
-    granule = 4096
-    sparse = False
-    block = False
-    types: Collection[LunType] = (LunType.SIMPLE,)
-
-    def __init__(self, total: int, delay: float = 0.0) -> None:
-        self.total = total
-        self.delay = delay
-        self.sizes: dict[str, int] = {}
-        self.broken: dict[str, VolumeState] = {}
-        self.others: dict[str, int] = {}
-        """For tests: the sizes of what others have there, by path."""
-        self._used = 0
-        self._lock = threading.Lock()
-
-    def space(self) -> Space:
-        return Space(self.total, self.total - self._used)
-
-    def fill(self) -> Fill | None:
-        return Fill(self.total, self._used)
-
-    def largest(self, layout: Layout) -> int:
-        self._check(layout)
-        return self.space().free // self.granule * self.granule
-
-    def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
-        return self.largest(Layout(drives=tuple(drives)))
-
-    def path(self, lun: str) -> str:
-        return f"/simulated/{lun}"
-
-    def _check(self, layout: Layout) -> None:
-        if layout.type not in self.types or layout.drives:
-            raise Unsupported("the pool has neither drives nor other types than simple")
-
-    def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
-        self._check(layout)
-        if lun in self.sizes:
-            raise Mismatch(f"cannot create volume {lun}: it exists")
-        self._set(lun, size, progress)
-
-    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
-        return self.glance(luns)
-
-    def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
-        self._check(Layout(drives=tuple(drives)))
-        if lun not in self.sizes:
-            raise Mismatch(f"cannot resize volume {lun}: it does not exist")
-        self._set(lun, size, progress)
-
-    def _set(self, lun: str, size: int, progress: Progress) -> None:
-        with self._lock:
-            growth = size - self.sizes.get(lun, 0)
-            if growth > self.total - self._used:
-                raise NoSpace(f"{growth} bytes are wanted and {self.total - self._used} are free")
-            self._used += growth
-        try:
-            for percent in range(0, 100, 20):
-                progress(percent)
-                _sleep(self.delay / 5)
-        except HardwareError:
-            with self._lock:
-                self._used -= growth
-            raise
-        self.sizes[lun] = size
-
-    def delete(self, lun: str) -> None:
-        if lun in self.broken:
-            raise VolumeFailed(f"cannot wipe LUN {lun}: {self.broken[lun].reason}")
-        with self._lock:
-            self._used -= self.sizes.pop(lun, 0)
-
-    def probe(self, lun: str) -> VolumeState:
-        if lun in self.broken:
-            return self.broken[lun]
-        if lun not in self.sizes:
-            return VolumeState(Condition.MISSING, "the volume does not exist")
-        return VolumeState(Condition.GOOD, size=self.sizes[lun], legs=(Leg(),))
-
-    def survey(self, luns: Collection[str], wake: Collection[str] = ()) -> Mapping[str, VolumeState]:
-        return {lun: self.probe(lun) for lun in luns}
-
-    def glance(self, luns: Collection[str]) -> Mapping[str, VolumeState]:
-        return {lun: self.probe(lun) for lun in luns}
-
-    def volumes(self) -> Collection[str]:
-        return list(self.sizes)
-
-    def find(self, path: str) -> VolumeState | None:
-        size = self.others.get(path)
-        return None if size is None else VolumeState(Condition.GOOD, size=size, legs=(Leg(),), type=LunType.SIMPLE)
-
-    def take_in(self, lun: str, path: str) -> None:
-        self._set(lun, self.others.pop(path), lambda _percent: None)
-
-    def give_back(self, lun: str, path: str) -> None:
-        if lun in self.sizes:
-            self.others[path] = self.sizes[lun]
-            self.delete(lun)
 
 
 class SimulatedDrivePool:
@@ -315,7 +183,7 @@ class SimulatedDrivePool:
     def _wait(self, progress: Progress) -> None:
         for percent in range(0, 100, 20):
             progress(percent)
-            _sleep(self.delay / 5)
+            sleep(self.delay / 5)
 
     def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
         return self.glance(luns)
@@ -512,7 +380,7 @@ class SimulatedDrivePool:
             raise Mismatch(f"{node} is no drive of the pool")
         if self._missing() and allocatable is (node in self.refused):
             raise Refused(f"cannot change {node}: a drive of the pool is missing")
-        _sleep(self.delay)
+        sleep(self.delay)
         (self.refused.discard if allocatable else self.refused.add)(node)
 
     def move(self, old: str, new: str, progress: Progress) -> None:
@@ -579,7 +447,7 @@ class SimulatedMaintenance:
         self.delay = 0.0
 
     def start(self, node: str, operation: MaintenanceOperation) -> None:
-        _sleep(self.delay)
+        sleep(self.delay)
         match operation:
             case MaintenanceOperation.BLINK_LIGHT:
                 self.lit.add(node)
@@ -592,225 +460,3 @@ class SimulatedMaintenance:
 
     def stop(self, node: str, operation: MaintenanceOperation) -> None:
         self.lit.discard(node)
-
-
-def _nobody_watches(_what: object = None) -> None:
-    pass
-
-
-_PATH_STATUS = {
-    Access.ACTIVE: PathStatus.ONLINE,
-    Access.STANDBY: PathStatus.STANDBY,
-    Access.UNAVAILABLE: PathStatus.FAILED,
-}
-
-
-class Simulator:
-    """A host without a kernel target."""
-
-    def __init__(
-        self,
-        pools: Mapping[tuple[str, str], Pool],
-        addresses: Collection[str] = ("127.0.0.1",),
-        initiators: Collection[str] = ("iqn.2026-11.org.example:simulated",),
-    ) -> None:
-        self.pools = pools
-        self.facts: dict[Key, Fact] = {}
-        self._users: Counter[Key] = Counter()
-        self.peculiar: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-        """For tests: by the name of a stranger, what lapses and what is in the way."""
-        self.rivalry: tuple[str, ...] = ()
-        self.silent = False
-        """Whether it gives no hints of changes, like a kernel whose watches have run out."""
-        self._told: set[Callable[[Collection[Key]], object]] = set()
-        self.connected: dict[str, list[InitiatorConnection]] = {}
-        self.counts: dict[tuple[Key, Count], int] = {}
-        """For tests: what was counted, by the object's key. Without bytes nothing is, but sessions."""
-        self.fault: Callable[[Step], None] | None = None
-        self.scan_fault: HardwareError | None = None
-        self.delay = 0.0
-        self.drives_changed: Callable[[], object] = _nobody_watches
-        """For tests: udev says that a disk came, went or changed."""
-        self.volumes_changed: Callable[[Collection[str] | None], object] = _nobody_watches
-        """For tests: somebody touched the files of these LUNs, or of any."""
-        self.maintenance: Maintenance = SimulatedMaintenance()
-        self.disks: list[BlockDevice] = []
-        self._addresses = addresses
-        self._initiators = initiators
-        self._lock = threading.Lock()
-
-    def foreign(self, targets: Container[str], disks: Container[Key]) -> Collection[ForeignObject]:
-        return [ForeignObject(entry.type, entry.name, "") for entry in self.strangers(targets, disks)]
-
-    def strangers(self, targets: Container[str], disks: Container[Key]) -> Collection[Stranger]:
-        with self._lock:
-            facts = list(self.facts.values())
-        found: dict[str, tuple[ForeignType, list[Fact]]] = {}
-        for fact in facts:
-            match fact:
-                case Disk(lun, number) if fact.key not in disks:
-                    found[f"{number}/{lun}"] = ForeignType.STORAGE_OBJECT, [fact]
-                case TargetNode(target) if target not in targets:
-                    found[target] = (
-                        ForeignType.TARGET,
-                        [entry for entry in facts if getattr(entry, "target", "") == target],
-                    )
-        return [
-            Stranger(kind, name, tuple(of_it), *self.peculiar.get(name, ())) for name, (kind, of_it) in found.items()
-        ]
-
-    def rivals(self, targets: Container[str]) -> Collection[str]:
-        return self.rivalry
-
-    def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
-        if self.scan_fault:
-            raise self.scan_fault
-        with self._lock:
-            return [fact for fact in self.facts.values() if target is None or getattr(fact, "target", None) == target]
-
-    def discover(self, needed: Container[str] | None = None) -> Collection[Key]:
-        return [fact.key for fact in self.read(needed=needed)]
-
-    def look(self, keys: Collection[Key]) -> Collection[Fact]:
-        with self._lock:
-            return [self.facts[key] for key in keys if key in self.facts]
-
-    async def changes(self) -> AsyncGenerator[Collection[Key] | None, None]:
-        touched: list[Key] = []
-        told, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def tell(keys: Collection[Key]) -> None:
-            if not touched:
-                loop.call_soon_threadsafe(told.set)
-            touched.extend(keys)
-
-        with self._lock:
-            self._told.add(tell)
-        try:
-            yield None
-            while await told.wait():
-                with self._lock:
-                    keys = tuple(touched)
-                    touched.clear()
-                    told.clear()
-                yield keys
-        finally:
-            with self._lock:
-                self._told.discard(tell)
-
-    def take(self, step: Step) -> None:
-        if self.fault:
-            self.fault(step)
-        _sleep(self.delay)
-        with self._lock:
-            self._tell(step)
-            match step:
-                case Step(before=None, after=Fact() as fact):
-                    if isinstance(self.facts.get(fact.key), Acl):  # adopted, as in the kernel
-                        self.facts[fact.key] = fact
-                        return
-                    if fact.key in self.facts:
-                        raise Mismatch(f"cannot add {fact}: it is there already")
-                    for key in fact.needs:
-                        if key not in self.facts:
-                            raise Mismatch(f"cannot add {fact}: {key} is not there")
-                    self._users.update(fact.needs)
-                    self.facts[fact.key] = fact
-                case Step(before=Fact() as fact, after=None):
-                    if fact.key not in self.facts:
-                        raise Mismatch(f"cannot remove {fact}: it is not there")
-                    if self._users[fact.key]:
-                        raise Refused(f"cannot remove {fact}: {self._users[fact.key]} objects use it")
-                    del self.facts[fact.key]
-                    del self._users[fact.key]
-                    self._users.subtract(fact.needs)
-                case Step(before=Fact() as old, after=Fact() as new):
-                    if old.key not in self.facts:
-                        raise Mismatch(f"cannot change {old}: it is not there")
-                    self.facts[new.key] = new
-
-    def _tell(self, step: Step) -> None:
-        fact = step.after or step.before
-        if fact and not self.silent:
-            for tell in self._told:
-                tell([fact.key])
-
-    def has_target(self, target: str) -> bool:
-        return TargetNode(target).key in self.facts
-
-    def sessions(self, target: str) -> Collection[str]:
-        if TargetNode(target).key not in self.facts:
-            raise Mismatch(f"target {target} is not there")
-        return sorted({name for connection in self.connected.get(target, ()) for name in connection.initiators})
-
-    def connections(self, target: str) -> Collection[InitiatorConnection]:
-        if TargetNode(target).key not in self.facts:
-            raise Mismatch(f"target {target} is not there")
-        return list(self.connected.get(target, ()))
-
-    def count(self, of: Disk | Unit | TargetNode, what: Count) -> int | None:
-        if of.key not in self.facts:
-            return None
-        if isinstance(of, TargetNode) and what is Count.SESSIONS:
-            return len(self.connected.get(of.target, ()))
-        return self.counts.get((of.key, what))
-
-    def path_status(self, unit: Unit) -> PathStatus:
-        if unit.key not in self.facts:
-            raise Mismatch(f"{unit} is not there")
-        disk = self.facts[Disk, unit.lun, unit.number]
-        assert isinstance(disk, Disk)
-        return _PATH_STATUS[disk.access]
-
-    def identity(self, disk: Disk) -> Identity:
-        if disk.key not in self.facts:
-            raise Mismatch(f"the disk of LUN {disk.lun} is not there")
-        return Identity(
-            "LIO-ORG ",
-            "vdsprovd        ",
-            "4.0 ",
-            disk.lun,
-            (
-                designators.naa(disk.lun),
-                designators.t10("LIO-ORG", "vdsprovd", disk.lun),
-                designators.logical_unit_group(0),
-            ),
-        )
-
-    def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
-        return [disk for disk in self.disks if disk.serial not in own]
-
-    @contextmanager
-    def watch_drives(self, changed: Callable[[], None]) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        self.drives_changed = lambda: loop.call_soon_threadsafe(changed)
-        try:
-            yield
-        finally:
-            self.drives_changed = _nobody_watches
-
-    @contextmanager
-    def watch_volumes(self, changed: Callable[[Collection[str] | None], None]) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        self.volumes_changed = lambda luns: loop.call_soon_threadsafe(changed, luns)
-        try:
-            yield
-        finally:
-            self.volumes_changed = _nobody_watches
-
-    def scan(self) -> AbstractContextManager[None]:
-        if self.scan_fault:
-            raise self.scan_fault
-        return nullcontext()
-
-    def flush(self) -> None:
-        """Nothing is cached."""
-
-    def drop_caches(self, paths: Collection[str]) -> None:
-        """Nothing is cached."""
-
-    def addresses(self) -> Mapping[str, bool]:
-        return dict.fromkeys(self._addresses, True)
-
-    def local_initiators(self) -> Collection[str]:
-        return self._initiators
