@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import ctypes
 import faulthandler
+import gc
 import grp
 import logging
 import os
@@ -45,6 +46,8 @@ DEFAULT_CONFIG = Path("/etc/vdsprovd/vdsprovd.toml")
 _TURN = 0.0005
 """Seconds after which a thread that computes lets the event loop have the interpreter: a query takes several such turns
 while a recovery compares thousands of objects."""
+_MADE_BY_A_START = 100_000
+"""How many more objects there are before garbage is looked for, while a start makes many that stay."""
 _CLOSING = 5.0
 """Seconds that the store's disk has for the store to be closed."""
 SIMULATED_SPACE = 100 << 30
@@ -166,6 +169,8 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: di
     # systemd ends a daemon that gives no sign of life with SIGABRT; then standard error has where its threads were.
     faulthandler.enable(2)
     sys.setswitchinterval(_TURN)
+    usual = gc.get_threshold()
+    gc.set_threshold(_MADE_BY_A_START)
     stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
     loop = asyncio.get_running_loop()
     # For asyncio.to_thread: one of our own, because asyncio would wait for the end of its threads.
@@ -184,7 +189,15 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: di
             listener = _listener(configuration, options.socket, simulate=options.simulate)
         metrics = inherited.get("metrics")
         await serve(
-            configuration, store, hardware, listener, stop, patient=listener is given, reload=reload, metrics=metrics
+            configuration,
+            store,
+            hardware,
+            listener,
+            stop,
+            patient=listener is given,
+            reload=reload,
+            metrics=metrics,
+            on_ready=lambda _: settle(usual),
         )
     finally:
         _close(store)
@@ -275,7 +288,6 @@ async def serve(
                 notify.ready(status)
                 text, count = "ready: %d LUNs, serving %s", context.cache.inventory.count(Lun)
                 log.info(text, count, listener.getsockname(), extra=journal.about(journal.READY))
-                _give_back()
                 if on_ready:
                     on_ready(context)
                 await _until(stop, reload, lambda found: _reload(context, gate, endpoint, found, status))
@@ -288,8 +300,11 @@ async def serve(
         await context.close()
 
 
-def _give_back() -> None:
-    """Give the kernel back the memory that a start needs and nothing after it. The C library would keep it."""
+def settle(threshold: tuple[int, int, int]) -> None:
+    """What is there after a start stays: it is not looked through for garbage, which would keep everybody waiting for 50 ms
+    with 10,000 LUNs. What only the start needed goes back to the kernel; the C library would keep it."""
+    gc.freeze()
+    gc.set_threshold(*threshold)
     with suppress(AttributeError):  # another C library than glibc
         ctypes.CDLL(None).malloc_trim(0)
 

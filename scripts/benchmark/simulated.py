@@ -4,6 +4,7 @@ As a program (`python -m benchmark.simulated FOLDER`) it is that daemon, on the 
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from benchmark import AS_SERVICE
 from benchmark.client import Client
-from vdsprovd.__main__ import serve
+from vdsprovd.__main__ import serve, settle
 from vdsprovd.config import check
 from vdsprovd.hardware.simulator import SimulatedPool, Simulator
 from vdsprovd.inventory import Association, Entity, Lun, Plex, Portal, PortalGroup, StoragePool, SubSystem, Target
@@ -149,7 +150,8 @@ async def _main(folder: Path, *, metrics: bool) -> None:
         hardware = Simulator({("array0", "files0"): pool}, [ADDRESS], [INITIATOR])
         listener = activation.bind(folder / "socket", 0o660, -1)
         watched = {"metrics": {"listen": str(folder / "metrics")}} if metrics else {}
-        await serve(check(CONFIGURATION | watched, "benchmark"), store, hardware, listener, stop)
+        configuration = check(CONFIGURATION | watched, "benchmark")
+        await serve(configuration, store, hardware, listener, stop, on_ready=lambda _: settle(gc.get_threshold()))
 
 
 if __name__ == "__main__":
