@@ -59,6 +59,23 @@ def test_each_lun_is_as_it_says(array: Array) -> None:
     assert array.portals_of(group)
 
 
+def test_their_numbers_in_a_target_are_those_of_one_after_the_other(array: Array) -> None:
+    """Also where numbers are free that are lower than others: SCSI wants no gaps, and initiators no LUN that moves."""
+    together, one_by_one = (array.make_reachable_target()[0] for _ in range(2))
+
+    def numbers(target: str) -> dict[str, int]:
+        name = array.call("IscsiTarget.GetProperties", id=target)["properties"]["iscsiName"]
+        return {fact.lun: fact.index for fact in array.facts() if isinstance(fact, Unit) and fact.target == name}
+
+    first = create(array, *[{"sizeInBytes": MIB, "targetIds": [together, one_by_one]}] * 4)
+    array.call("LunIscsi.AssociateTargets", id=first[1], targetIds=[])
+    more = create(array, *[{"sizeInBytes": MIB, "targetIds": [together]}] * 3)
+    for id in more:
+        array.call("LunIscsi.AssociateTargets", id=id, targetIds=[together, one_by_one])
+    assert numbers(together) == numbers(one_by_one)
+    assert [numbers(together)[id] for id in more] == [1, 4, 5]
+
+
 @pytest.mark.shows("Provisioning.CreateLuns", "E_INVALIDARG", "VDS_E_NOT_SUPPORTED", "VDS_E_OBJECT_NOT_FOUND")
 def test_one_that_is_wrong_keeps_all_from_being_made(array: Array) -> None:
     """What is wrong is told at once, with its place, and nothing is there."""
