@@ -7,9 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +92,126 @@ def test_an_outcome_is_all_or_nothing(tmp_path: Path) -> None:
     assert store.load().entities == ()
     assert [step.number for step in store.load().pending] == [number]
     store.close()
+
+
+def at_once(store: Store, *writes: Callable[[], object]) -> list[object]:
+    """Do all of these in threads that come while somebody else has the store; gives what each returned or raised."""
+
+    def outcome(write: Callable[[], object]) -> object:
+        try:
+            return write()
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(writes)) as threads:
+        with store._lock:
+            found = [threads.submit(outcome, write) for write in writes]
+            while store._arriving < len(writes):
+                time.sleep(0.001)
+        return [future.result(30) for future in found]
+
+
+def portals_of(folder: Path) -> set[str]:
+    """The ids of the portals in the database, as another process reads them."""
+    with closing(sqlite3.connect(folder / backups.NAME)) as db:
+        return {id for (id,) in db.execute("SELECT id FROM portal")}
+
+
+def portal(number: int) -> Portal:
+    """One of many."""
+    return Portal(f"portal{number}", "s", "10.77.0.1", number)
+
+
+def test_what_many_write_at_once_is_one_transaction(tmp_path: Path) -> None:
+    """Each has what it wrote on the disk when its call returns, at the cost of one."""
+    with closing(Store(tmp_path)) as store:
+        store.finish(None, put=(SUB_SYSTEM,))
+        statements: list[str] = []
+        store._db.set_trace_callback(statements.append)
+
+        def write(number: int) -> bool:
+            step = store.begin("change", number=number)
+            store.finish(step, put=(portal(number),))
+            return f"portal{number}" in portals_of(tmp_path)
+
+        assert at_once(store, *[partial(write, number) for number in range(16)]) == [True] * 16
+        assert statements.count("COMMIT") < 16  # of 32, and of those in the end two for who was late each time
+        assert store.load().pending == ()
+        alone = statements.count("COMMIT")
+        store.finish(None, put=(portal(100),))
+        assert statements.count("COMMIT") == alone + 1
+        store.check()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_of_many_that_cannot_be_written(tmp_path: Path, seed: int) -> None:
+    """Nothing of it is, and all of the others."""
+    with closing(Store(tmp_path)) as store:
+        store.finish(None, put=(SUB_SYSTEM,))
+        bad = set(random.Random(seed).sample(range(8), 3))
+        orphan = Lun("l", "s", "nowhere", 1, "/x", "", 1, LunType.SIMPLE)
+        writes = [
+            partial(store.finish, None, (portal(number), orphan) if number in bad else (portal(number),))
+            for number in range(8)
+        ]
+        for number, outcome in enumerate(at_once(store, *writes)):
+            assert isinstance(outcome, sqlite3.IntegrityError) == (number in bad)
+        assert portals_of(tmp_path) == {f"portal{number}" for number in range(8)} - {
+            f"portal{number}" for number in bad
+        }
+        store.check()
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 4, 8, 16, 32])
+def test_a_disk_that_is_full_for_some_of_many(tmp_path: Path, room: int) -> None:
+    """Who is told that it was written finds it on the disk; who is told that it was not does not, and each is told by an
+    error of its own."""
+    with closing(Store(tmp_path)) as store:
+        store.finish(None, put=(SUB_SYSTEM,))
+        (pages,) = store._rows("PRAGMA page_count")[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages + room}")
+        parts = [[portal(1000 * part + number) for number in range(40 * part)] for part in range(1, 9)]
+        outcomes = at_once(store, *[partial(store.finish, None, part) for part in parts])
+        there = portals_of(tmp_path)
+        for part, outcome in zip(parts, outcomes, strict=True):
+            assert {entry.id for entry in part} & there == (set() if outcome else {entry.id for entry in part})
+        errors = [outcome for outcome in outcomes if outcome]
+        assert all(isinstance(error, sqlite3.OperationalError) and "full" in str(error) for error in errors)
+        assert len({id(error) for error in errors}) == len(errors)
+        store._db.execute("PRAGMA max_page_count = 100000")
+        store.finish(None, put=(portal(1),))
+        store.check()
+
+
+def test_many_of_whom_none_is_written_in_the_end(tmp_path: Path) -> None:
+    """When the transaction cannot be ended, each is told so by an error of its own: notes are made in it."""
+    with closing(Store(tmp_path)) as store:
+        store.finish(None, put=(SUB_SYSTEM,))
+
+        def spoil() -> None:
+            with store._transaction():
+                store._db.execute("PRAGMA defer_foreign_keys = ON")
+                store._db.execute("INSERT INTO port (id, controller_id, online) VALUES ('p', 'nowhere', 1)")
+
+        outcomes = at_once(store, *[partial(store.finish, None, (portal(number),)) for number in range(4)], spoil)
+        assert all(isinstance(outcome, sqlite3.IntegrityError) for outcome in outcomes)
+        assert len({id(outcome) for outcome in outcomes}) == 5
+        assert all(getattr(outcome, "sqlite_errorcode", 0) for outcome in outcomes)
+        assert portals_of(tmp_path) == set()
+        store.finish(None, put=(portal(1),))
+        store.check()
+
+
+def test_many_that_write_what_is_damaged(tmp_path: Path) -> None:
+    """All are refused, and none waits for another."""
+    with closing(Store(tmp_path)) as store:
+        store.finish(None, put=(SUB_SYSTEM,))
+        store.damage = "a page of it is not what was written"
+        outcomes = at_once(store, *[partial(store.finish, None, (portal(number),)) for number in range(8)])
+        assert all(isinstance(outcome, digests.Damaged) for outcome in outcomes)
+        store.damage = ""
+        store.finish(None, put=(portal(9),))
+        assert portals_of(tmp_path) == {"portal9"}
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ end of the intent. After a crash `pending` says what was under way. Secrets rest
 is readable by its owner alone.
 """
 
+import copy
 import fcntl
 import json
 import logging
@@ -49,12 +50,31 @@ class Stored(msgspec.Struct, frozen=True):
     pending: tuple[PendingStep, ...]
 
 
+class _Group:
+    """Transactions of several threads that are committed together."""
+
+    def __init__(self) -> None:
+        self.members = 0
+        """How many have written what they have to write."""
+        self.owed = 0
+        """How much of what is owed is in it."""
+        self.over = False
+        self.error: BaseException | None = None
+        """Why nothing of it was written."""
+
+
 class Store:
     """The database in `folder`, or in memory when there is none. Calls block; any thread may make them."""
 
     def __init__(self, folder: Path | None) -> None:
         """Open or make the database. Raises `StoreDamaged`, and `StoreError` when it is newer than this program or in use."""
         self._lock = threading.RLock()
+        self._ended = threading.Condition(self._lock)
+        self._group: _Group | None = None
+        """The transactions that are open."""
+        self._counting = threading.Lock()
+        self._arriving = 0
+        """How many threads wait for the lock to make one."""
         self._named = threading.Lock()
         """Held while the file is read by its name, and while another one gets that name: a connection that opened the one
         and then finds the other's index would cut it off under those who use it."""
@@ -143,7 +163,7 @@ class Store:
     def close(self) -> None:
         """Close the database and let go of the folder, when what another thread has begun with it has ended: to close a
         connection under a statement ends the process."""
-        with self._lock:
+        with self._alone():
             self._db.close()
             self._let_go()
 
@@ -178,7 +198,7 @@ class Store:
     def renew(self, stored: Stored) -> Path | None:
         """Make the database anew with what is `stored` and the steps that are pending, in one step that a crash does not
         cut in two. Gives where the old one is kept, if there is one. Raises `StoreError` once the store is closed."""
-        with self._lock, closing(Store(None)) as fresh:
+        with self._alone(), closing(Store(None)) as fresh:
             if self.folder and self._holder < 0:
                 raise StoreError(f"the store in {self.folder} is closed: another vdsprovd may have it now")
             fresh.fill(msgspec.structs.replace(stored, pending=tuple(self._pending.values())))
@@ -228,21 +248,82 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        """What is written in the context lasts when it is left, or nothing of it is written. Who comes while others write is
+        committed with them, by the last: for the disk, which takes its time, that is one transaction."""
+        with self._counting:
+            self._arriving += 1
         with self._lock, self._seen():
+            with self._counting:
+                self._arriving -= 1
+            try:
+                group = self._join()
+                try:
+                    yield
+                except BaseException as error:
+                    self._withdraw(group, error)
+                    raise
+                group.members += 1
+            finally:
+                if self._group and not self._arriving:
+                    self._commit(self._group)
+            while not group.over:
+                self._ended.wait()
+            if group.error:
+                # One of its own for each: who undoes something because of it makes notes in it.
+                raise copy.copy(group.error) from group.error
+
+    def _join(self) -> _Group:
+        try:
             if self.damage:
                 raise digests.Damaged(self.damage)
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            if self._group:
+                self._db.execute("SAVEPOINT joined")
+            else:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._group = _Group()
                 for owed in self._owed:
                     self._write(*owed)
-                yield
+                self._group.owed = len(self._owed)
+        except BaseException as error:
+            if self._group:
+                self._end(self._group, error)
+            raise
+        return self._group
+
+    def _withdraw(self, group: _Group, error: BaseException) -> None:
+        """Take back what the one that failed has written. The others' stays, if SQLite has not rolled back all of it, as it
+        does by itself after some errors, a full disk for one."""
+        with suppress(sqlite3.Error):
+            if group.members and self._db.in_transaction:
+                self._db.execute("ROLLBACK TO joined")
+                return
+        self._end(group, error)
+
+    def _commit(self, group: _Group) -> None:
+        try:
+            with self._seen():
+                if self.damage:
+                    raise digests.Damaged(self.damage)
                 self._db.execute("COMMIT")
-            except BaseException:
-                # After some errors, a full disk for one, SQLite has rolled back by itself.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            self._owed.clear()
+        except BaseException as error:
+            self._end(group, error)
+        else:
+            del self._owed[: group.owed]
+            self._end(group)
+
+    def _end(self, group: _Group, error: BaseException | None = None) -> None:
+        self._group, group.over, group.error = None, True, error
+        self._ended.notify_all()
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While nobody writes, and all that was written lasts."""
+        with self._lock:
+            if self._group:
+                self._commit(self._group)
+            yield
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._db.execute(query).fetchall()
@@ -329,7 +410,7 @@ class Store:
 
     def pools_in_use(self) -> set[tuple[str, str]]:
         """The pools that have LUNs, by the names of their subsystem and their own."""
-        with self._lock:
+        with self._alone():
             found = self._rows(
                 "SELECT DISTINCT sub_system.name, storage_pool.name FROM lun"
                 " JOIN storage_pool ON storage_pool.id = lun.pool_id"
@@ -340,7 +421,7 @@ class Store:
     def load(self) -> Stored:
         """Everything. Configured settings (IQN prefix, whether CHAP is required) are not in the store; they stay empty
         in the entities."""
-        with self._lock:
+        with self._alone():
             (provider_id,) = self._rows("SELECT id FROM provider")[0]
             stored = Stored(
                 provider_id=provider_id,
