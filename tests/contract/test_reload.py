@@ -1,12 +1,14 @@
 """A configuration that changes while the daemon serves."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.arrays import MIB, Array, Failed
+from tests.arrays import MIB, Array, Failed, SimulatedArray
 from vdsprovd.hardware import Group
+from vdsprovd.hresult import Hresult
 
 
 def soon(condition: Callable[[], object], seconds: float = 20) -> bool:
@@ -51,6 +53,36 @@ def test_portals_come_and_go(array: Array) -> None:
     kept, new = array.portals()
     assert (kept, array.portals_of(group)) == (first, [first])
     array.wait(array.call("IscsiPortalGroup.AddPortal", id=group, portalId=new))
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_commands_wait_for_a_look_at_the_addresses(
+    simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    """They are not refused while it lasts; what is asked of a portal that goes fails then."""
+    group = simulated.make_group(simulated.make_target())
+    kept, other = simulated.portals()
+    looking, go_on = threading.Event(), threading.Event()
+    addresses = simulated.hardware.addresses
+
+    def slow() -> Mapping[str, bool]:
+        looking.set()
+        assert go_on.wait(20)
+        return addresses()
+
+    monkeypatch.setattr(simulated.hardware, "addresses", slow)
+    if not stays:
+        address = simulated.call("SubSystemIscsi.QueryPortals", id=simulated.sub_system)["portals"]
+        (first,) = (entry["address"] for entry in address if entry["id"] == kept)
+        simulated.configuration["subsystem"][0]["portals"] = [f"{first['textAddress']}:{first['port']}"]
+    simulated.reload()
+    assert looking.wait(20)
+    added = simulated.call("IscsiPortalGroup.AddPortal", id=group, portalId=other)
+    made = simulated.call("Provisioning.CreateTargets", id=simulated.sub_system, targets=[{"portalIds": [other]}])
+    go_on.set()
+    results = [simulated.result(reply)["hresult"] for reply in (added, made)]
+    assert results == ([0, 0] if stays else [Hresult.VDS_E_OBJECT_NOT_FOUND] * 2)
+    assert simulated.portals_of(group) == ([other] if stays else [])
 
 
 def test_drives_come(drives: Array) -> None:

@@ -1,6 +1,7 @@
 """A portal group of a target: IVdsIscsiPortalGroup."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -45,17 +46,16 @@ class IscsiPortalGroup(Interface):
         A portal is in at most one group of a target: VDS_E_OBJECT_EXISTS when it is in one already. It can be in
         groups of other targets. (IVdsIscsiPortalGroup::AddPortal)
         """
-        portal = self._portal(group, portal_id)
-        self._check_free(group, portal)
+        self._check_free(group, self._portal(group, portal_id))
 
         async def work(operation: Operation) -> None:
-            async with self.context.reshaping([group.target_id]):
-                current = self.inventory.known(PortalGroup, group.id)
+            async with self._portal_held(portal_id), self.context.reshaping([group.target_id]):
+                portal, current = self._portal(group, portal_id), self.inventory.known(PortalGroup, group.id)
                 self._check_free(current, portal)
                 changed = msgspec.structs.replace(current, portal_ids=(*current.portal_ids, portal.id))
                 await self._change(changed, [], [portal.id])
 
-        return self._start(AsyncOutputType.ADD_PORTAL, group, work, [portal.id])
+        return self._start(AsyncOutputType.ADD_PORTAL, group, work)
 
     @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_OBJECT_NOT_FOUND)
     def remove_portal(self, group: PortalGroup, portal_id: str) -> Operation:
@@ -65,12 +65,12 @@ class IscsiPortalGroup(Interface):
             raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"portal {portal_id} is not in this group", portal_id)
 
         async def work(operation: Operation) -> None:
-            async with self.context.reshaping([group.target_id]):
+            async with self._portal_held(portal_id), self.context.reshaping([group.target_id]):
                 current = self.inventory.known(PortalGroup, group.id)
                 left = tuple(id for id in current.portal_ids if id != portal.id)
                 await self._change(msgspec.structs.replace(current, portal_ids=left), [portal.id], [])
 
-        return self._start(AsyncOutputType.REMOVE_PORTAL, group, work, [portal.id])
+        return self._start(AsyncOutputType.REMOVE_PORTAL, group, work)
 
     @method(Role.OPERATOR, *_USUAL, Hresult.VDS_E_ASSOCIATED_PORTALS_EXIST)
     def delete(self, group: PortalGroup) -> Operation:
@@ -89,7 +89,11 @@ class IscsiPortalGroup(Interface):
                 present = facts.of_group(self.inventory, target, group, self.context.local)
                 await self.context.change(present, [], drop=[group], also=[target.id], claims=[target.iscsi_name])
 
-        return self._start(AsyncOutputType.DELETE_PORTAL_GROUP, group, work, [])
+        return self._start(AsyncOutputType.DELETE_PORTAL_GROUP, group, work)
+
+    def _portal_held(self, portal_id: str) -> AbstractAsyncContextManager[None]:
+        """The portal stays as it is. Waits while the host's addresses are looked at; it may be gone then."""
+        return self.context.operations.holds.wait(shared=[portal_id])
 
     def _portal(self, group: PortalGroup, portal_id: str) -> Portal:
         portal = self.inventory.get(Portal, portal_id)
@@ -122,14 +126,13 @@ class IscsiPortalGroup(Interface):
         type: AsyncOutputType,
         group: PortalGroup,
         work: Callable[[Operation], Awaitable[str | None]],
-        portals: list[str],
     ) -> Operation:
         return self.context.operations.start(
             type,
             group.id,
             work,
             exclusive=[group.id],
-            shared=[group.target_id, *portals, self.context.provider_id],
+            shared=[group.target_id, self.context.provider_id],
             cancellable=False,
             translate=self.context.translate,
         )

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -32,18 +32,21 @@ def create_targets(
     if twice := [name for name, times in used.items() if times > 1]:
         raise VdsError(Hresult.VDS_E_NAME_NOT_UNIQUE, f"two of the targets are to be {twice[0]}", sub_system.id)
 
+    portals = dict.fromkeys(id for plan in plans if plan.group for id in plan.group.portal_ids)
+
     async def work(operation: Operation) -> str | None:
         settings = context.settings_of(sub_system.id)
-        async with context.reshaping(used), context.operations.holds.wait(shared=[settings]):
+        # Waits while the host's addresses are looked at: portals may be gone then.
+        async with context.operations.holds.wait(shared=[*portals, settings]), context.reshaping(used):
+            _check_portals(context, sub_system, portals)
             await _create(context, sub_system, plans)
         return plans[0].target.id if len(plans) == 1 else None
 
-    portals = dict.fromkeys(id for plan in plans if plan.group for id in plan.group.portal_ids)
     operation = context.operations.start(
         AsyncOutputType.CREATE_TARGET,
         plans[0].target.iscsi_name,
         work,
-        shared=[sub_system.id, context.provider_id, *portals],
+        shared=[sub_system.id, context.provider_id],
         cancellable=False,
         translate=context.translate,
     )
@@ -62,11 +65,15 @@ def _planned(context: Context, sub_system: SubSystem, new: NewTarget) -> Plan:
     target = Target(str(uuid.uuid4()), sub_system.id, name, friendly, sub_system.require_chap)
     if not new.portal_ids:
         return Plan(target)
-    for id in new.portal_ids:
+    _check_portals(context, sub_system, new.portal_ids)
+    return Plan(target, PortalGroup(str(uuid.uuid4()), target.id, 1, portal_ids=tuple(dict.fromkeys(new.portal_ids))))
+
+
+def _check_portals(context: Context, sub_system: SubSystem, ids: Iterable[str]) -> None:
+    for id in ids:
         portal = context.cache.inventory.get(Portal, id)
         if portal is None or portal.sub_system_id != sub_system.id:
             raise VdsError(Hresult.VDS_E_OBJECT_NOT_FOUND, f"the target's subsystem has no portal {id!r}", id)
-    return Plan(target, PortalGroup(str(uuid.uuid4()), target.id, 1, portal_ids=tuple(dict.fromkeys(new.portal_ids))))
 
 
 def _check_unused(context: Context, name: str) -> None:
