@@ -33,6 +33,7 @@ from vdsprovd.hresult import VdsError
 from vdsprovd.inventory import Lun
 from vdsprovd.look_again import looking
 from vdsprovd.metrics.endpoint import Endpoint
+from vdsprovd.operations import Work
 from vdsprovd.provider import drift, interfaces, reconfigure, recovery, safekeeping, scans, volumes
 from vdsprovd.provider.context import Context
 from vdsprovd.server import Gate, group_roles, make_service
@@ -377,7 +378,7 @@ async def _reload(context: Context, gate: Gate, endpoint: Endpoint, reload: Relo
     await endpoint.serve(wanted.metrics)
     try:
         # A stop meanwhile lets it end, within bounds.
-        await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted)))
+        await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted), Work("take in the configuration")))
     except VdsError as error:
         text = f"the configuration is in force, and the host is not all that it says: {error.message}"
         log.error("%s", text, extra=refused)
