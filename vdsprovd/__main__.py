@@ -378,7 +378,9 @@ async def _reload(context: Context, gate: Gate, endpoint: Endpoint, reload: Relo
     await endpoint.serve(wanted.metrics)
     try:
         # A stop meanwhile lets it end, within bounds.
-        await asyncio.shield(context.operations.spawn(reconfigure.apply(context, wanted), Work("take in the configuration")))
+        await asyncio.shield(
+            context.operations.spawn(reconfigure.apply(context, wanted), Work("take in the configuration"))
+        )
     except VdsError as error:
         text = f"the configuration is in force, and the host is not all that it says: {error.message}"
         log.error("%s", text, extra=refused)
