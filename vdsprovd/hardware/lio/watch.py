@@ -36,10 +36,8 @@ _MOST = 4096
 _GROUP = ("lun", "acls", "np", "attrib", "param")
 """The folders of a portal group that facts tell of."""
 _MASK = flags.CREATE | flags.DELETE | flags.MODIFY | flags.ONLYDIR
-
-
 _NONE = -1
-"""In place of a watch."""
+"""In place of a watch, for what is known and not watched."""
 
 _Parts = tuple[str, ...]
 """Of a path below configfs.ROOT."""
