@@ -7,7 +7,7 @@ from statistics import median
 from benchmark import floor
 from benchmark.contenders import Contender, Cost, Work
 from benchmark.contenders.daemon import Vdsprovd
-from benchmark.contenders.service import Service
+from benchmark.contenders.service import Service, ServiceAtOnce
 from benchmark.contenders.worker import Worker
 from benchmark.disk import disk
 from benchmark.figures import Row, several, tell
@@ -45,6 +45,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
             Worker("floor", "bare"),
             Worker("the floor and what is owed", "owed"),
             Service(),
+            ServiceAtOnce(),
             Worker("rtslib, nothing saved", "rtslib"),
         )
     }

@@ -12,8 +12,9 @@ import asyncio
 import json
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,6 +25,7 @@ from benchmark import floor
 from benchmark.client import Client
 from benchmark.contenders import SIZE, Cost, Work
 from benchmark.figures import peak, processor
+from benchmark.owed import Owed
 from benchmark.simulated import serving
 
 
@@ -35,10 +37,8 @@ class Service:
 
     def do(self, work: Work, patience: float) -> Cost:
         """One connection, one call after the other."""
-        folder = Path(work.folder)
-        with serving([sys.executable, "-m", __name__, work.folder], folder / "socket") as client:
-            cost = Cost()
-            used, begun = processor(client.pid), perf_counter()
+        with _begun(work) as (client, cost):
+            begun = perf_counter()
             if work.new_targets:
                 for target in work.targets:
                     _call(client, "target", target, work.initiators)
@@ -50,9 +50,38 @@ class Service:
                 cost.seconds.append(perf_counter() - moment)
                 if perf_counter() - begun > patience:
                     raise TimeoutError
-            cost.total = perf_counter() - begun
-            cost.processor, cost.peak = processor(client.pid) - used, peak(client.pid)
-            return cost
+        return cost
+
+
+class ServiceAtOnce:
+    """The same service, which is asked for all targets in one call and for all LUNs in another, waits for each to be done, and
+    does what is owed, too."""
+
+    name = "the least service at once, with what is owed"
+    luns = 50
+
+    def do(self, work: Work, patience: float) -> Cost:
+        """One connection, four calls."""
+        with _begun(work) as (client, cost):
+            for call in (["targets", work.targets, work.initiators], ["luns", [*_luns(work)], work.initiators]):
+                _call(client, *call)
+                _call(client, "wait", 0)
+        return cost
+
+
+def _luns(work: Work) -> Iterator[tuple[str, int, str]]:
+    return ((target, number, work.file(number)) for target, number in work.each())
+
+
+@contextmanager
+def _begun(work: Work) -> Iterator[tuple[Client, Cost]]:
+    """A connection to a service that has just begun, and what is asked for while the context lasts costs."""
+    with serving([sys.executable, "-m", __name__, work.folder], Path(work.folder) / "socket") as client:
+        cost = Cost()
+        used, begun = processor(client.pid), perf_counter()
+        yield client, cost
+        cost.total = perf_counter() - begun
+        cost.processor, cost.peak = processor(client.pid) - used, peak(client.pid)
 
 
 def _call(client: Client, *call: object) -> None:
@@ -68,6 +97,7 @@ class _Server:
         self.database.execute("CREATE TABLE step (number INTEGER PRIMARY KEY, call TEXT)")
         self.database.execute("CREATE TABLE object (number INTEGER PRIMARY KEY, call TEXT)")
         self.executor = ThreadPoolExecutor(1)
+        self.kernel = Owed()
 
     async def serve(self, socket: Path) -> None:
         server = await asyncio.get_running_loop().create_unix_server(lambda: _Connection(self), socket)
@@ -84,15 +114,31 @@ class _Server:
                 await self._lastingly(call, lambda: floor.add_disk(number, file, SIZE))
             case ["associate", number, file, target, initiators]:
                 await self._lastingly(call, lambda: floor.add_unit(target, number, file, initiators))
+            case ["targets", names, initiators]:
+                await self._lastingly(call, lambda: self._add_targets(names, initiators), names)
+            case ["luns", luns, initiators]:
+                await self._lastingly(call, lambda: self._add_luns(luns, initiators), luns)
 
-    async def _lastingly(self, call: list[Any], work: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self.executor, self._step, msgspec.json.encode(call), work)
+    def _add_targets(self, names: list[str], initiators: list[str]) -> None:
+        for name in names:
+            self.kernel.add_target(name, initiators)
 
-    def _step(self, call: bytes, work: Callable[[], None]) -> None:
+    def _add_luns(self, luns: list[tuple[str, int, str]], initiators: list[str]) -> None:
+        for target, number, file in luns:
+            self.kernel.add_lun(target, number, file, SIZE, initiators)
+
+    async def _lastingly(self, call: list[Any], work: Callable[[], None], objects: Sequence[object] = ()) -> None:
+        """Do the work of a call that makes these objects; one, of which the call says all, if none are given."""
+        rows = [(msgspec.json.encode(some),) for some in objects or [call]]
+        await asyncio.get_running_loop().run_in_executor(
+            self.executor, self._step, msgspec.json.encode(call), rows, work
+        )
+
+    def _step(self, call: bytes, rows: list[tuple[bytes]], work: Callable[[], None]) -> None:
         step = self.database.execute("INSERT INTO step (call) VALUES (?)", (call,)).lastrowid
         work()
         self.database.execute("BEGIN")
-        self.database.execute("INSERT INTO object (call) VALUES (?)", (call,))
+        self.database.executemany("INSERT INTO object (call) VALUES (?)", rows)
         self.database.execute("DELETE FROM step WHERE number = ?", (step,))
         self.database.execute("COMMIT")
 

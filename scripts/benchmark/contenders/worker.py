@@ -1,6 +1,5 @@
 """The contenders that are a library: each does its work in a process of its own, which this is, too."""
 
-import ctypes
 import json
 import os
 import subprocess
@@ -14,12 +13,9 @@ from time import perf_counter, process_time
 from benchmark import floor
 from benchmark.contenders import SIZE, Cost, Work
 from benchmark.figures import peak
+from benchmark.owed import Owed
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-
-_BLOCK = bytes(4096)
-_TOUCHED = 0x302
-"""IN_CREATE, IN_DELETE and IN_MODIFY."""
 
 AddLun = Callable[[str, int], object]
 """Makes the LUN of that number in that target, and lets it last."""
@@ -66,53 +62,22 @@ def bare(work: Work) -> Iterator[AddLun]:
 
 @contextmanager
 def owed(work: Work) -> Iterator[AddLun]:
-    """The kernel's operations, and one after the other what vdsprovd owes beside them: a file that outlasts a power cut, says
-    whose it is, and can be seen to fail; what initiators and other tools read of the disk; a target that is closed to whom it
-    does not know, and has a name; and folders that are watched. One line for all of them, synced, before and after."""
+    """The kernel's operations, and what vdsprovd owes beside them. One line for all of them, synced, before and after."""
     records = os.open(f"{work.folder}/records", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    libc = ctypes.CDLL(None)
-    watches = libc.inotify_init1(os.O_CLOEXEC)
+    kernel = Owed()
     made: list[tuple[str, int]] = []
-
-    def watch(*folders: str) -> None:
-        for folder in folders:
-            libc.inotify_add_watch(watches, folder.encode(), _TOUCHED)  # once they are used up, nobody gets more
 
     def record() -> None:
         os.write(records, json.dumps([work.as_json(), made]).encode() + b"\n")
         os.fsync(records)
 
     def add(target: str, number: int) -> None:
-        file = work.file(number)
-        floor.add_disk(number, file, SIZE)
-        descriptor = os.open(file, os.O_RDWR)
-        os.setxattr(descriptor, floor.OWNER, file.encode())
-        for offset in (0, SIZE - len(_BLOCK)):
-            os.pwrite(descriptor, _BLOCK, offset)
-        os.fsync(descriptor)
-        os.close(descriptor)
-        disk, *links = floor.folders(target, number, file, work.initiators)
-        for name, value in (("udev_path", file), ("wwn/product_id", "VDS LUN")):
-            floor.write(f"{disk}/{name}", value)
-        floor.add_unit(target, number, file, work.initiators)
-        watch(os.path.dirname(disk), disk, *links)
+        kernel.add_lun(target, number, work.file(number), SIZE, work.initiators)
         made.append((target, number))
 
     if work.new_targets:
         for target in work.targets:
-            floor.add_target(target, work.initiators)
-            group = f"{floor.ROOT}/iscsi/{target}/tpgt_1"
-            for name, value in (
-                ("attrib/demo_mode_discovery", "0"),
-                ("attrib/authentication", "0"),
-                ("param/TargetAlias", target),
-            ):
-                floor.write(f"{group}/{name}", value)
-            acls = (f"{group}/acls/{name}" for name in work.initiators)
-            watch(
-                os.path.dirname(group), group, *(f"{group}/{name}" for name in ("lun", "acls", "np", "attrib", "param"))
-            )
-            watch(*(folder for acl in acls for folder in (acl, f"{acl}/auth")))
+            kernel.add_target(target, work.initiators)
     record()
     yield add
     record()

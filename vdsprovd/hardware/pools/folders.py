@@ -30,6 +30,10 @@ _ABOVE = flags.CREATE | flags.MOVED_TO | flags.ONLYDIR
 """Of the folder that a pool's is in: it may come again."""
 _ANY = flags.Q_OVERFLOW | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT
 
+_QUIET = 0.1
+"""Seconds after a look in which events are left to gather: a command that makes a thousand files makes one each, and each would
+take the interpreter from it."""
+
 Changed = Callable[[Collection[str] | None], None]
 
 
@@ -82,7 +86,12 @@ def _touched(folders: Collection[Path], changed: Changed) -> Iterator[Callable[[
         place_all()
         changed(None)
 
+    resuming: asyncio.TimerHandle | None = None
+
     def drain() -> None:
+        nonlocal resuming
+        loop.remove_reader(inotify.fd)
+        resuming = loop.call_later(_QUIET, loop.add_reader, inotify.fd, drain)
         luns: set[str] = set()
         other = False
         for event in inotify.read(timeout=0):
@@ -102,6 +111,8 @@ def _touched(folders: Collection[Path], changed: Changed) -> Iterator[Callable[[
         try:
             yield again
         finally:
+            if resuming:
+                resuming.cancel()
             loop.remove_reader(inotify.fd)
 
 
