@@ -11,13 +11,18 @@ from types import TracebackType
 import msgspec
 
 
-class Question(msgspec.Struct, eq=False):
-    """`what` completes "it was asked to ...", `lun` is the LUN that it is about, if it is about one. Another question is
-    another object, even about the same."""
+class Question(msgspec.Struct, eq=False, gc=False):
+    """The text of `to` completes "it was asked to ...", `lun` is the LUN that it is about, if it is about one. Another question
+    is another object, even about the same."""
 
-    what: str
+    to: object
     lun: str
     seen: float = 0.0
+
+    @property
+    def what(self) -> str:
+        """The text, which is made when somebody wants to know: mostly nobody does."""
+        return str(self.to)
 
     @property
     def since(self) -> float:
@@ -37,31 +42,31 @@ _asked: dict[int, Question] = {}
 class asking:  # noqa: N801  # read as a verb: `with asking("...")`
     """This thread asks the kernel for that, as long as the context lasts."""
 
-    __slots__ = ("_before", "_lun", "_thread", "_what")
+    __slots__ = ("_before", "_lun", "_thread", "_to")
 
-    def __init__(self, what: str, lun: str = "") -> None:
-        self._what = what
+    def __init__(self, to: object, lun: str = "") -> None:
+        self._to = to
         self._lun = lun
 
     def __enter__(self) -> None:
         self._thread = threading.get_ident()
         self._before = _asked.get(self._thread)
-        _asked[self._thread] = Question(self._what, self._lun or (self._before.lun if self._before else ""))
+        _asked[self._thread] = Question(self._to, self._lun or (self._before.lun if self._before else ""))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._before:
-            _asked[self._thread] = Question(self._before.what, self._before.lun)
+            _asked[self._thread] = Question(self._before.to, self._before.lun)
         else:
             del _asked[self._thread]
 
 
-def answered(what: str = "") -> None:
+def answered(to: object = None) -> None:
     """This thread got an answer, and goes on with what it asks for, or with that."""
     thread = threading.get_ident()
     if before := _asked.get(thread):
-        _asked[thread] = Question(what or before.what, before.lun)
+        _asked[thread] = Question(to or before.to, before.lun)
 
 
 def asked(thread: int) -> Question | None:

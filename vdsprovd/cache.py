@@ -6,7 +6,6 @@ Everything here belongs to the event loop's thread. The cache is corrupt once it
 
 import asyncio
 import logging
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -16,6 +15,7 @@ from vdsprovd import journal
 from vdsprovd.deviations import Deviation, Deviations
 from vdsprovd.hardware import Key
 from vdsprovd.hresult import Hresult
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import Entity, Inventory, Lun, differences
 from vdsprovd.model import Notification
 from vdsprovd.store import REMEMBERED
@@ -60,7 +60,7 @@ class Cache:
 
     def __init__(self, inventory: Inventory, deleted: Iterable[str] = ()) -> None:
         self.inventory = inventory
-        self.epoch = str(uuid.uuid4())
+        self.epoch = new_id()
         """Names this run of the daemon; sequence numbers count within it."""
         self.sequence = 0
         self.corruption = ""

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import threading
 import time
-import uuid
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -19,6 +18,7 @@ from vdsprovd.asking import Question, answered
 from vdsprovd.counted import Counted
 from vdsprovd.hardware import Cancelled
 from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.ids import new_id
 from vdsprovd.model import AsyncOutputType
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ class Operation:
     """An asynchronous operation. `percent` is 0 to 99 while it runs and 100 when it is over."""
 
     def __init__(self, type: AsyncOutputType, subject: str, *, cancellable: bool = True) -> None:
-        self.id = str(uuid.uuid4())
+        self.id = new_id()
         self.type = type
         self.subject = subject
         self.result: Hresult = Hresult.VDS_E_OPERATION_PENDING

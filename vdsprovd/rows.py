@@ -204,6 +204,7 @@ def _put_storage_pool(db: sqlite3.Connection, value: StoragePool) -> None:
     db.execute(_STORAGE_POOL, (value.id, value.sub_system_id, value.name))
 
 
+@lru_cache(maxsize=64)
 def _json(hints: Hints) -> str:
     wished = {name: value for name, value in msgspec.to_builtins(hints).items() if value is not None}
     return json.dumps(wished)

@@ -34,10 +34,11 @@ def side_by_side(
     at_work: dict[int, int] = {}  # thread -> place
 
     def run() -> None:
+        thread = threading.get_ident()
         for place in left:
-            at_work[threading.get_ident()] = place
+            at_work[thread] = place
             results[place] = function(items[place])
-        at_work.pop(threading.get_ident(), None)
+        at_work.pop(thread, None)
 
     running = [workers.submit(run)]
     looked, used, shown = time.monotonic(), time.process_time(), 0

@@ -13,7 +13,6 @@ import os
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ import msgspec
 
 from vdsprovd import backups, digests, rows
 from vdsprovd.backups import StoreDamaged, StoreError
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import OBJECT_TYPES, Entity
 from vdsprovd.schema import MIGRATIONS, SCHEMA, VERSION
 
@@ -153,7 +153,7 @@ class Store:
                     for statement in script.split(";\n"):
                         self._db.execute(statement)
                 if version == 0:
-                    self._db.execute("INSERT INTO provider (id) VALUES (?)", (str(uuid.uuid4()),))
+                    self._db.execute("INSERT INTO provider (id) VALUES (?)", (new_id(),))
                 digests.write(self._db)
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
         digests.keep(self._db)

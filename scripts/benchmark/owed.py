@@ -31,7 +31,7 @@ class Owed:
         ):
             floor.write(f"{group}/{name}", value)
         self._watch(
-            os.path.dirname(group), group, *(f"{group}/{name}" for name in ("lun", "acls", "np", "attrib", "param"))
+            group.rpartition("/")[0], group, *(f"{group}/{name}" for name in ("lun", "acls", "np", "attrib", "param"))
         )
         acls = (f"{group}/acls/{name}" for name in initiators)
         self._watch(*(folder for acl in acls for folder in (acl, f"{acl}/auth")))
@@ -49,7 +49,7 @@ class Owed:
         for name, value in (("udev_path", file), ("wwn/product_id", "VDS LUN")):
             floor.write(f"{disk}/{name}", value)
         floor.add_unit(target, number, file, initiators)
-        self._watch(os.path.dirname(disk), disk, *links)
+        self._watch(disk, *links)
 
     def _watch(self, *folders: str) -> None:
         for folder in folders:

@@ -182,4 +182,4 @@ def test_an_event_before_it_is_known_where_its_watch_is(tmp_path: Path) -> None:
         inotify.add_watch(tmp_path, flags.CREATE)
         (tmp_path / "folder").mkdir()
         (event,) = inotify.read()
-        assert Watches().where(event) == ()
+        assert Watches().where(event) == ""

@@ -117,13 +117,10 @@ def _by_kind(
             return error
         return None
 
-    def what(step: Step) -> str:
-        return f"{'add or change' if step.after else 'remove'} {step.after or step.before}"
-
     with ThreadPoolExecutor(MOST, "vdsprovd-steps") as workers:
         for _, group in groupby(wanted, lambda step: (step.after is None, type(step.after or step.before))):
             batch = list(group)
-            yield list(zip(batch, side_by_side(workers, outcome, batch, what), strict=True))
+            yield list(zip(batch, side_by_side(workers, outcome, batch, str), strict=True))
 
 
 def undo(hardware: "Hardware", taken: Sequence[Step], error: Exception) -> None:

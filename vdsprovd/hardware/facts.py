@@ -22,7 +22,7 @@ class Secret(str):
         return "Secret(***)"
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class Credentials(msgspec.Struct, frozen=True, gc=False):
     """The CHAP names and secrets of one initiator at one portal group; None where none is set."""
 
     user: str | None = None
@@ -31,7 +31,7 @@ class Credentials(msgspec.Struct, frozen=True):
     mutual_secret: Secret | None = None
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """One kernel object as it is or shall be. `rank` orders kinds: an object needs only objects of lower rank."""
 
     rank: ClassVar[int]
@@ -199,7 +199,7 @@ Key = tuple[object, ...]
 """A kind of fact, and the values of the fields that name the object."""
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One operation: add (`before` is None), remove (`after` is None), or change settings."""
 
     before: Fact | None
@@ -209,3 +209,8 @@ class Step(msgspec.Struct, frozen=True):
     def inverse(self) -> "Step":
         """The step that undoes this one."""
         return Step(self.after, self.before)
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"add {self.after}"
+        return f"change {self.after}" if self.after else f"remove {self.before}"

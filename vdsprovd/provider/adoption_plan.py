@@ -10,7 +10,6 @@ import os
 import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from uuid import uuid4
 
 import msgspec
 
@@ -30,6 +29,7 @@ from vdsprovd.hardware import (
     steps,
 )
 from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import (
     Association,
     Entity,
@@ -354,7 +354,7 @@ class _Work:
                 continue
             sub_system = target.sub_system
             alias = target.groups[0].alias if target.groups else ""
-            ids[target.name] = str(uuid4())
+            ids[target.name] = new_id()
             made = Target(
                 ids[target.name],
                 sub_system.id,
@@ -369,10 +369,10 @@ class _Work:
                     if isinstance(fact, Listener) and fact.tag == group.tag:
                         key = (sub_system.id, fact.address, fact.port)
                         if key not in portals:
-                            portals[key] = Portal(str(uuid4()), *key)
+                            portals[key] = Portal(new_id(), *key)
                             put.append(portals[key])
                         here.append(portals[key].id)
-                put.append(PortalGroup(str(uuid4()), made.id, group.tag, tuple(here)))
+                put.append(PortalGroup(new_id(), made.id, group.tag, tuple(here)))
         for entry in self._storage:
             if not entry.obstacles:
                 put += self._lun(entry, ids)

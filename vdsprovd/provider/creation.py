@@ -1,7 +1,6 @@
 """How LUNs come to be, whichever method asks for them."""
 
 import asyncio
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,6 +17,7 @@ from vdsprovd.hardware import (
     undo,
 )
 from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import Association, Entity, Lun, Plex
 from vdsprovd.model import AsyncOutputType, NewLun
 from vdsprovd.operations import Operation
@@ -28,7 +28,7 @@ from vdsprovd.provider.nodes import serving
 from vdsprovd.provider.placement import Places, rounded, wish_of
 from vdsprovd.provider.reshaping import arrival
 
-_SHOWN_AT_ONCE = 16
+_SHOWN_AT_ONCE = 48
 """How many objects that were made together come into the cache without others being answered meanwhile."""
 
 
@@ -116,7 +116,7 @@ def _planned(context: Context, places: Places, new: NewLun, number: int) -> Plan
             choice.pool.id,
         )
     places.take(choice.pool, size)
-    id = str(uuid.uuid4())
+    id = new_id()
     lun = Lun(
         id=id,
         sub_system_id=choice.pool.sub_system_id,
@@ -232,7 +232,7 @@ def found(lun: Lun, state: VolumeState) -> Lun:
 def plexes_of(lun_id: str, state: VolumeState, known: Sequence[Plex]) -> list[Plex]:
     """The LUN's plexes, one a leg; those known keep their ids by place. There is always one."""
     legs = state.legs or (known[0].leg,) if known else state.legs
-    fresh = [Plex(str(uuid.uuid4()), lun_id, place) for place in range(len(known), max(1, len(legs)))]
+    fresh = [Plex(new_id(), lun_id, place) for place in range(len(known), max(1, len(legs)))]
     return [
         msgspec.structs.replace(plex, leg=legs[place]) if place < len(legs) else plex
         for place, plex in enumerate((*known, *fresh))

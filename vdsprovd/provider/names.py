@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import lru_cache
 
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.provider.facts import EVERYBODY
@@ -44,6 +45,7 @@ def friendly_name(name: str) -> tuple[str, Hresult]:
     return encoded[:FRIENDLY_NAME_LENGTH].decode(errors="ignore"), Hresult.VDS_S_NAME_TRUNCATED
 
 
+@lru_cache(maxsize=64)
 def unmasking_list(text: str) -> tuple[str, ...]:
     """The initiators of a list, each once, in the order given; ("*",) for everybody, () for nobody.
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import socket
 import sqlite3
-import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -39,6 +38,7 @@ from vdsprovd.hardware import (
     steps,
 )
 from vdsprovd.hresult import VdsError
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import (
     Controller,
     Drive,
@@ -80,7 +80,7 @@ def assemble(
     for configured in config.subsystem:
         known = sub_systems.pop(configured.name, None)
         sub_system = SubSystem(
-            id=known.id if known else str(uuid.uuid4()),
+            id=known.id if known else new_id(),
             name=configured.name,
             iqn_prefix=configured.iqn_prefix,
             friendly_name=known.friendly_name if known else configured.name,
@@ -91,7 +91,7 @@ def assemble(
         put.append(sub_system)
         for entry in configured.pool:
             pool = pools.pop((sub_system.id, entry.name), None)
-            id = pool.id if pool else str(uuid.uuid4())
+            id = pool.id if pool else new_id()
             put.append(surroundings.storage_pool(id, sub_system.id, entry, pools_of_host[sub_system.name, entry.name]))
         put += _nodes(inventory, sub_system.id)
     uses: dict[str, int] = {}
@@ -131,9 +131,9 @@ def _nodes(inventory: Inventory, sub_system_id: str) -> list[Controller | Port]:
     """The subsystem's controller and its port: this host."""
     name = socket.gethostname()
     known = next((entry for entry in inventory.all(Controller) if entry.sub_system_id == sub_system_id), None)
-    controller = msgspec.structs.replace(known or Controller(str(uuid.uuid4()), sub_system_id), name=name)
+    controller = msgspec.structs.replace(known or Controller(new_id(), sub_system_id), name=name)
     port = next((entry for entry in inventory.all(Port) if entry.controller_id == controller.id), None)
-    port = port or Port(str(uuid.uuid4()), sub_system_id, controller.id)
+    port = port or Port(new_id(), sub_system_id, controller.id)
     return [controller, msgspec.structs.replace(port, name=f"{name} port 0")]
 
 
@@ -150,7 +150,7 @@ def _within(inventory: Inventory, gone_ids: Collection[str]) -> list[Entity]:
 
 def _first_plex(lun: Lun) -> Plex:
     """The one plex of a LUN of the time when LUNs had none."""
-    return Plex(str(uuid.uuid4()), lun.id, 0)
+    return Plex(new_id(), lun.id, 0)
 
 
 def settle_pending(store: Store, hardware: Hardware, inventory: Inventory, pending: Iterable[PendingStep]) -> Inventory:

@@ -34,6 +34,7 @@ from vdsprovd.hardware import (
     VolumeState,
     steps,
 )
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import (
     Association,
     Controller,
@@ -197,7 +198,7 @@ class _Work:
         id = self.inventory.target_by_name.get(name)
         if id is None:
             sub_system = self._sub_system_of(name, there)
-            target = Target(str(uuid.uuid4()), sub_system.id, name, "", sub_system.require_chap)
+            target = Target(new_id(), sub_system.id, name, "", sub_system.require_chap)
         else:
             target = self.inventory.known(Target, id)
         if groups and facts.alias(target) != groups[0].alias:
@@ -209,7 +210,7 @@ class _Work:
         tags = {group.tag for group in groups}
         self.inventory = self.inventory.drop(*(group.id for tag, group in known.items() if tag not in tags))
         for tag in sorted(tags):
-            group = known.get(tag) or PortalGroup(str(uuid.uuid4()), target.id, tag)
+            group = known.get(tag) or PortalGroup(new_id(), target.id, tag)
             portals = [
                 self._portal(target.sub_system_id, fact)
                 for fact in there
@@ -225,7 +226,7 @@ class _Work:
         for portal in self.inventory.all(Portal):
             if (portal.sub_system_id, portal.address, portal.port) == (sub_system_id, fact.address, fact.port):
                 return msgspec.structs.replace(portal, online=True)
-        return Portal(str(uuid.uuid4()), sub_system_id, fact.address, fact.port)
+        return Portal(new_id(), sub_system_id, fact.address, fact.port)
 
     def _sub_system_of(self, name: str, there: Iterable[Fact]) -> SubSystem:
         """Whose a target is that nobody knows: its name says so, or its LUNs."""

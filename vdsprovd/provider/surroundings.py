@@ -2,7 +2,6 @@
 
 import fnmatch
 import ipaddress
-import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ import msgspec
 
 from vdsprovd.config import PoolConfig, SubSystemConfig, parse_portal
 from vdsprovd.hardware import BlockDevice, Member, Pool, VolumeFailed
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import Drive, Entity, Inventory, Lun, Plex, Portal, StoragePool, SubSystem
 from vdsprovd.provider.context import Context, measure
 
@@ -107,7 +107,7 @@ def _portals(
             drop.append(portal)
         wanted.discard(key)
     put += [
-        Portal(str(uuid.uuid4()), sub_system.id, address, port, present=_is_here(address, addresses))
+        Portal(new_id(), sub_system.id, address, port, present=_is_here(address, addresses))
         for address, port in sorted(wanted)
     ]
     return put, drop
@@ -212,7 +212,7 @@ def _drives(
         if drive is None:
             slot = next(number for number in range(len(slots) + 1) if number not in slots)
             slots.add(slot)
-            drive = Drive(str(uuid.uuid4()), sub_system.id, identification, slot)
+            drive = Drive(new_id(), sub_system.id, identification, slot)
         # Nothing can be put on a missing drive, but that is no setting of it, for which it would be kept for ever.
         online = member.allocatable if member and member.node else drive.online
         put.append(msgspec.structs.replace(drive, found=device, pool_id=pool_id, member=member, online=online))

@@ -1,12 +1,12 @@
 """An iSCSI target: IVdsIscsiTarget."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 
 from vdsprovd.hardware import Fact, Secret, TargetNode
 from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import Inventory, PortalGroup, Target
 from vdsprovd.model import AsyncOutputType
 from vdsprovd.operations import Operation
@@ -72,7 +72,7 @@ class IscsiTarget(Interface):
                 current = self.inventory.known(Target, target.id)
                 tags = {entry.tag for entry in groups}
                 tag = next(number for number in range(1, GROUPS_PER_TARGET + 1) if number not in tags)
-                group = PortalGroup(str(uuid.uuid4()), target.id, tag)
+                group = PortalGroup(new_id(), target.id, tag)
                 wanted = facts.of_group(self.inventory.put(group), current, group, self.context.local)
                 await self.context.change([], wanted, put=[group], claims=[target.iscsi_name])
                 return group.id

@@ -1,6 +1,5 @@
 """How targets come to be, whichever method asks for it."""
 
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -8,6 +7,7 @@ import msgspec
 
 from vdsprovd.hardware import Fact, TargetNode
 from vdsprovd.hresult import Hresult, VdsError
+from vdsprovd.ids import new_id
 from vdsprovd.inventory import Portal, PortalGroup, SubSystem, Target
 from vdsprovd.model import AsyncOutputType, NewTarget
 from vdsprovd.operations import Operation
@@ -62,11 +62,11 @@ def _planned(context: Context, sub_system: SubSystem, new: NewTarget) -> Plan:
         )
     friendly, _ = names.friendly_name(new.friendly_name)
     _check_unused(context, name)
-    target = Target(str(uuid.uuid4()), sub_system.id, name, friendly, sub_system.require_chap)
+    target = Target(new_id(), sub_system.id, name, friendly, sub_system.require_chap)
     if not new.portal_ids:
         return Plan(target)
     _check_portals(context, sub_system, new.portal_ids)
-    return Plan(target, PortalGroup(str(uuid.uuid4()), target.id, 1, portal_ids=tuple(dict.fromkeys(new.portal_ids))))
+    return Plan(target, PortalGroup(new_id(), target.id, 1, portal_ids=tuple(dict.fromkeys(new.portal_ids))))
 
 
 def _check_portals(context: Context, sub_system: SubSystem, ids: Iterable[str]) -> None:

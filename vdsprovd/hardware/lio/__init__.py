@@ -111,33 +111,35 @@ class Lio:
         return watch.changes(self._watches)
 
     def take(self, step: Step) -> None:
-        match step:
-            case Step(before=None, after=Fact() as fact):
-                with configfs.door(f"add {fact}"):
-                    self._add(fact)
-            case Step(before=Fact() as fact, after=None):
-                with configfs.door(f"remove {fact}"):
-                    self._remove(fact)
-            case Step(before=Fact() as before, after=Fact() as after):
-                with configfs.door(f"change {after}"):
-                    self._change(before, after)
+        before, after = step.before, step.after
+        with configfs.door(step):
+            if before is None:
+                assert after
+                self._add(after)
+            elif after is None:
+                self._remove(before)
+            else:
+                self._change(before, after)
 
     def _add(self, fact: Fact) -> None:
         match fact:
             case Disk():
                 self._add_disk(fact)
             case TargetNode(target):
+                path = f"{configfs.ISCSI}/{target}"
                 try:
-                    os.makedirs(f"{configfs.ISCSI}/{target}")
+                    os.mkdir(path)
                 except FileExistsError:
                     raise Mismatch(f"cannot add target {target}: it is in the kernel already") from None
+                except FileNotFoundError:  # the first one makes the folder of iSCSI, too
+                    os.makedirs(path)
             case Group():
                 self._add_group(fact)
             case Unit(target, tag, index, lun, number):
                 disks = configfs.places(lun, number) if number >= 0 else (configfs.disk(lun, number),)
                 configfs.link(f"{configfs.group(target, tag)}/lun/lun_{index}", *disks)
             case Acl(target, tag, initiator, credentials):
-                path = configfs.group(target, tag) / "acls" / initiator
+                path = f"{configfs.group(target, tag)}/acls/{initiator}"
                 try:
                     os.mkdir(path)
                 except FileExistsError:
@@ -206,7 +208,7 @@ class Lio:
                 kind(disk.lun, index=index)._config_pr_aptpl()
 
     def _add_group(self, group: Group) -> None:
-        path = configfs.group(group.target, group.tag)
+        path = str(configfs.group(group.target, group.tag))
         os.mkdir(path)
         try:
             # The kernel makes one closed to initiators without an ACL, but for discovery.
@@ -251,9 +253,9 @@ class Lio:
                 if before.access is not after.access:
                     _write_access(folder, after.access)
             case Group(), Group():
-                _write_group(configfs.group(after.target, after.tag), before, after)
+                _write_group(str(configfs.group(after.target, after.tag)), before, after)
             case Acl(), Acl(target, tag, initiator, credentials):
-                path = configfs.group(target, tag) / "acls" / initiator
+                path = f"{configfs.group(target, tag)}/acls/{initiator}"
                 _write_credentials(path, before.credentials, credentials)
 
     def has_target(self, target: str) -> bool:
@@ -356,21 +358,21 @@ def _write_access(disk: Path | str, access: Access) -> None:
     configfs.write(f"{disk}/{reader.ACCESS}", str(access.value))
 
 
-def _write_group(path: Path, before: Group, after: Group) -> None:
+def _write_group(path: str, before: Group, after: Group) -> None:
     for name, field in reader.GROUP_ATTRIBUTES.items():
         if getattr(before, field) != getattr(after, field):
-            configfs.write(path / "attrib" / name, str(int(getattr(after, field))))
+            configfs.write(f"{path}/attrib/{name}", str(int(getattr(after, field))))
     if before.alias != after.alias:
         # Parameters, unlike attributes and secrets, lose their last character: the kernel takes it for a newline.
-        configfs.write(path / "param/TargetAlias", after.alias + "\n")
+        configfs.write(f"{path}/param/TargetAlias", after.alias + "\n")
     # Whoever may log in finds all else as it shall be.
     if before.enabled != after.enabled:
-        configfs.write(path / "enable", str(int(after.enabled)))
+        configfs.write(f"{path}/enable", str(int(after.enabled)))
 
 
-def _write_credentials(acl: Path, before: Credentials | None, after: Credentials) -> None:
+def _write_credentials(acl: str, before: Credentials | None, after: Credentials) -> None:
     for name, field in reader.AUTHENTICATION.items():
         value: str | None = getattr(after, field)
         if before is None or getattr(before, field) != value:
             # NULL is the kernel's word for "not set".
-            configfs.write(acl / "auth" / name, "NULL" if value is None else value)
+            configfs.write(f"{acl}/auth/{name}", "NULL" if value is None else value)

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
 
 from vdsprovd.asking import asking
 from vdsprovd.hardware import HardwareError, Mismatch, Refused
@@ -91,24 +92,18 @@ def listener(target: str, tag: int, address: str, port: int) -> Path:
     return group(target, tag) / "np" / f"{host}:{port}"
 
 
-@contextmanager
-def door(what: str) -> Iterator[None]:
-    """Let `HardwareError`s through and translate what the kernel and rtslib raise; `what` completes "cannot ..."."""
-    try:
-        with asking(what):
-            yield
-    except HardwareError:
-        raise
-    except NotInConfigfs as error:
-        raise Mismatch(f"cannot {what}: {error}") from error
-    except RTSLibError as error:
-        cause = refusal(error)
-        raise _translated(what, cause, (cause and cause.strerror) or str(error)) from error
-    except OSError as error:
-        raise _translated(what, error, error.strerror or str(error)) from error
-    except Exception as error:
-        # rtslib lets pyudev's errors, KeyError, ValueError and others escape.
-        raise Refused(f"cannot {what}: {error!r}") from error
+class door(asking):  # noqa: N801  # read as a verb's object: `with door("...")`
+    """Let `HardwareError`s through and translate what the kernel and rtslib raise; what it is asked to do completes
+    "cannot ..."."""
+
+    __slots__ = ()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if isinstance(error, Exception) and not isinstance(error, HardwareError):
+            raise _translated(self._to, error) from error
 
 
 @contextmanager
@@ -120,10 +115,17 @@ def scan() -> Iterator[None]:
         yield
 
 
-def _translated(what: str, cause: OSError | None, text: str) -> HardwareError:
-    if cause is not None and cause.errno in _MISMATCHES:
+def _translated(what: object, error: Exception) -> HardwareError:
+    if isinstance(error, NotInConfigfs):
+        return Mismatch(f"cannot {what}: {error}")
+    cause = refusal(error) if isinstance(error, RTSLibError) else error
+    if isinstance(cause, OSError) and cause.errno in _MISMATCHES:
         return Mismatch(f"cannot {what}: the kernel says: {cause.strerror}")
-    return Refused(f"cannot {what}: the kernel says: {text}")
+    if isinstance(error, RTSLibError | OSError):
+        text = cause.strerror if isinstance(cause, OSError) else ""
+        return Refused(f"cannot {what}: the kernel says: {text or error}")
+    # rtslib lets pyudev's errors, KeyError, ValueError and others escape.
+    return Refused(f"cannot {what}: {error!r}")
 
 
 def read(path: Path | str) -> str:

@@ -1,9 +1,10 @@
 """Which objects in configfs somebody touched, by inotify.
 
 configfs tells of every mkdir, rmdir, link and write in a folder that is watched, and of nothing that the kernel does by
-itself. Each folder takes a watch of its own: four for a LUN with one initiator. A disk's ALUA state would take two more;
-it is left to the audit. Targets of others are watched too: which target is ours only the inventory knows, and it learns
-of a new one after the kernel has it.
+itself. Each folder takes a watch of its own: three for a LUN with one initiator. Of an HBA folder of ours only the disk in it is
+watched: that watch ends with the disk. What somebody makes in it later, and a disk's ALUA state, which would take two watches
+more, is left to the audit. Targets of others are watched too: which target is ours only the inventory knows, and it learns of a
+new one after the kernel has it.
 
 What our own steps make is watched from the end of the step on, by who takes it. So nobody has to find out what is there, or to
 look whether it is as it shall be, which together would take longer than to make it. What others do to it between the step's
@@ -15,8 +16,8 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from inotify_simple import Event, INotify, flags
 
@@ -40,7 +41,7 @@ _NONE = -1
 """In place of a watch, for what is known and not watched."""
 
 _Parts = tuple[str, ...]
-"""Of a path below configfs.ROOT."""
+"""Of a path below configfs.ROOT. Where many are kept, it is the path: that is nothing to be looked through for garbage."""
 
 
 async def changes(watches: "Watches") -> AsyncGenerator[Collection[Key] | None, None]:
@@ -58,7 +59,8 @@ async def changes(watches: "Watches") -> AsyncGenerator[Collection[Key] | None, 
             for event in await _burst(inotify):
                 if event.mask & flags.Q_OVERFLOW:
                     lost = True
-                elif (parts := watches.where(event)) and not (event.mask & flags.CREATE and watches.has(parts)):
+                elif (path := watches.where(event)) and not (event.mask & flags.CREATE and watches.has(path)):
+                    parts = tuple(path.split("/"))
                     if key := reader.key(parts):
                         keys.add(key)
                     if event.mask & flags.CREATE and event.mask & flags.ISDIR and _is_watched(parts):
@@ -102,8 +104,9 @@ class Watches:
 
     def __init__(self) -> None:
         self._inotify: INotify | None = None
-        self._folders: dict[int, _Parts] = {}
-        self._of: dict[_Parts, int] = {}
+        self._folders: dict[int, str] = {}
+        """Their paths below configfs.ROOT."""
+        self._of: dict[str, int] = {}
         self._short = False
 
     @contextmanager
@@ -124,43 +127,44 @@ class Watches:
 
     def made(self, fact: Fact) -> None:
         """Watch the folders of what a step of ours has made. Safe in any thread."""
-        if isinstance(fact, Listener):
-            # Nothing in its folder is told of.
-            name = configfs.listener(fact.target, fact.tag, fact.address, fact.port).name
-            self._of[_group(fact.target, fact.tag, "np", name)] = _NONE
-            return
-        with suppress(OSError, ValueError):  # it is gone already, watches have run out, or the daemon stops
-            for parts in _folders_of(fact):
-                self._watch(parts)
+        match fact:
+            case Listener(target, tag, address, port):
+                # Nothing in its folder is told of.
+                self._of[f"{_group(target, tag)}/np/{configfs.listener(target, tag, address, port).name}"] = _NONE
+            case Disk(_, number) if number >= 0:
+                self._of[f"core/{configfs.hba(number, block=fact.block).name}"] = _NONE
+        try:
+            for path in _folders_of(fact):
+                self._watch(path)
+        except (OSError, ValueError):
+            pass  # it is gone already, watches have run out, or the daemon stops
 
-    def has(self, parts: _Parts) -> bool:
+    def has(self, path: str) -> bool:
         """Whether that folder is known, as one is that we made or that was found in one that others made."""
-        return parts in self._of
+        return path in self._of
 
-    def where(self, event: Event) -> _Parts:
-        """What the event is about; nothing when only a watch is gone."""
+    def where(self, event: Event) -> str:
+        """The path of what the event is about; nothing when only a watch is gone, unless it is a disk's, which is gone with it."""
         if event.mask & flags.IGNORED:
-            self._forget(self._folders.pop(event.wd, ()), event.wd)
-            return ()
+            path = self._folders.pop(event.wd, "")
+            if self._of.get(path) == event.wd:
+                del self._of[path]
+            return path if path.startswith("core/") and path.count("/") == 2 else ""
         folder = self._folders.get(event.wd)
         if folder is None:
-            return ()  # who puts this watch has not said yet where it is
-        parts = (*folder, event.name)
+            return ""  # who puts this watch has not said yet where it is
+        path = f"{folder}/{event.name}" if folder else event.name
         if event.mask & flags.DELETE:
             # The watch itself may go later, when another folder of that name has been made.
-            self._of.pop(parts, None)
-        return parts
+            self._of.pop(path, None)
+        return path
 
-    def _forget(self, parts: _Parts, watch: int) -> None:
-        if self._of.get(parts) == watch:
-            del self._of[parts]
-
-    def _watch(self, parts: _Parts) -> None:
+    def _watch(self, path: str) -> None:
         if self._inotify is None:
             return
-        watch = self._inotify.add_watch(_path(parts), _MASK)
-        self._folders[watch] = parts
-        self._of[parts] = watch
+        watch = self._inotify.add_watch(f"{_ROOT}/{path}", _MASK)
+        self._folders[watch] = path
+        self._of[path] = watch
 
     def spread(self, start: Iterable[_Parts]) -> set[Key]:
         """Watch folders and what is in them, and give the keys of the objects that were made in them before that.
@@ -171,22 +175,28 @@ class Watches:
         waiting = deque(start)
         while waiting:
             parts = waiting.popleft()
-            try:
-                self._watch(parts)
-            except (FileNotFoundError, NotADirectoryError):
-                if parts[0] == "core" and len(parts) == 2:
-                    found.add(reader.some_disk(parts[1]))
-                continue
-            except OSError as error:
-                self._complain(error)
-            if _is_group(parts):
-                # What has come and gone in it, before there was a watch, cannot be found.
-                found.add(reader.contents(*parts[1:]))
-            if _is_leaf(parts):
-                if key := reader.key(parts):
-                    found.add(key)
-                continue
-            for name in _GROUP if _is_group(parts) else configfs.folders(_path(parts)):
+            path = "/".join(parts)
+            inside: Sequence[str] = configfs.folders(f"{_ROOT}/{path}") if _is_hba_of_ours(parts) else ()
+            if inside:
+                self._of[path] = _NONE
+            else:
+                try:
+                    self._watch(path)
+                except (FileNotFoundError, NotADirectoryError):
+                    if parts[0] == "core" and len(parts) == 2:
+                        found.add(reader.some_disk(parts[1]))
+                    continue
+                except OSError as error:
+                    self._complain(error)
+                if _is_group(parts):
+                    # What has come and gone in it, before there was a watch, cannot be found.
+                    found.add(reader.contents(*parts[1:]))
+                if _is_leaf(parts):
+                    if key := reader.key(parts):
+                        found.add(key)
+                    continue
+                inside = _GROUP if _is_group(parts) else configfs.folders(f"{_ROOT}/{path}")
+            for name in inside:
                 child = (*parts, name)
                 if key := reader.key(child):
                     found.add(key)
@@ -202,31 +212,34 @@ class Watches:
         log.warning("some of what others change is noticed by the audit alone: cannot watch all of configfs: %s", why)
 
 
-def _path(parts: _Parts) -> str:
-    return "/".join((_ROOT, *parts))
-
-
-def _folders_of(fact: Fact) -> list[_Parts]:
-    """Those of an object that are watched, all of which are there when it is."""
+def _folders_of(fact: Fact) -> list[str]:
+    """The paths of those of an object that are watched, all of which are there when it is."""
     match fact:
         case Disk(lun, number):
-            hba = configfs.hba(number, block=fact.block).name
-            return [("core", hba), ("core", hba, lun)]
+            hba = f"core/{configfs.hba(number, block=fact.block).name}"
+            return [f"{hba}/{lun}"] if number >= 0 else [hba, f"{hba}/{lun}"]
         case TargetNode(target):
-            return [("iscsi", target)]
+            return [f"iscsi/{target}"]
         case Group(target, tag):
-            return [_group(target, tag), *(_group(target, tag, name) for name in _GROUP)]
+            group = _group(target, tag)
+            return [group, *(f"{group}/{name}" for name in _GROUP)]
         case Unit(target, tag, index):
-            return [_group(target, tag, "lun", f"lun_{index}")]
+            return [f"{_group(target, tag)}/lun/lun_{index}"]
         case Acl(target, tag, initiator):
-            return [_group(target, tag, "acls", initiator), _group(target, tag, "acls", initiator, "auth")]
+            acl = f"{_group(target, tag)}/acls/{initiator}"
+            return [acl, f"{acl}/auth"]
         case Grant(target, tag, initiator, index):
-            return [_group(target, tag, "acls", initiator, f"lun_{index}")]
+            return [f"{_group(target, tag)}/acls/{initiator}/lun_{index}"]
     return []
 
 
-def _group(target: str, tag: int, *below: str) -> _Parts:
-    return ("iscsi", target, f"tpgt_{tag}", *below)
+def _group(target: str, tag: int) -> str:
+    return f"iscsi/{target}/tpgt_{tag}"
+
+
+def _is_hba_of_ours(parts: _Parts) -> bool:
+    """Whether a folder is one that holds the disk of a LUN, and never more."""
+    return parts[:1] == ("core",) and len(parts) == 2 and reader.is_ours(parts[1])
 
 
 def _is_group(parts: _Parts) -> bool:

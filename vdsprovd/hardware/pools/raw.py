@@ -9,10 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
 
 from vdsprovd.asking import Question, asked, asking
 from vdsprovd.hardware import (
     Condition,
+    HardwareError,
     Mismatch,
     NoSpace,
     Progress,
@@ -34,23 +36,30 @@ _MOST_SILENT = 8
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-@contextmanager
-def door(what: str, lun: str = "") -> Iterator[None]:
-    """Translate OSErrors; `what` completes "cannot ..."; `lun` is the LUN that it is about, if it is about one."""
-    try:
-        with asking(what, lun):
-            yield
-    except OSError as error:
-        text = f"cannot {what}: {error.strerror or error}"
-        if error.errno in _FULL:
-            raise NoSpace(text) from error
-        if error.errno == errno.EFBIG:
-            raise Unsupported(f"cannot {what}: its file system holds no file of that size") from error
-        if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
-            raise Mismatch(text) from error
-        if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):
-            raise VolumeFailed(text) from error
-        raise Refused(text) from error
+class door(asking):  # noqa: N801  # read as a verb's object: `with door("...")`
+    """Translate OSErrors; what it is asked to do completes "cannot ..."."""
+
+    __slots__ = ()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if isinstance(error, OSError):
+            raise _translated(self._to, error) from error
+
+
+def _translated(what: object, error: OSError) -> HardwareError:
+    text = f"cannot {what}: {error.strerror or error}"
+    if error.errno in _FULL:
+        return NoSpace(text)
+    if error.errno == errno.EFBIG:
+        return Unsupported(f"cannot {what}: its file system holds no file of that size")
+    if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
+        return Mismatch(text)
+    if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):
+        return VolumeFailed(text)
+    return Refused(text)
 
 
 class Asking:
@@ -132,7 +141,7 @@ class _Asker(threading.Thread):
         while not self._done.wait(0.001):
             if (question := asked(self.ident or 0)) is None:
                 continue
-            with asking(question.what, question.lun):
+            with asking(question.to, question.lun):
                 end = question.since + patience
                 while asked(self.ident or 0) is question and (left := end - time.monotonic()) > 0:
                     if self._done.wait(min(left, patience / _LOOKS)):
