@@ -157,7 +157,7 @@ class Lio:
         self._watches.made(fact)
 
     def _add_disk(self, disk: Disk) -> None:
-        folder = str(configfs.hba(disk.number, block=disk.block))
+        folder = f"{configfs.CORE}/{configfs.hba_name(disk.number, block=disk.block)}"
         made = f"{folder}/{disk.lun}"
         try:
             os.mkdir(folder)

@@ -38,10 +38,15 @@ _HBA = re.compile(rf"(?P<kind>{'|'.join(_KINDS)})_(?P<index>\d+)")
 
 def hba(number: int, *, block: bool) -> Path:
     """The HBA folder for the storage object of the LUN of that number; where others put theirs for one below 0."""
+    return CORE / hba_name(number, block=block)
+
+
+def hba_name(number: int, *, block: bool) -> str:
+    """The name of that folder."""
     if number < 0:
         index, kind = divmod(_OTHERS - number, len(_KINDS))
-        return CORE / f"{_KINDS[kind]}_{index}"
-    return CORE / f"{_KINDS[block]}_{FIRST_HBA + number}"
+        return f"{_KINDS[kind]}_{index}"
+    return f"{_KINDS[block]}_{FIRST_HBA + number}"
 
 
 def number(hba: str) -> int:

@@ -132,7 +132,7 @@ class Watches:
                 # Nothing in its folder is told of.
                 self._of[f"{_group(target, tag)}/np/{configfs.listener(target, tag, address, port).name}"] = _NONE
             case Disk(_, number) if number >= 0:
-                self._of[f"core/{configfs.hba(number, block=fact.block).name}"] = _NONE
+                self._of[f"core/{configfs.hba_name(number, block=fact.block)}"] = _NONE
         try:
             for path in _folders_of(fact):
                 self._watch(path)
@@ -216,7 +216,7 @@ def _folders_of(fact: Fact) -> list[str]:
     """The paths of those of an object that are watched, all of which are there when it is."""
     match fact:
         case Disk(lun, number):
-            hba = f"core/{configfs.hba(number, block=fact.block).name}"
+            hba = f"core/{configfs.hba_name(number, block=fact.block)}"
             return [f"{hba}/{lun}"] if number >= 0 else [hba, f"{hba}/{lun}"]
         case TargetNode(target):
             return [f"iscsi/{target}"]
