@@ -119,6 +119,22 @@ def test_a_reload_takes_in_what_may_change(service: Service) -> None:
     assert [portal["address"]["port"] for portal in portals] == [3261]
 
 
+def test_a_reload_without_a_file_names_none(tmp_path: Path) -> None:
+    """The daemon that is tried with --simulate alone has a configuration of its own: the log says so."""
+    command = [sys.executable, "-m", "vdsprovd", "--simulate", "--socket", str(tmp_path / "socket")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        try:
+            for line in process.stderr:
+                if "ready: " in line:
+                    process.send_signal(signal.SIGHUP)
+                if "reloaded" in line:
+                    break
+        finally:
+            process.terminate()
+    assert "reloaded --simulate" in line
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

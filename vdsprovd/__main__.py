@@ -142,13 +142,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _configuration(options: argparse.Namespace) -> Config:
-    if options.simulate and options.config is None:
-        return config.check(SIMULATED_CONFIG, "--simulate")
+    if _is_made_up(options):
+        return config.check(SIMULATED_CONFIG, _source(options))
     return config.load(options.config or DEFAULT_CONFIG)
 
 
 def _source(options: argparse.Namespace) -> str:
-    return str(options.config or DEFAULT_CONFIG)
+    return "--simulate" if _is_made_up(options) else str(options.config or DEFAULT_CONFIG)
+
+
+def _is_made_up(options: argparse.Namespace) -> bool:
+    """Whether the configuration is no file's, for nobody needs one to try the daemon."""
+    return bool(options.simulate) and options.config is None
 
 
 class Reload(NamedTuple):
