@@ -210,3 +210,8 @@ def _unit(lun: Lun, index: int, target: Target, group: PortalGroup, local: Colle
     yield Unit(target.iscsi_name, group.tag, index, lun.id, lun.number)
     for initiator in expanded(lun.mask, local):
         yield Grant(target.iscsi_name, group.tag, initiator, index, index)
+
+
+def is_disk_of(lun: Lun, fact: Disk | Unit) -> bool:
+    """Of what others made, it is what was adopted and nothing else with the LUN's serial number."""
+    return fact.lun == lun.id and (fact.number >= 0 or fact.number == lun.number)

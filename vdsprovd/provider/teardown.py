@@ -11,7 +11,7 @@ import msgspec
 from vdsprovd.cache import Cache
 from vdsprovd.hardware import Disk, Fact, Group, Hardware, HardwareError, Listener, Step, TargetNode, steps
 from vdsprovd.inventory import Inventory
-from vdsprovd.provider import recovery
+from vdsprovd.provider import cut_off, recovery
 from vdsprovd.store import Stored
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class Teardown:
     def __init__(self, stored: Stored, hardware: Hardware) -> None:
         self._hardware = hardware
         self._cache = Cache(Inventory().put(*stored.entities), stored.deleted)
-        self._claims = recovery.claimed(stored.pending)
+        self._claims = cut_off.claimed(stored.pending)
         self.doing = "tell what there is"
         """What it waits for the kernel to do, for people."""
         self.problems = 0
