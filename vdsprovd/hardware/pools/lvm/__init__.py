@@ -38,7 +38,7 @@ from vdsprovd.hardware import (
     VolumeState,
     part,
 )
-from vdsprovd.hardware.pools.lvm import adoption, command, plan
+from vdsprovd.hardware.pools.lvm import adoption, checks, command, plan
 from vdsprovd.hardware.pools.lvm.command import lvm
 from vdsprovd.hardware.pools.lvm.plan import Area, Ends, Free, Plan
 from vdsprovd.hardware.pools.lvm.report import (
@@ -47,7 +47,6 @@ from vdsprovd.hardware.pools.lvm.report import (
     OWNER_TAG,
     SPAN_TAG,
     TAG,
-    Drive,
     Group,
     Image,
     Volume,
@@ -113,7 +112,7 @@ class LvmPool:
             free = int(pool.size * (100 - pool.percent) / 100) // self.granule * self.granule
             promised = sum(volume.size for volume in found.volumes.values() if volume.thin_pool == self.thin_pool)
             return Space(pool.size, free, promised)
-        free = 0 if _missing(found) else sum(found.room(drive) for drive in found.drives if drive.usable)
+        free = 0 if checks.missing(found) else sum(found.room(drive) for drive in found.drives if drive.usable)
         return Space(sum(drive.extents for drive in found.drives) * self.granule, free * self.granule)
 
     def fill(self) -> Fill | None:
@@ -127,7 +126,7 @@ class LvmPool:
         if self.thin_pool is not None:
             return self.space().free
         found = look(self.vg)
-        return 0 if _missing(found) else plan.largest(layout, self._free(found, layout.drives)) * self.granule
+        return 0 if checks.missing(found) else plan.largest(layout, self._free(found, layout.drives)) * self.granule
 
     def growth(self, lun: str, drives: Sequence[str] = ()) -> int:
         if self.thin_pool is not None:
@@ -135,7 +134,7 @@ class LvmPool:
             return self.space().free
         found = look(self.vg)
         volume = self._own(found, lun)
-        if _missing(found) or volume.moving:
+        if checks.missing(found) or volume.moving:
             return 0
         return plan.growth(_ends(volume), self._free(found, drives)) * self.granule
 
@@ -150,7 +149,7 @@ class LvmPool:
             if name in found.volumes:
                 raise Mismatch(f"cannot {what}: there is a logical volume {self.vg}/{name} already")
             self._sweep(found, lun)
-            _complete(found, what)
+            checks.complete(what, found)
             extents = -(-size // self.granule)
             if self.thin_pool is not None:
                 self._thin(found)
@@ -245,21 +244,24 @@ class LvmPool:
             if self.thin_pool is not None:
                 self._check(Layout(drives=tuple(drives)))
             self._sweep(found, lun)
-            _check_still(what, volume)
+            checks.still(what, volume)
             before = volume.size // self.granule
             extents = -(-size // self.granule // volume.columns) * volume.columns
             if extents <= before:
                 if extents < before:
-                    _check_unbroken(what, found)
+                    checks.unbroken(what, found)
                     self._cut(what, found, volume, extents)
                 return
-            _complete(found, what)
+            checks.complete(what, found)
             if self.thin_pool is not None:
                 self._thin(found)
                 lvm(what, "lvextend", "--yes", "--extents", str(extents), f"{self.vg}/{volume.name}")
                 return
             chosen = plan.more(
-                _ends(volume), extents - before, self._free(found, ()), [drive.name for drive in _given(found, drives)]
+                _ends(volume),
+                extents - before,
+                self._free(found, ()),
+                [drive.name for drive in checks.given(found, drives)],
             )
             # Initiators see a new size at once, so the bytes are zeroed before they belong to the volume.
             temporary = volume.name + NEW
@@ -280,7 +282,7 @@ class LvmPool:
         try:
             for share, areas in chosen.steps:
                 self._lvextend(what, volume.name, share, areas)
-            _check_apart(what, look(self.vg).volumes[volume.name])
+            checks.apart(what, look(self.vg).volumes[volume.name])
         except HardwareError as error:
             try:
                 if look(self.vg).volumes[volume.name].size > before * self.granule:
@@ -328,7 +330,7 @@ class LvmPool:
                 if state.condition is Condition.GOOD or not state.answers:
                     raise
             self._lvremove(what, volume.name)
-            if _missing(found):
+            if checks.missing(found):
                 self._forget_missing()
 
     def _wait_until_unused(self, what: str, name: str) -> None:
@@ -561,8 +563,8 @@ class LvmPool:
         """Where another copy of the volume can lie. Raises `NoSpace`, `NoDrives`, `Unsupported`, `Refused`."""
         if volume.type not in ("linear", "raid1"):
             raise Unsupported(f"cannot {what}: volumes of type {volume.type} have no copies")
-        _check_still(what, volume)
-        _complete(found, what)
+        checks.still(what, volume)
+        checks.complete(what, found)
         own = {piece.drive.name for image in volume.images for piece in image.pieces}
         if not volume.raid and not any(areas for name, areas in self._free(found, ()).items() if name in own):
             raise NoSpace(f"cannot {what}: the drive that it is on has no free extent, and a mirror takes one there")
@@ -578,9 +580,9 @@ class LvmPool:
                 raise Unsupported(f"cannot {what}: it has only one")
             if not 0 <= leg < len(volume.images):
                 raise Mismatch(f"cannot {what}: it has {len(volume.images)}, counted from 0")
-            _check_still(what, volume)
+            checks.still(what, volume)
             drives = {piece.drive for piece in volume.images[leg].pieces}
-            _check_unbroken(what, found)
+            checks.unbroken(what, found)
             self._lvconvert(what, volume, len(volume.images) - 1, [drive.name for drive in drives])
 
     def _lvconvert(self, what: str, volume: Volume, images: int, areas: Sequence[str]) -> None:
@@ -594,7 +596,7 @@ class LvmPool:
             volume = self._own(found, lun)
             if not volume.raid:
                 raise Unsupported(f"cannot {what}: it has no redundancy")
-            _check_still(what, volume)
+            checks.still(what, volume)
             path = f"{self.vg}/{volume.name}"
             if any(drive.flagged and drive.node for drive in found.drives):
                 self.rejoin()
@@ -623,13 +625,13 @@ class LvmPool:
         """Take missing drives out of the group when nothing lies on them any more: LVM allocates nothing while there is
         one. It is still missing otherwise, and the next repair tries again."""
         found = look(self.vg)
-        missing = _missing(found)
+        missing = checks.missing(found)
         if missing and not any(piece.drive in missing for piece, _ in found.used):
             with suppress(HardwareError):
                 lvm("take out missing drives", "vgreduce", "--removemissing", self.vg)
 
     def check_complete(self) -> None:
-        _complete(look(self.vg), "move anything")
+        checks.complete("move anything", look(self.vg))
 
     def take_drive(self, node: str, *, reserved: bool = False) -> None:
         what = f"take {node} into volume group {self.vg}"
@@ -656,7 +658,7 @@ class LvmPool:
                 # A crash left it between the two commands below.
                 self._unlabel(what, node)
                 return
-            drive = _member(what, found, node)
+            drive = checks.member(what, found, node)
             if owners := {owner for piece, owner in found.used if piece.drive == drive}:
                 raise Refused(f"cannot {what}: there are extents of {', '.join(sorted(owners))} on it")
             if not drive.node:
@@ -676,17 +678,17 @@ class LvmPool:
         what = f"{'allow' if allocatable else 'forbid'} new extents on {node}"
         with self._lock:
             found = look(self.vg)
-            drive = _member(what, found, node)
+            drive = checks.member(what, found, node)
             # LVM takes a change to what is there already for an error.
             if drive.allocatable is not allocatable:
-                _check_unbroken(what, found)
+                checks.unbroken(what, found)
                 lvm(what, "pvchange", "--allocatable", "y" if allocatable else "n", drive.name)
 
     def move(self, old: str, new: str, progress: Progress) -> None:
         what = f"move what is on {old} to {new}"
         with self._lock:
             found = look(self.vg)
-            source, target = _member(what, found, old), _member(what, found, new)
+            source, target = checks.member(what, found, old), checks.member(what, found, new)
             if source.name in found.moving:
                 raise Refused(f"cannot {what}: a move is under way; `pvmove --abort {source.name}` would end it")
             moved = sum(piece.length for piece, _ in found.used if piece.drive == source)
@@ -694,11 +696,11 @@ class LvmPool:
                 if MOVE_TAG in target.tags:
                     lvm(what, "pvchange", "--deltag", MOVE_TAG, target.name)
                 return
-            _complete(found, what)
+            checks.complete(what, found)
             if moved > found.room(target):
                 raise NoSpace(f"cannot {what}: {moved} extents are wanted, and there are {found.room(target)}")
             for volume in found.volumes.values():
-                if _meet(volume, source, target):
+                if checks.meet(volume, source, target):
                     raise Refused(
                         f"cannot {what}: of {volume.name}, a column or copy is on each, and they must stay apart"
                     )
@@ -789,7 +791,7 @@ class LvmPool:
 
     def _free(self, found: Group, nodes: Sequence[str]) -> Free:
         """What is free on these drives, or on all that may be used."""
-        drives = _given(found, nodes) if nodes else [drive for drive in found.drives if drive.usable]
+        drives = checks.given(found, nodes) if nodes else [drive for drive in found.drives if drive.usable]
         return {drive.name: found.free[drive.uuid] for drive in drives}
 
     def _wait_for_sync(self, what: str, name: str, progress: Progress) -> None:
@@ -838,55 +840,8 @@ def _left_of(name: str) -> str:
     return parts[1] if parts else ""
 
 
-def _missing(found: Group) -> list[Drive]:
-    return [drive for drive in found.drives if drive.flagged or not drive.node]
-
-
-def _complete(found: Group, what: str) -> None:
-    """LVM allocates nothing in a volume group that misses a drive."""
-    if missing := _missing(found):
-        raise NoSpace(
-            f"cannot {what}: the volume group misses the drive with the physical volume {missing[0].uuid}; repair the LUNs "
-            "that lie on it and take it out of the pool, or bring it back"
-        )
-
-
-def _check_unbroken(what: str, found: Group) -> None:
-    """Nor does LVM free anything then, but with whole volumes. That is not for want of space."""
-    if _missing(found):
-        raise Refused(f"cannot {what}: the volume group misses a drive; repair the LUNs that lie on it first")
-
-
-def _member(what: str, found: Group, node: str) -> Drive:
-    """The drive with this device node or, for one that is missing, the pool's own name. Raises `Mismatch`."""
-    known = {name: drive for drive in found.drives for name in (drive.node, drive.uuid) if name}
-    if drive := known.get(node) or known.get(os.path.realpath(node)):
-        return drive
-    raise Mismatch(f"cannot {what}: {node} is no drive of the volume group")
-
-
-def _meet(volume: Volume, source: Drive, target: Drive) -> bool:
-    """Whether two columns or copies would be on one drive if all on one were on the other."""
-    groups = [[{piece.drive for piece in image.pieces} for image in volume.images]]
-    if volume.type == "striped":
-        (pieces,) = (image.pieces for image in volume.images)
-        places = {piece.place for piece in pieces}
-        groups = [[{piece.drive} for piece in pieces if piece.place == place] for place in places]
-    pairs = [(one, other) for sides in groups for one in sides for other in sides if one is not other]
-    return any(source in one and target in other for one, other in pairs)
-
-
 def _broken(volume: Volume) -> list[Image]:
     return [image for image in volume.images if image.broken or not (image.in_sync or volume.syncing)]
-
-
-def _given(found: Group, nodes: Sequence[str]) -> list[Drive]:
-    """The drives with these device nodes. Raises `NoDrives` for one that cannot be used."""
-    by_node = {drive.node: drive for drive in found.drives if drive.usable}
-    try:
-        return [by_node[os.path.realpath(node)] for node in nodes]
-    except KeyError as error:
-        raise NoDrives(f"{error.args[0]} is no drive of this pool that new extents may be on") from None
 
 
 def _ends(volume: Volume) -> Ends:
@@ -898,23 +853,6 @@ def _ends(volume: Volume) -> Ends:
     # LVM has one type for a volume that lies on one drive and one that goes from drive to drive.
     on = volume.raid or len(last) > 1 or SPAN_TAG in volume.tags
     return Ends(tuple(piece.drive.name for piece in last), used, volume.columns, on)
-
-
-def _check_still(what: str, volume: Volume) -> None:
-    if volume.moving:
-        raise Refused(
-            f"cannot {what}: its extents are being moved from one drive to another; try again when that is done"
-        )
-
-
-def _check_apart(what: str, volume: Volume) -> None:
-    """No drive may be in two images of a RAID: its loss would be the loss of both."""
-    seen: set[str] = set()
-    for image in volume.images:
-        drives = {piece.drive.uuid for piece in image.pieces}
-        if seen & drives:
-            raise Refused(f"cannot {what}: LVM would put two columns or copies on one drive")
-        seen |= drives
 
 
 def _range(descriptor: int, request: int, offset: int, length: int) -> None:
