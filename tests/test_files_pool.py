@@ -1,5 +1,6 @@
 """A pool of files: sizes, zeros, wiping, and what is left when something fails (nothing)."""
 
+import errno
 import os
 import resource
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from vdsprovd.hardware import Cancelled, Condition, HardwareError, Layout, Mismatch, NoSpace, Unsupported, VolumeFailed
 from vdsprovd.hardware.pools import files, raw
-from vdsprovd.hardware.pools.files import CHUNK, TOGETHER, FilesPool
+from vdsprovd.hardware.pools.files import CHUNK, FilesPool
 from vdsprovd.hardware.pools.raw import MIB
 
 LUN = str(uuid.uuid4())
@@ -118,22 +119,29 @@ def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
     assert Path(pool.path(LUN)).stat().st_size == MIB
 
 
-def test_cancelling_a_flush(pool: FilesPool) -> None:
-    """A flush of many can be cancelled, and one of a volume that is gone is told; it keeps no file open."""
-    luns = [str(uuid.uuid4()) for _ in range(TOGETHER + 1)]
-    for lun in luns:
-        pool.create(lun, 4096, Layout(), ignore)
+def test_nothing_stays_open_of_what_was_created(pool: FilesPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is flushed, when that fails, of which LUN is told, and when it is deleted without."""
+    luns = [str(uuid.uuid4()) for _ in range(3)]
     descriptors = set(os.listdir("/proc/self/fd"))
+    for number, lun in enumerate(luns, 1):
+        pool.create(lun, number * 4096, Layout(), ignore)
+    states = pool.flush(luns[:2])
+    assert [(states[lun].condition, states[lun].size) for lun in luns[:2]] == [
+        (Condition.GOOD, 4096),
+        (Condition.GOOD, 8192),
+    ]
+    assert states == pool.glance(luns[:2])
+    with monkeypatch.context() as patches:
 
-    def cancel(_percent: int) -> None:
-        raise Cancelled("the test says so")
+        def fail(_descriptor: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
 
-    with pytest.raises(Cancelled):
-        pool.flush(luns, cancel)
-    pool.flush(luns, ignore)
-    Path(pool.path(luns[-1])).unlink()
-    with pytest.raises(Mismatch, match=luns[-1]):
-        pool.flush(luns, ignore)
+        patches.setattr(os, "fsync", fail)
+        with pytest.raises(VolumeFailed, match=f"cannot write LUN {luns[2]}: Input/output error"):
+            pool.flush(luns[2:])
+    pool.create(LUN, 4096, Layout(), ignore)
+    pool.delete(LUN)
+    assert not Path(pool.path(LUN)).exists()
     assert set(os.listdir("/proc/self/fd")) == descriptors
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.arrays import MIB, LioArray, run
 from vdsprovd import backups
 from vdsprovd.hardware import Condition, Layout
-from vdsprovd.hardware.pools.files import OWNER, TOGETHER, FilesPool
+from vdsprovd.hardware.pools.files import OWNER, FilesPool
 from vdsprovd.inventory import Lun
 from vdsprovd.store import Store
 
@@ -143,7 +143,7 @@ def check_after_a_cut(image: Path, folder: Path, acknowledged: int) -> None:
 @pytest.mark.parametrize("sparse", [False, True], ids=["preallocated", "sparse"])
 def test_the_power_fails_after_volumes_were_made(tmp_path: Path, sparse: bool) -> None:
     """Those that were flushed are there, whole and with whose they are; of the others nothing says so."""
-    luns = [str(uuid.uuid4()) for _ in range(TOGETHER + 10)]
+    luns = [str(uuid.uuid4()) for _ in range(74)]
     with logged(tmp_path) as mount:
         pool = FilesPool(mount / "pool", sparse=sparse)
         pool.folder.mkdir()
@@ -151,7 +151,7 @@ def test_the_power_fails_after_volumes_were_made(tmp_path: Path, sparse: bool) -
         for lun in luns:
             pool.create(lun, MIB // 4, Layout(), lambda _percent: None)
         run("dmsetup", "message", POWER, "0", "mark", "made")
-        pool.flush(luns, lambda _percent: None)
+        pool.flush(luns)
         run("dmsetup", "message", POWER, "0", "mark", "flushed")
     found, replayed = {}, tmp_path / BEFORE
     with replayed.open("r+b") as image:

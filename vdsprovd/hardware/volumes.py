@@ -150,9 +150,9 @@ class Pool(Protocol):
         failure nothing is left. Raises `NoSpace`, `NoDrives`, `Unsupported`,
         `VolumeFailed`, `Cancelled`, `Mismatch` when it exists."""
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
-        """See that these volumes, which `create` made, outlast a power cut; gives what `glance` would. Raises `VolumeFailed`,
-        `NoSpace`, `Cancelled`."""
+    def flush(self, luns: Sequence[str]) -> Mapping[str, VolumeState]:
+        """See that these volumes, which `create` has just made, outlast a power cut; gives what `glance` would. One that was
+        created is flushed, or deleted: its pool may keep its file open until then. Raises `VolumeFailed`, `NoSpace`."""
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
         """Grow (new bytes read as zeros, on the drives given first) or cut at the end; on failure the old size stays.

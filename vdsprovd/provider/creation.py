@@ -76,6 +76,10 @@ async def _show(context: Context, made: Sequence[Entity]) -> None:
         await asyncio.sleep(0)
 
 
+_FLUSHED_AT_ONCE = 64
+"""Volumes that are written to their disks at the cost of one, as far as file systems can; each may take a descriptor until then."""
+
+
 class Plan(msgspec.Struct, frozen=True):
     """A LUN that is to be, and its bytes' layout. `targets` are the ids of those through which it will be reached."""
 
@@ -162,10 +166,17 @@ class Creation:
                     progress(0)
                 self._context.pool(plan.lun.pool_id).create(plan.lun.id, plan.lun.size, plan.layout, progress)
                 self._volumes.append(plan)
-            for pool, ids in self._by_pool().items():
-                # What is shown never goes back; what was cancelled ends here.
-                self._states.update(self._context.pool(pool).flush(ids, operation.progress))
+                if len(self._volumes) % _FLUSHED_AT_ONCE == 0:
+                    self._flush(self._volumes[-_FLUSHED_AT_ONCE:])
+            self._flush(self._volumes[len(self._states) :])
             operation.commit()
+
+    def _flush(self, made: Sequence[Plan]) -> None:
+        luns: dict[str, list[str]] = {}
+        for plan in made:
+            luns.setdefault(plan.lun.pool_id, []).append(plan.lun.id)
+        for pool_id, ids in luns.items():
+            self._states.update(self._context.pool(pool_id).flush(ids))
 
     def expose(self) -> list[Entity]:
         """The rest, while nobody else changes what is in the targets. Gives what `make` does."""
@@ -198,12 +209,6 @@ class Creation:
             lun = msgspec.structs.replace(found(plan.lun, state), associations=indexes)
             made += [*plexes_of(lun.id, state, ()), lun]
         return made
-
-    def _by_pool(self) -> dict[str, list[str]]:
-        luns: dict[str, list[str]] = {}
-        for plan in self._plans:
-            luns.setdefault(plan.lun.pool_id, []).append(plan.lun.id)
-        return luns
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

@@ -27,9 +27,6 @@ from vdsprovd.model import LunType
 CHUNK = 64 * MIB
 """Preallocation reports progress, and can be cancelled, after each of these."""
 
-TOGETHER = 64
-"""Files that are written to the disk at the cost of one, as far as the file system can; each takes a descriptor meanwhile."""
-
 SUFFIX = ".lun"
 """Ends the name of a LUN's file."""
 OWNER = "user.vdsprovd.lun"
@@ -47,6 +44,8 @@ class FilesPool:
         self.folder = folder
         self._asking = Asking()
         self.sparse = sparse
+        self._unflushed: dict[str, tuple[int, int]] = {}
+        """Descriptors of the files of LUNs that were just created, and their sizes in bytes."""
 
     def space(self) -> Space:
         with door(f"read the free space of {self.folder}"):
@@ -83,28 +82,24 @@ class FilesPool:
             except BaseException:
                 with suppress(OSError):
                     Path(path).unlink()
-                raise
-            finally:
                 os.close(descriptor)
+                raise
+        self._unflushed[lun] = descriptor, size
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+    def flush(self, luns: Sequence[str]) -> Mapping[str, VolumeState]:
         states = {}
-        for start in range(0, len(luns), TOGETHER):
-            if start:
-                progress(start * 100 // len(luns))
-            with ExitStack() as files:
-                some = {
-                    lun: files.enter_context(self._open(lun, f"write LUN {lun}", os.O_RDONLY))
-                    for lun in luns[start : start + TOGETHER]
-                }
-                for descriptor, _ in some.values():
-                    # The kernel begins to write, and the file system has blocks for it when it is asked to wait for the
-                    # first one: what it has to keep of all of them it then writes at once.
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                for lun, (descriptor, size) in some.items():
-                    with door(f"write LUN {lun}", lun):
-                        os.fsync(descriptor)
-                    states[lun] = VolumeState(Condition.GOOD, size=size, legs=(Leg(),))
+        with ExitStack() as files:
+            fresh = {lun: self._unflushed.pop(lun) for lun in luns}
+            for descriptor, _ in fresh.values():
+                files.callback(os.close, descriptor)
+            for descriptor, _ in fresh.values():
+                # The kernel begins to write, and the file system has blocks for it when it is asked to wait for the
+                # first one: what it has to keep of all of them it then writes at once.
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            for lun, (descriptor, size) in fresh.items():
+                with door(f"write LUN {lun}", lun):
+                    os.fsync(descriptor)
+                states[lun] = VolumeState(Condition.GOOD, size=size, legs=(Leg(),))
         with door(f"write {self.folder}"):
             _sync_folder(self.folder)
         return states
@@ -135,6 +130,8 @@ class FilesPool:
             os.posix_fallocate(descriptor, offset, min(CHUNK, size - offset))
 
     def delete(self, lun: str) -> None:
+        if fresh := self._unflushed.pop(lun, None):
+            os.close(fresh[0])
         try:
             with self._open(lun, f"wipe LUN {lun}", os.O_WRONLY) as (descriptor, size):
                 wipe_ends(descriptor, size)

@@ -185,7 +185,7 @@ class SimulatedDrivePool:
             progress(percent)
             sleep(self.delay / 5)
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+    def flush(self, luns: Sequence[str]) -> Mapping[str, VolumeState]:
         return self.glance(luns)
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:

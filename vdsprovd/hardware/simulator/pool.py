@@ -65,7 +65,7 @@ class SimulatedPool:
             raise Mismatch(f"cannot create volume {lun}: it exists")
         self._set(lun, size, progress)
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+    def flush(self, luns: Sequence[str]) -> Mapping[str, VolumeState]:
         return self.glance(luns)
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:

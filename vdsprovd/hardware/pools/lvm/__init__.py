@@ -233,7 +233,7 @@ class LvmPool:
                 _range(descriptor, _BLKZEROOUT, offset, min(CHUNK, size - offset))
             os.fsync(descriptor)
 
-    def flush(self, luns: Sequence[str], progress: Progress) -> Mapping[str, VolumeState]:
+    def flush(self, luns: Sequence[str]) -> Mapping[str, VolumeState]:
         return self.glance(luns)  # `create` leaves nothing that does not last
 
     def resize(self, lun: str, size: int, drives: Sequence[str], progress: Progress) -> None:
