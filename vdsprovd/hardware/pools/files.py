@@ -73,11 +73,12 @@ class FilesPool:
         with door(f"create {path}", lun):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
-                self._grow(descriptor, 0, size, progress)
+                if not self.sparse:
+                    self._grow(descriptor, 0, size, progress)
                 with suppress(OSError):  # not every file system keeps it
                     os.setxattr(descriptor, OWNER, lun.encode())
                 # Preallocated blocks read as zeros without being read from the disk. Written ones are: `probe` sees a
-                # disk that fails.
+                # disk that fails. A sparse file has its size from the last of them.
                 zero_ends(descriptor, size, self.granule if self.sparse else MIB)
             except BaseException:
                 with suppress(OSError):
