@@ -46,7 +46,7 @@ def test_what_is_not_in_the_kernel_is_a_mismatch() -> None:
 def test_what_the_kernel_refuses_has_its_reason() -> None:
     """Each version hides the kernel's errno in a text of its own; it is found all the same."""
     Lio({})
-    with pytest.raises(Refused, match="Invalid argument"), configfs.door("add a target"):
+    with pytest.raises(Refused, match="Invalid argument"), configfs.Door("add a target"):
         Target(FabricModule("iscsi"), f"iqn.2026-11.org.example:{'x' * 230}", "create")
 
 

@@ -66,7 +66,7 @@ class Lio:
         """Whether what a crash left empty is gone."""
         # A kernel that finds its database folder missing complains in its log and keeps no persistent reservations.
         Path(rtslib.STATE).mkdir(mode=0o700, exist_ok=True)
-        with configfs.door("use the kernel's iSCSI target"):
+        with configfs.Door("use the kernel's iSCSI target"):
             with warnings.catch_warnings():
                 # Where somebody's storage objects are, the kernel keeps the folder that it has.
                 warnings.simplefilter("ignore")
@@ -112,7 +112,7 @@ class Lio:
 
     def take(self, step: Step) -> None:
         before, after = step.before, step.after
-        with configfs.door(step):
+        with configfs.Door(step):
             if before is None:
                 assert after
                 self._add(after)
@@ -262,28 +262,28 @@ class Lio:
         return os.path.exists(f"{configfs.ISCSI}/{target}")
 
     def sessions(self, target: str) -> Collection[str]:
-        with configfs.door(f"read the sessions of {target}"):
+        with configfs.Door(f"read the sessions of {target}"):
             if not self.has_target(target):
                 raise Mismatch(f"target {target} is not in the kernel")
             return sorted({*(entry.initiator for entry in sessions.of_target(target)), *sessions.without_acl(target)})
 
     def connections(self, target: str) -> Collection[InitiatorConnection]:
-        with configfs.door(f"read the connections of {target}"):
+        with configfs.Door(f"read the connections of {target}"):
             return sessions.connections(target)
 
     def count(self, of: Disk | Unit | TargetNode, what: Count) -> int | None:
         return statistics.count(of, what)
 
     def path_status(self, unit: Unit) -> PathStatus:
-        with configfs.door(f"read the ALUA state of {unit}"):
+        with configfs.Door(f"read the ALUA state of {unit}"):
             return reader.path_status(unit)
 
     def identity(self, disk: Disk) -> Identity:
-        with configfs.door(f"read the identity of LUN {disk.lun}"):
+        with configfs.Door(f"read the identity of LUN {disk.lun}"):
             return reader.identity(configfs.disk(disk.lun, disk.number))
 
     def drives(self, own: Collection[str]) -> Collection[BlockDevice]:
-        with configfs.door("list the host's disks"):
+        with configfs.Door("list the host's disks"):
             return [disk for disk in drives.devices(own) if disk.holder != drives.OWN]
 
     def watch_drives(self, changed: Callable[[], None]) -> AbstractContextManager[None]:
@@ -300,7 +300,7 @@ class Lio:
 
     def drop_caches(self, paths: Collection[str]) -> None:
         for path in paths:
-            with configfs.door(f"drop what is cached of {path}"):
+            with configfs.Door(f"drop what is cached of {path}"):
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
                 try:
                     os.fsync(descriptor)

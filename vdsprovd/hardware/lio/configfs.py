@@ -11,10 +11,8 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 
-from vdsprovd.asking import asking
-from vdsprovd.hardware import HardwareError, Mismatch, Refused
+from vdsprovd.hardware import HardwareError, Mismatch, Refused, door
 from vdsprovd.hardware.lio.rtslib import NotInConfigfs, RTSLibError, refusal
 
 ROOT = Path("/sys/kernel/config/target")
@@ -97,40 +95,31 @@ def listener(target: str, tag: int, address: str, port: int) -> Path:
     return group(target, tag) / "np" / f"{host}:{port}"
 
 
-class door(asking):  # noqa: N801  # read as a verb's object: `with door("...")`
-    """Let `HardwareError`s through and translate what the kernel and rtslib raise; what it is asked to do completes
-    "cannot ..."."""
+class Door(door.Door):
+    """Translates what the kernel and rtslib raise, all of it."""
 
     __slots__ = ()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, traceback)
-        if isinstance(error, Exception) and not isinstance(error, HardwareError):
-            raise _translated(self._to, error) from error
+    def translated(self, what: object, error: Exception) -> HardwareError:
+        if isinstance(error, NotInConfigfs):
+            return Mismatch(f"cannot {what}: {error}")
+        cause = refusal(error) if isinstance(error, RTSLibError) else error
+        if isinstance(cause, OSError) and cause.errno in _MISMATCHES:
+            return Mismatch(f"cannot {what}: the kernel says: {cause.strerror}")
+        if isinstance(error, RTSLibError | OSError):
+            text = cause.strerror if isinstance(cause, OSError) else ""
+            return Refused(f"cannot {what}: the kernel says: {text or error}")
+        # rtslib lets pyudev's errors, KeyError, ValueError and others escape.
+        return Refused(f"cannot {what}: {error!r}")
 
 
 @contextmanager
 def scan() -> Iterator[None]:
-    """As `door`, to read what there is. Raises `Mismatch` where configfs is not mounted: then nothing is known, not even
+    """As `Door`, to read what there is. Raises `Mismatch` where configfs is not mounted: then nothing is known, not even
     that there is nothing."""
-    with door("read the kernel's target configuration"):
+    with Door("read the kernel's target configuration"):
         CORE.stat()
         yield
-
-
-def _translated(what: object, error: Exception) -> HardwareError:
-    if isinstance(error, NotInConfigfs):
-        return Mismatch(f"cannot {what}: {error}")
-    cause = refusal(error) if isinstance(error, RTSLibError) else error
-    if isinstance(cause, OSError) and cause.errno in _MISMATCHES:
-        return Mismatch(f"cannot {what}: the kernel says: {cause.strerror}")
-    if isinstance(error, RTSLibError | OSError):
-        text = cause.strerror if isinstance(cause, OSError) else ""
-        return Refused(f"cannot {what}: the kernel says: {text or error}")
-    # rtslib lets pyudev's errors, KeyError, ValueError and others escape.
-    return Refused(f"cannot {what}: {error!r}")
 
 
 def read(path: Path | str) -> str:

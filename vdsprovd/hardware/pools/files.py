@@ -21,7 +21,7 @@ from vdsprovd.hardware import (
     VolumeFailed,
     VolumeState,
 )
-from vdsprovd.hardware.pools.raw import MIB, Asking, door, read_ends, wipe_ends, zero_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, Door, read_ends, wipe_ends, zero_ends
 from vdsprovd.model import LunType
 
 CHUNK = 64 * MIB
@@ -48,7 +48,7 @@ class FilesPool:
         """Descriptors of the files of LUNs that were just created, and their sizes in bytes."""
 
     def space(self) -> Space:
-        with door(f"read the free space of {self.folder}"):
+        with Door(f"read the free space of {self.folder}"):
             found = os.statvfs(self.folder)
         return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
@@ -70,7 +70,7 @@ class FilesPool:
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)
         path = self.path(lun)
-        with door(f"create {path}", lun):
+        with Door(f"create {path}", lun):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 if not self.sparse:
@@ -98,10 +98,10 @@ class FilesPool:
                 # first one: what it has to keep of all of them it then writes at once.
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             for lun, (descriptor, size) in fresh.items():
-                with door(f"write LUN {lun}", lun):
+                with Door(f"write LUN {lun}", lun):
                     os.fsync(descriptor)
                 states[lun] = VolumeState(Condition.GOOD, size=size, legs=(Leg(),))
-        with door(f"write {self.folder}"):
+        with Door(f"write {self.folder}"):
             _sync_folder(self.folder)
         return states
 
@@ -138,7 +138,7 @@ class FilesPool:
                 wipe_ends(descriptor, size)
         except Mismatch:
             return
-        with door(f"delete {self.path(lun)}", lun):
+        with Door(f"delete {self.path(lun)}", lun):
             Path(self.path(lun)).unlink(missing_ok=True)
             _sync_folder(self.folder)
 
@@ -176,7 +176,7 @@ class FilesPool:
         return VolumeState(Condition.GOOD, size=found.st_size, legs=(Leg(),))
 
     def volumes(self) -> Collection[str]:
-        with door(f"list {self.folder}"):
+        with Door(f"list {self.folder}"):
             return [name.removesuffix(SUFFIX) for name in os.listdir(self.folder) if name.endswith(SUFFIX)]
 
     def find(self, path: str) -> VolumeState | None:
@@ -196,7 +196,7 @@ class FilesPool:
 
     def take_in(self, lun: str, path: str) -> None:
         new, real = Path(self.path(lun)), Path(path).resolve()
-        with door(f"take {path} in", lun):
+        with Door(f"take {path} in", lun):
             if os.path.lexists(new):
                 raise Mismatch(f"cannot take {path} in: there is a file {new} already")
             with suppress(OSError):  # not every file system keeps it
@@ -209,7 +209,7 @@ class FilesPool:
 
     def give_back(self, lun: str, path: str) -> None:
         new, real = Path(self.path(lun)), Path(path)
-        with door(f"give {path} back", lun):
+        with Door(f"give {path} back", lun):
             if os.path.lexists(new):
                 while real.is_symlink() and (leads := real.parent / real.readlink()) != new:
                     real = leads
@@ -224,7 +224,7 @@ class FilesPool:
     @contextmanager
     def _open(self, lun: str, what: str, flags: int) -> Iterator[tuple[int, int]]:
         """A descriptor of the LUN's file, and its size in bytes."""
-        with door(what, lun):
+        with Door(what, lun):
             descriptor = os.open(self.path(lun), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 found = os.fstat(descriptor)

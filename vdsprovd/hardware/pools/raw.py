@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
 
 from vdsprovd.asking import Question, asked, asking
 from vdsprovd.hardware import (
@@ -22,6 +21,7 @@ from vdsprovd.hardware import (
     Unsupported,
     VolumeFailed,
     VolumeState,
+    door,
 )
 from vdsprovd.model import Health
 
@@ -36,30 +36,24 @@ _MOST_SILENT = 8
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class door(asking):  # noqa: N801  # read as a verb's object: `with door("...")`
-    """Translate OSErrors; what it is asked to do completes "cannot ..."."""
+class Door(door.Door):
+    """Translates OSErrors."""
 
     __slots__ = ()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, traceback)
-        if isinstance(error, OSError):
-            raise _translated(self._to, error) from error
-
-
-def _translated(what: object, error: OSError) -> HardwareError:
-    text = f"cannot {what}: {error.strerror or error}"
-    if error.errno in _FULL:
-        return NoSpace(text)
-    if error.errno == errno.EFBIG:
-        return Unsupported(f"cannot {what}: its file system holds no file of that size")
-    if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
-        return Mismatch(text)
-    if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):
-        return VolumeFailed(text)
-    return Refused(text)
+    def translated(self, what: object, error: Exception) -> HardwareError | None:
+        if not isinstance(error, OSError):
+            return None
+        text = f"cannot {what}: {error.strerror or error}"
+        if error.errno in _FULL:
+            return NoSpace(text)
+        if error.errno == errno.EFBIG:
+            return Unsupported(f"cannot {what}: its file system holds no file of that size")
+        if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR):
+            return Mismatch(text)
+        if error.errno in (errno.EIO, errno.EROFS, errno.EUCLEAN):
+            return VolumeFailed(text)
+        return Refused(text)
 
 
 class Asking:
@@ -71,7 +65,7 @@ class Asking:
         """By LUN: the thread that has no answer, and when it asked."""
 
     def ask(self, luns: Iterable[str], function: Callable[[str], VolumeState]) -> dict[str, VolumeState]:
-        """What the function finds of each volume: it never raises, and goes through the `door` of each.
+        """What the function finds of each volume: it never raises, and goes through the `Door` of each.
 
         One thread asks for all of them, and another one goes on when that gets no answer. While some volumes have none, the
         others of the pool get little time, or are not asked at all: mostly they are on the same disk, and each would keep a

@@ -52,7 +52,7 @@ from vdsprovd.hardware.pools.lvm.report import (
     Volume,
     look,
 )
-from vdsprovd.hardware.pools.raw import MIB, Asking, alike, door, read_ends, wipe_ends
+from vdsprovd.hardware.pools.raw import MIB, Asking, Door, alike, read_ends, wipe_ends
 from vdsprovd.model import Health, LunType
 
 CHUNK = 64 * MIB
@@ -721,7 +721,7 @@ class LvmPool:
                         break
                     progress(done * 50 // total)
                 time.sleep(POLL)
-            with door(what):
+            with Door(what):
                 one, other = sides
                 if not alike(one, other, part(progress, 50, 100)):
                     raise VolumeFailed(f"cannot {what}: not all that was written to {new} can be read there")
@@ -810,7 +810,7 @@ class LvmPool:
     @contextmanager
     def _device(self, name: str, flags: int, what: str) -> Iterator[tuple[int, int]]:
         """The volume's device, open, and its size."""
-        with door(what, name):
+        with Door(what, name):
             descriptor = os.open(f"/dev/{self.vg}/{name}", flags | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 yield descriptor, os.lseek(descriptor, 0, os.SEEK_END)
