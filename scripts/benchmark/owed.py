@@ -52,7 +52,6 @@ class Owed:
         self._watch(disk, *links)
 
     def _watch(self, *folders: str) -> None:
+        # Once they are used up, nobody gets more.
         for folder in folders:
-            self._libc.inotify_add_watch(
-                self._watches, folder.encode(), _TOUCHED
-            )  # once they are used up, nobody gets more
+            self._libc.inotify_add_watch(self._watches, folder.encode(), _TOUCHED)

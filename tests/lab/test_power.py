@@ -143,7 +143,7 @@ def check_after_a_cut(image: Path, folder: Path, acknowledged: int) -> None:
 @pytest.mark.parametrize("sparse", [False, True], ids=["preallocated", "sparse"])
 def test_the_power_fails_after_volumes_were_made(tmp_path: Path, sparse: bool) -> None:
     """Those that were flushed are there, whole and with whose they are; of the others nothing says so."""
-    luns = [str(uuid.uuid4()) for _ in range(74)]
+    luns = [str(uuid.uuid4()) for _ in range(64)]  # as many as a command flushes at once
     with logged(tmp_path) as mount:
         pool = FilesPool(mount / "pool", sparse=sparse)
         pool.folder.mkdir()

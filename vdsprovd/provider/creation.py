@@ -166,14 +166,15 @@ class Creation:
                     progress(0)
                 self._context.pool(plan.lun.pool_id).create(plan.lun.id, plan.lun.size, plan.layout, progress)
                 self._volumes.append(plan)
-                if len(self._volumes) % _FLUSHED_AT_ONCE == 0:
-                    self._flush(self._volumes[-_FLUSHED_AT_ONCE:])
-            self._flush(self._volumes[len(self._states) :])
+                if len(self._volumes) - len(self._states) == _FLUSHED_AT_ONCE:
+                    self._flush()
+            self._flush()
             operation.commit()
 
-    def _flush(self, made: Sequence[Plan]) -> None:
+    def _flush(self) -> None:
+        """See that the volumes last that have been made since the last time."""
         luns: dict[str, list[str]] = {}
-        for plan in made:
+        for plan in self._volumes[len(self._states) :]:
             luns.setdefault(plan.lun.pool_id, []).append(plan.lun.id)
         for pool_id, ids in luns.items():
             self._states.update(self._context.pool(pool_id).flush(ids))
