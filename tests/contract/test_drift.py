@@ -208,7 +208,7 @@ def test_the_audit_alone_finds_it(simulated: SimulatedArray) -> None:
         simulated.meddle(steps(present, there))
         lost = len(there) < len(before) or len(present) < len(before)
         kinds = ["lun", "target", "portal", "portal_group"] if lost else ["portal_group"]
-        scene.sink.until(scene.told(*kinds), 1 + SOON)
+        scene.sink.until(scene.told(*kinds))
     assert scene.sink.silent(2.5)
     scene.sink.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.arrays import DRIVES, MIB, SPARES, Array, SimulatedArray
-from tests.scene import SOON, Sink
+from tests.scene import Sink
 from vdsprovd.hardware import Member, VolumeState
 from vdsprovd.hardware.simulator import SimulatedDrivePool
 
@@ -332,11 +332,11 @@ def test_the_audit_alone_finds_drives_and_volumes(drives_simulated: SimulatedArr
     other = array.make_lun()
     sink = Sink(array)
     array.drive_pool.dead.add("/dev/drive0")
-    sink.until({("drive_depart", found["drive0"]), ("lun_modify", lun)}, 1 + SOON)
+    sink.until({("drive_depart", found["drive0"]), ("lun_modify", lun)})
     array.break_volume(other)
-    sink.until({("lun_modify", other)}, 1 + SOON)
+    sink.until({("lun_modify", other)})
     array.drive_pool.dead.clear()
     array.mend_volume(other)
-    sink.until({("drive_arrive", found["drive0"]), ("lun_modify", lun), ("lun_modify", other)}, 1 + SOON)
+    sink.until({("drive_arrive", found["drive0"]), ("lun_modify", lun), ("lun_modify", other)})
     assert sink.silent(1.5)
     sink.close()

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.arrays import LioArray, run
-from tests.scene import SOON, Sink
+from tests.scene import Sink
 
 pytestmark = pytest.mark.lab
 
@@ -55,7 +55,7 @@ def test_a_cable(lio: LioArray) -> None:
         lio.restart()
         sink = Sink(lio)
         run("ip", "address", "add", "10.99.0.1/32", "dev", "vdsprovd0")
-        ((event, portal),) = sink.take(SOON)
+        ((event, portal),) = sink.take()
         assert event == "portal_arrive"
 
         def status() -> str:

@@ -111,7 +111,7 @@ def test_what_others_put_into_our_target_is_theirs(scene: Scene) -> None:
     group = TPG(Target(FabricModule("iscsi"), scene.name, "lookup"), 1, "lookup")
     LUN(group, 7, disk)
     NodeACL(group, OTHER_INITIATOR, "create").mapped_lun(7, 7, write_protect=False)
-    time.sleep(SOON)
+    time.sleep(2)
     assert scene.deviations() == {}
     # It may have been seen before the mapped LUN was there.
     while not scene.sink.groups.empty():
@@ -137,9 +137,9 @@ def test_no_watches_left(lio: LioArray, left: int) -> None:
             (TargetNode, ["lun", "portal", "group", "target"]),
         ):
             lio.meddle(steps(there, without(there, kind)))
-            assert scene.shows(*objects, seconds=1 + SOON)
+            assert scene.shows(*objects, seconds=SOON)
             lio.meddle(steps(without(there, kind), there))
-            assert scene.shows(seconds=1 + SOON)
+            assert scene.shows(seconds=SOON)
         scene.sink.close()
         assert lio.log.read_text().count("max_user_watches is used up") == 1
     finally:
@@ -222,7 +222,7 @@ def test_no_inotify_at_all(lio: LioArray) -> None:
     scene = Scene(lio)
     there = scene.ours()
     lio.meddle(steps(there, without(there, Listener)))
-    scene.sink.until(scene.told("portal", "portal_group"), 1 + SOON)
+    scene.sink.until(scene.told("portal", "portal_group"))
     scene.sink.close()
     assert lio.log.read_text().count("cannot use inotify") == 1
 

@@ -161,7 +161,7 @@ def test_drives_in_the_hands_of_others(array: LioArray, sink: Sink) -> None:
     lvm("vgreduce", VOLUME_GROUP, drive)
     sink.until({("drive_depart", found["drive0"])})
     lvm("vgextend", VOLUME_GROUP, drive)
-    ((event, _),) = sink.take(SOON)
+    ((event, _),) = sink.take()
     assert event == "drive_arrive"
     array.call("Lun.Delete", id=lun)
     assert sink.take() == {("lun_depart", lun), *modified}
@@ -274,19 +274,19 @@ def test_disks_that_come_and_go(lio: LioArray, disks: Disks, tmp_path: Path) -> 
     lio.restart()
     sink = Sink(lio)
     node = disks.add()
-    (drive,) = sink.take(SOON)
+    (drive,) = sink.take()
     assert drive[0] == "drive_arrive"
     state = Path("/sys/block", Path(node).name, "device/state")
     for value, event in (("offline", "drive_removed"), ("running", "drive_modify")):
         state.write_text(f"{value}\n")
-        sink.until({(event, drive[1])}, 1 + SOON)
+        sink.until({(event, drive[1])})
     Path("/sys/block", Path(node).name, "device/delete").write_text("1")
     sink.until({("drive_depart", drive[1])})
     image = tmp_path / "a.image"
     with image.open("wb") as file:
         file.truncate(MIB)
     with attached(image):
-        (drive,) = sink.take(SOON)
+        (drive,) = sink.take()
         assert drive[0] == "drive_arrive"
     sink.until({("drive_depart", drive[1])})
     assert sink.silent()

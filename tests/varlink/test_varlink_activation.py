@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import socket
@@ -39,8 +40,8 @@ def start(tmp_path: Path, sockets: int, *environment: str, other: bool = False) 
     pairs = [socket.socketpair() for _ in range(sockets)]
     with (tmp_path / "file").open("w") as file:
         descriptors = [theirs.fileno() for _, theirs in pairs] + ([file.fileno()] if other else [])
-        # The shell puts them where systemd would: the numbers above are out of the way of the ones below.
-        kept = [os.dup2(descriptor, 50 + place) for place, descriptor in enumerate(descriptors)]
+        # The shell puts them where systemd would: their numbers until then are out of the way of those.
+        kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 50) for descriptor in descriptors]
         moves = " ".join(f"{3 + place}<&{descriptor}" for place, descriptor in enumerate(kept))
         closes = " ".join(f"{descriptor}<&-" for descriptor in kept)
         # Relative to the project, wherever the tests are run from.
