@@ -41,8 +41,7 @@ class Owed:
         floor.add_disk(number, file, size)
         descriptor = os.open(file, os.O_RDWR)
         os.setxattr(descriptor, floor.OWNER, file.encode())
-        for offset in (0, size - len(_BLOCK)):
-            os.pwrite(descriptor, _BLOCK, offset)
+        os.pwrite(descriptor, _BLOCK, size - len(_BLOCK))
         os.fsync(descriptor)
         os.close(descriptor)
         disk, *links = floor.folders(target, number, file, initiators)

@@ -73,13 +73,16 @@ class FilesPool:
         with Door(f"create {path}", lun):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
-                if not self.sparse:
+                # What was never written reads as zeros without being read from the disk. Of what is written here `probe`
+                # sees that the disk fails.
+                if self.sparse:
+                    # A file has its size from its last block.
+                    os.pwrite(descriptor, bytes(self.granule), size - self.granule)
+                else:
                     self._grow(descriptor, 0, size, progress)
+                    zero_ends(descriptor, size)
                 with suppress(OSError):  # not every file system keeps it
                     os.setxattr(descriptor, OWNER, lun.encode())
-                # Preallocated blocks read as zeros without being read from the disk. Written ones are: `probe` sees a
-                # disk that fails. A sparse file has its size from the last of them.
-                zero_ends(descriptor, size, self.granule if self.sparse else MIB)
             except BaseException:
                 with suppress(OSError):
                     Path(path).unlink()

@@ -151,15 +151,15 @@ def _no_answer(lun: str, why: str) -> VolumeState:
     return VolumeState(Condition.FAILED, f"cannot read LUN {lun}: {why}", health=Health.FAILED, answers=False)
 
 
-def zero_ends(descriptor: int, size: int, length: int) -> None:
-    """Zero so many bytes at both ends."""
-    for offset in (0, max(0, size - length)):
-        os.pwrite(descriptor, bytes(min(length, size - offset)), offset)
+def zero_ends(descriptor: int, size: int) -> None:
+    """Zero the first and the last MiB, where partition tables and signatures are."""
+    for offset in (0, max(0, size - MIB)):
+        os.pwrite(descriptor, bytes(min(MIB, size - offset)), offset)
 
 
 def wipe_ends(descriptor: int, size: int) -> None:
-    """Zero the first and the last MiB, where partition tables and signatures are, so that it lasts."""
-    zero_ends(descriptor, size, MIB)
+    """As `zero_ends`, so that it lasts."""
+    zero_ends(descriptor, size)
     os.fsync(descriptor)
 
 
