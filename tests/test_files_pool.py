@@ -77,7 +77,7 @@ def test_it_is_strict(pool: FilesPool) -> None:
         pool.create(LUN, MIB, Layout(), ignore)
     with pytest.raises(Mismatch):
         pool.resize(str(uuid.uuid4()), MIB, (), ignore)
-    with pytest.raises(ValueError, match="badly formed"):
+    with pytest.raises(ValueError, match="no id of an object"):
         pool.path("../../etc/passwd")
     assert pool.probe(str(uuid.uuid4())).condition is Condition.MISSING
 

@@ -1,6 +1,7 @@
 """Objects' ids: random UUIDs (RFC 9562, version 4), as a VDS_OBJECT_ID is one."""
 
 import os
+import re
 import uuid
 from collections import deque
 
@@ -9,6 +10,21 @@ _TOGETHER = 64
 _BYTES = 16
 _ready: deque[str] = deque()
 os.register_at_fork(after_in_child=_ready.clear)
+
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_id(text: str) -> bool:
+    """Whether it is a UUID as objects have it for an id: with small letters."""
+    return _ID.fullmatch(text) is not None
+
+
+def an_id(text: str) -> str:
+    """The id, which is one by construction: looked at before it becomes a part of a path, lest a bug elsewhere becomes a path
+    trick. Raises `ValueError`."""
+    if not is_id(text):
+        raise ValueError(f"{text!r} is no id of an object")
+    return text
 
 
 def new_id() -> str:

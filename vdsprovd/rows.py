@@ -3,8 +3,9 @@
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,9 +34,11 @@ Rows = Callable[[str], list[tuple[Any, ...]]]
 """Gives the rows of a query."""
 
 
-def put(db: sqlite3.Connection, entity: Entity) -> None:
-    """Write an object's rows, new ones or over those that it has."""
-    _PUT[type(entity)](db, entity)
+def put(db: sqlite3.Connection, entities: Iterable[Entity]) -> None:
+    """Write the objects' rows, new ones or over those that they have; those that others refer to come before them. Objects of
+    a kind that follow each other are written together."""
+    for kind, values in groupby(entities, type):
+        _PUT[kind](db, list(values))
 
 
 def entities(rows: Rows) -> tuple[Entity, ...]:
@@ -196,12 +199,12 @@ _PORTAL = _upsert("portal", "id sub_system_id address port online")
 _PORTAL_GROUP = _upsert("portal_group", "id target_id tag")
 
 
-def _put_sub_system(db: sqlite3.Connection, value: SubSystem) -> None:
-    db.execute(_SUB_SYSTEM, (value.id, value.name, value.friendly_name, value.online))
+def _put_sub_systems(db: sqlite3.Connection, values: Sequence[SubSystem]) -> None:
+    db.executemany(_SUB_SYSTEM, [(value.id, value.name, value.friendly_name, value.online) for value in values])
 
 
-def _put_storage_pool(db: sqlite3.Connection, value: StoragePool) -> None:
-    db.execute(_STORAGE_POOL, (value.id, value.sub_system_id, value.name))
+def _put_storage_pools(db: sqlite3.Connection, values: Sequence[StoragePool]) -> None:
+    db.executemany(_STORAGE_POOL, [(value.id, value.sub_system_id, value.name) for value in values])
 
 
 @lru_cache(maxsize=64)
@@ -210,57 +213,79 @@ def _json(hints: Hints) -> str:
     return json.dumps(wished)
 
 
-def _put_controller(db: sqlite3.Connection, value: Controller) -> None:
-    db.execute(_CONTROLLER, (value.id, value.sub_system_id, value.online))
+def _put_controllers(db: sqlite3.Connection, values: Sequence[Controller]) -> None:
+    db.executemany(_CONTROLLER, [(value.id, value.sub_system_id, value.online) for value in values])
 
 
-def _put_port(db: sqlite3.Connection, value: Port) -> None:
-    db.execute(_PORT, (value.id, value.controller_id, value.online))
+def _put_ports(db: sqlite3.Connection, values: Sequence[Port]) -> None:
+    db.executemany(_PORT, [(value.id, value.controller_id, value.online) for value in values])
 
 
-def _put_drive(db: sqlite3.Connection, value: Drive) -> None:
-    member = value.member.id if value.member else ""
-    row = (value.id, value.sub_system_id, value.identification, value.slot, value.hot_spare, value.online, member)
-    db.execute(_DRIVE, row)
-
-
-def _put_plex(db: sqlite3.Connection, value: Plex) -> None:
-    db.execute(_LUN_PLEX, (value.id, value.lun_id, value.place, _json(value.hints)))
-
-
-def _put_lun(db: sqlite3.Connection, value: Lun) -> None:
-    db.execute(
-        _LUN,
-        (
-            value.id,
-            value.sub_system_id,
-            value.pool_id,
-            value.number,
-            value.path,
-            value.name,
-            value.size,
-            value.type.value,
-            ";".join(value.mask),
-            value.online,
-            value.active,
-            _json(value.hints),
-            value.product,
-        ),
+def _put_drives(db: sqlite3.Connection, values: Sequence[Drive]) -> None:
+    db.executemany(
+        _DRIVE,
+        [
+            (
+                value.id,
+                value.sub_system_id,
+                value.identification,
+                value.slot,
+                value.hot_spare,
+                value.online,
+                value.member.id if value.member else "",
+            )
+            for value in values
+        ],
     )
-    db.execute("DELETE FROM association WHERE lun_id = ?", (value.id,))
+
+
+def _put_plexes(db: sqlite3.Connection, values: Sequence[Plex]) -> None:
+    db.executemany(_LUN_PLEX, [(value.id, value.lun_id, value.place, _json(value.hints)) for value in values])
+
+
+def _put_luns(db: sqlite3.Connection, values: Sequence[Lun]) -> None:
+    db.executemany(
+        _LUN,
+        [
+            (
+                value.id,
+                value.sub_system_id,
+                value.pool_id,
+                value.number,
+                value.path,
+                value.name,
+                value.size,
+                value.type.value,
+                ";".join(value.mask),
+                value.online,
+                value.active,
+                _json(value.hints),
+                value.product,
+            )
+            for value in values
+        ],
+    )
+    db.executemany("DELETE FROM association WHERE lun_id = ?", [(value.id,) for value in values])
     db.executemany(
         "INSERT INTO association (lun_id, target_id, lun_index, place) VALUES (?, ?, ?, ?)",
-        [(value.id, entry.target_id, entry.index, place) for place, entry in enumerate(value.associations)],
+        [
+            (value.id, entry.target_id, entry.index, place)
+            for value in values
+            for place, entry in enumerate(value.associations)
+        ],
     )
 
 
-def _put_target(db: sqlite3.Connection, value: Target) -> None:
-    db.execute(_TARGET, (value.id, value.sub_system_id, value.iscsi_name, value.friendly_name))
-    db.execute("DELETE FROM secret WHERE target_id = ?", (value.id,))
+def _put_targets(db: sqlite3.Connection, values: Sequence[Target]) -> None:
+    db.executemany(
+        _TARGET, [(value.id, value.sub_system_id, value.iscsi_name, value.friendly_name) for value in values]
+    )
+    db.executemany("DELETE FROM secret WHERE target_id = ?", [(value.id,) for value in values])
     db.executemany(
         "INSERT INTO secret (target_id, mutual, initiator, secret, user) VALUES (?, ?, ?, ?, ?)",
         [
             (value.id, mutual, initiator, str(secret), users.get(initiator, ""))
+            for value in values
             for mutual, (secrets, users) in enumerate(
                 ((value.secrets, value.users), (value.mutual_secrets, value.mutual_users))
             )
@@ -269,28 +294,30 @@ def _put_target(db: sqlite3.Connection, value: Target) -> None:
     )
 
 
-def _put_portal(db: sqlite3.Connection, value: Portal) -> None:
-    db.execute(_PORTAL, (value.id, value.sub_system_id, value.address, value.port, value.online))
+def _put_portals(db: sqlite3.Connection, values: Sequence[Portal]) -> None:
+    db.executemany(
+        _PORTAL, [(value.id, value.sub_system_id, value.address, value.port, value.online) for value in values]
+    )
 
 
-def _put_portal_group(db: sqlite3.Connection, value: PortalGroup) -> None:
-    db.execute(_PORTAL_GROUP, (value.id, value.target_id, value.tag))
-    db.execute("DELETE FROM portal_group_portal WHERE portal_group_id = ?", (value.id,))
+def _put_portal_groups(db: sqlite3.Connection, values: Sequence[PortalGroup]) -> None:
+    db.executemany(_PORTAL_GROUP, [(value.id, value.target_id, value.tag) for value in values])
+    db.executemany("DELETE FROM portal_group_portal WHERE portal_group_id = ?", [(value.id,) for value in values])
     db.executemany(
         "INSERT INTO portal_group_portal (portal_group_id, portal_id, place) VALUES (?, ?, ?)",
-        [(value.id, portal_id, place) for place, portal_id in enumerate(value.portal_ids)],
+        [(value.id, portal_id, place) for value in values for place, portal_id in enumerate(value.portal_ids)],
     )
 
 
 _PUT: dict[type[Any], Callable[[sqlite3.Connection, Any], None]] = {
-    SubSystem: _put_sub_system,
-    Controller: _put_controller,
-    Port: _put_port,
-    Drive: _put_drive,
-    StoragePool: _put_storage_pool,
-    Lun: _put_lun,
-    Plex: _put_plex,
-    Target: _put_target,
-    Portal: _put_portal,
-    PortalGroup: _put_portal_group,
+    SubSystem: _put_sub_systems,
+    Controller: _put_controllers,
+    Port: _put_ports,
+    Drive: _put_drives,
+    StoragePool: _put_storage_pools,
+    Lun: _put_luns,
+    Plex: _put_plexes,
+    Target: _put_targets,
+    Portal: _put_portals,
+    PortalGroup: _put_portal_groups,
 }

@@ -373,8 +373,7 @@ class Store:
     def _write(self, number: int | None, put: Iterable[Entity], drop: Iterable[Entity]) -> None:
         for entity in drop:
             self._drop(entity)
-        for entity in put:
-            rows.put(self._db, entity)
+        rows.put(self._db, put)
         if number is not None:
             self._db.execute("DELETE FROM step WHERE number = ?", (number,))
 

@@ -6,7 +6,6 @@ gone, and one that is only a volume in a pool comes back. Nothing here writes an
 """
 
 import secrets
-import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
@@ -34,7 +33,7 @@ from vdsprovd.hardware import (
     VolumeState,
     steps,
 )
-from vdsprovd.ids import new_id
+from vdsprovd.ids import is_id, new_id
 from vdsprovd.inventory import (
     Association,
     Controller,
@@ -176,7 +175,7 @@ class _Work:
     def _volumes(self, entry: StoragePool) -> Mapping[str, VolumeState]:
         pool = self._pool(entry.id)
         try:
-            return pool.glance([id for id in pool.volumes() if _is_id(id)])
+            return pool.glance([id for id in pool.volumes() if is_id(id)])
         except HardwareError as error:
             self.unknown.append(f"which LUNs are in pool {entry.name}, which cannot be read: {error}")
             return {}
@@ -468,10 +467,3 @@ def _type(lun: Lun, pool: Pool, state: VolumeState) -> LunType:
 
 def _subject(step: PendingStep) -> object:
     return next((step.detail[name] for name in ("lun", "claims", "targets") if step.detail.get(name)), None)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

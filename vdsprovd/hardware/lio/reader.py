@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import uuid
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +26,7 @@ from vdsprovd.hardware import (
     designators,
 )
 from vdsprovd.hardware.lio import configfs
+from vdsprovd.ids import is_id
 from vdsprovd.model import ForeignObject, ForeignType, PathStatus
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def identified(hba: str, name: str) -> tuple[str, int]:
     if number < -1:
         with suppress(OSError):
             serial = _serial(f"{configfs.CORE}/{hba}/{name}")
-            return (serial if is_uuid(serial) else name), number
+            return (serial if is_id(serial) else name), number
     return name, number
 
 
@@ -220,7 +220,7 @@ def listeners(target: str, tag: int) -> Iterator[Listener]:
 def key(parts: tuple[str, ...]) -> Key | None:
     """The key of the object that has the folder or attribute of that path below `configfs.ROOT`, None for no object."""
     match parts:
-        case ("core", hba, lun, *_) if is_ours(hba) and is_uuid(lun):
+        case ("core", hba, lun, *_) if is_ours(hba) and is_id(lun):
             return (Disk, lun, configfs.number(hba))
         case ("core", hba, _, *_) if configfs.number(hba) < -1:
             return some_disk(hba)
@@ -303,7 +303,7 @@ def _disks() -> Iterator[tuple[str, str, int]]:
             continue
         for name in names:
             lun, _ = identified(hba, name)
-            if is_uuid(lun):
+            if is_id(lun):
                 yield f"{folder}/{name}", lun, number
 
 
@@ -376,14 +376,6 @@ def identity(folder: Path) -> Identity:
             *([designators.logical_unit_group(int(group[1]))] if group else []),
         ),
     )
-
-
-def is_uuid(name: str) -> bool:
-    """Whether it is a UUID as LUNs have it for an id."""
-    try:
-        return str(uuid.UUID(name)) == name
-    except ValueError:
-        return False
 
 
 def _group_itself(target: str, tag: int) -> Group:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vdsprovd.hardware import Access, Disk, Fact, Key, Stranger, Unit, designators
 from vdsprovd.hardware.lio import configfs, reader
+from vdsprovd.ids import is_id
 from vdsprovd.model import ForeignType
 
 _DISK = {
@@ -116,7 +117,7 @@ def _storage(hba: str, name: str) -> Found:
         return [], [], ["it is not configured"]
     disk = reader.described(str(folder), lun, number)
     obstacles = list(_disk_obstacles(folder, disk))
-    if reader.is_uuid(disk.serial):
+    if is_id(disk.serial):
         return [disk], [*_disk_lapses(folder)], obstacles
     why = (
         f"its serial number is {disk.serial!r}, and a LUN's is its id, a UUID in lower case, for life: initiators would find "

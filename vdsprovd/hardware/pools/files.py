@@ -2,7 +2,6 @@
 
 import os
 import stat
-import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from vdsprovd.hardware import (
     VolumeState,
 )
 from vdsprovd.hardware.pools.raw import MIB, Asking, Door, read_ends, wipe_ends, zero_ends
+from vdsprovd.ids import an_id
 from vdsprovd.model import LunType
 
 CHUNK = 64 * MIB
@@ -64,8 +64,7 @@ class FilesPool:
         return self.largest(Layout(drives=tuple(drives)))
 
     def path(self, lun: str) -> str:
-        # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming a path trick.
-        return f"{self.folder}/{uuid.UUID(lun)}{SUFFIX}"
+        return f"{self.folder}/{an_id(lun)}{SUFFIX}"
 
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         _check(layout)

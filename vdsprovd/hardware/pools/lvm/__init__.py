@@ -11,7 +11,6 @@ import re
 import struct
 import threading
 import time
-import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -53,6 +52,7 @@ from vdsprovd.hardware.pools.lvm.report import (
     look,
 )
 from vdsprovd.hardware.pools.raw import MIB, Asking, Door, alike, read_ends, wipe_ends
+from vdsprovd.ids import an_id
 from vdsprovd.model import Health, LunType
 
 CHUNK = 64 * MIB
@@ -139,11 +139,11 @@ class LvmPool:
         return plan.growth(_ends(volume), self._free(found, drives)) * self.granule
 
     def path(self, lun: str) -> str:
-        return f"/dev/{self.vg}/{_name(lun)}"
+        return f"/dev/{self.vg}/{an_id(lun)}"
 
     def create(self, lun: str, size: int, layout: Layout, progress: Progress) -> None:
         self._check(layout)
-        what, name = f"create LUN {lun}", _name(lun)
+        what, name = f"create LUN {lun}", an_id(lun)
         with self._lock:
             found = look(self.vg)
             if name in found.volumes:
@@ -223,7 +223,7 @@ class LvmPool:
     def _sweep(self, found: Group, lun: str) -> None:
         """Remove what a crash, or a failure of LVM's, left beside the LUN's volume: a temporary one, parts of a mirror."""
         for name, volume in found.volumes.items():
-            if _left_of(name) == _name(lun) and (TAG in volume.tags or not name.endswith(NEW)):
+            if _left_of(name) == an_id(lun) and (TAG in volume.tags or not name.endswith(NEW)):
                 self._lvremove(f"remove what is left of LUN {lun}", name)
 
     def _zero(self, name: str, progress: Progress) -> None:
@@ -311,7 +311,7 @@ class LvmPool:
         with self._lock:
             found = look(self.vg)
             self._sweep(found, lun)
-            if _name(lun) not in found.volumes:
+            if an_id(lun) not in found.volumes:
                 return
             volume = self._own(found, lun)
             if not volume.active:
@@ -352,7 +352,7 @@ class LvmPool:
         return self._survey(luns, (), read=False)
 
     def _survey(self, luns: Collection[str], wake: Collection[str], *, read: bool) -> Mapping[str, VolumeState]:
-        names = {lun: _name(lun) for lun in luns}
+        names = {lun: an_id(lun) for lun in luns}
         trouble = ""
         try:
             found = look(self.vg)
@@ -442,7 +442,7 @@ class LvmPool:
     def _read(self, lun: str) -> VolumeState:
         """Whether the volume's ends can be read; nothing else of its state is told."""
         try:
-            with self._device(_name(lun), os.O_RDONLY, f"read LUN {lun}") as (descriptor, size):
+            with self._device(an_id(lun), os.O_RDONLY, f"read LUN {lun}") as (descriptor, size):
                 read_ends(descriptor, size)
         except HardwareError as error:
             return VolumeState(Condition.FAILED, str(error))
@@ -486,11 +486,11 @@ class LvmPool:
 
     def take_in(self, lun: str, path: str) -> None:
         with self._lock:
-            adoption.take_in(self.vg, _name(lun), path)
+            adoption.take_in(self.vg, an_id(lun), path)
 
     def give_back(self, lun: str, path: str) -> None:
         with self._lock:
-            adoption.give_back(self.vg, _name(lun))
+            adoption.give_back(self.vg, an_id(lun))
 
     def _holds(self, volume: Volume) -> bool:
         return volume.thin_pool == (self.thin_pool or "")
@@ -782,9 +782,9 @@ class LvmPool:
 
     def _own(self, found: Group, lun: str) -> Volume:
         """The LUN's volume."""
-        volume = found.volumes.get(_name(lun))
+        volume = found.volumes.get(an_id(lun))
         if volume is None:
-            raise Mismatch(f"there is no logical volume {self.vg}/{_name(lun)}")
+            raise Mismatch(f"there is no logical volume {self.vg}/{an_id(lun)}")
         if not volume.lun:
             raise Mismatch(f"the logical volume {self.vg}/{volume.name} is somebody else's: it has no tag {TAG}")
         return volume
@@ -816,11 +816,6 @@ class LvmPool:
                 yield descriptor, os.lseek(descriptor, 0, os.SEEK_END)
             finally:
                 os.close(descriptor)
-
-
-def _name(lun: str) -> str:
-    # The id is a UUID by construction; parsing it again keeps a bug elsewhere from becoming another volume's name.
-    return str(uuid.UUID(lun))
 
 
 def _type(volume: Volume) -> LunType:

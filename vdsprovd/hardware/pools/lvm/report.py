@@ -2,7 +2,6 @@
 
 import os
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ import msgspec
 from vdsprovd.hardware import OTHER, VolumeFailed
 from vdsprovd.hardware.pools.lvm import command
 from vdsprovd.hardware.pools.lvm.plan import Area, merged
+from vdsprovd.ids import is_id
 
 TAG = "vdsprovd"
 """On every logical volume that is ours; others are never touched."""
@@ -406,7 +406,4 @@ def _top(lv: _Lv, by_name: Mapping[str, _Lv]) -> _Lv:
 def _lun(name: str, tags: tuple[str, ...]) -> str:
     """The LUN whose volume that is, "" for none of ours. LVM hands tags down to hidden volumes, whose names are others."""
     name = name.removesuffix(NEW)
-    try:
-        return name if TAG in tags and str(uuid.UUID(name)) == name else ""
-    except ValueError:
-        return ""
+    return name if TAG in tags and is_id(name) else ""
