@@ -79,13 +79,15 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
     raise what failed."""
     verify(hardware, rests_on(wanted, before))
     taken: list[Step] = []
+    many = len(wanted) >= _MANY
+    take_it = hardware.taker(wanted) if many else hardware.take
 
     def take(step: Step) -> None:
-        hardware.take(step)
+        take_it(step)
         taken.append(step)
 
     try:
-        if len(wanted) < _MANY:
+        if not many:
             for step in wanted:
                 take(step)
         else:
@@ -98,9 +100,9 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
         raise
 
 
-def attempt(hardware: "Hardware", wanted: Iterable[Step]) -> Iterator[tuple[Step, HardwareError | None]]:
+def attempt(hardware: "Hardware", wanted: Sequence[Step]) -> Iterator[tuple[Step, HardwareError | None]]:
     """Take the steps, each whatever became of the others, and give what became of it."""
-    for done in _by_kind(hardware.take, wanted):
+    for done in _by_kind(hardware.taker(wanted), wanted):
         yield from done
 
 

@@ -4,8 +4,9 @@ import errno
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import ifaddr
@@ -111,20 +112,35 @@ class Lio:
         return watch.changes(self._watches)
 
     def take(self, step: Step) -> None:
+        self._take(step, lambda name: os.path.exists(f"{self._reservations}/{name}"))
+
+    def taker(self, wanted: Sequence[Step]) -> Callable[[Step], None]:
+        @cache
+        def kept() -> Collection[str]:
+            # At the first disk that comes: those that go have gone, and the kernel writes no more of them.
+            try:
+                return frozenset(os.listdir(self._reservations))
+            except FileNotFoundError:
+                return ()
+
+        return lambda step: self._take(step, lambda name: name in kept())
+
+    def _take(self, step: Step, kept: Callable[[str], bool]) -> None:
+        """Take it, with the persistent reservations in files of such names."""
         before, after = step.before, step.after
         with configfs.Door(step):
             if before is None:
                 assert after
-                self._add(after)
+                self._add(after, kept)
             elif after is None:
                 self._remove(before)
             else:
                 self._change(before, after)
 
-    def _add(self, fact: Fact) -> None:
+    def _add(self, fact: Fact, kept: Callable[[str], bool]) -> None:
         match fact:
             case Disk():
-                self._add_disk(fact)
+                self._add_disk(fact, kept)
             case TargetNode(target):
                 path = f"{configfs.ISCSI}/{target}"
                 try:
@@ -156,7 +172,7 @@ class Lio:
                     os.mkdir(configfs.listener(target, tag, address, port))
         self._watches.made(fact)
 
-    def _add_disk(self, disk: Disk) -> None:
+    def _add_disk(self, disk: Disk, kept: Callable[[str], bool]) -> None:
         folder = f"{configfs.CORE}/{configfs.hba_name(disk.number, block=disk.block)}"
         made = f"{folder}/{disk.lun}"
         try:
@@ -178,6 +194,14 @@ class Lio:
                 raise Refused(f"cannot add {disk}: there is no such file")
             os.mkdir(made)
             self._configure_disk(made, disk)
+            if kept(f"aptpl_{disk.serial}"):
+                # The kernel wrote its persistent reservations there, and has to be told of them again after a boot.
+                kind, index = (
+                    BlockStorageObject if disk.block else FileIOStorageObject,
+                    configfs.FIRST_HBA + disk.number,
+                )
+                with self._rtslib:
+                    kind(disk.lun, index=index)._config_pr_aptpl()
         except BaseException:
             for path in (made, folder):
                 with suppress(OSError):
@@ -201,11 +225,6 @@ class Lio:
             configfs.write(f"{folder}/wwn/product_id", disk.product)
         if disk.access is not Access.ACTIVE:
             _write_access(folder, disk.access)
-        if os.path.exists(f"{self._reservations}/aptpl_{disk.serial}"):
-            # The kernel writes persistent reservations there, and has to be told of them again after a boot.
-            kind, index = BlockStorageObject if disk.block else FileIOStorageObject, configfs.FIRST_HBA + disk.number
-            with self._rtslib:
-                kind(disk.lun, index=index)._config_pr_aptpl()
 
     def _add_group(self, group: Group) -> None:
         path = str(configfs.group(group.target, group.tag))

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from vdsprovd.hardware import (
@@ -135,6 +135,9 @@ class Simulator:
         finally:
             with self._lock:
                 self._told.discard(tell)
+
+    def taker(self, wanted: Sequence[Step]) -> Callable[[Step], None]:
+        return self.take
 
     def take(self, step: Step) -> None:
         if self.fault:
