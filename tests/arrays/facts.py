@@ -17,6 +17,7 @@ def one_of_each(folder: Path) -> list[Fact]:
     """One fact of each kind, in an order that the kernel accepts; the disk's file is in the folder."""
     pool = FilesPool(folder)
     pool.create(LUN, MIB, Layout(), lambda _percent: None)
+    pool.flush([LUN])
     return [
         Disk(LUN, 5, pool.path(LUN), MIB),
         TargetNode(IQN),

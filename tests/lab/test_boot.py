@@ -2,13 +2,17 @@
 wrong is exported, and the others are served."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.arrays import INITIATOR, MIB, VOLUME_GROUP, LioArray, clear_kernel, run
 from tests.lab.test_paths import eventually
+from vdsprovd.hardware import Disk, Fact, Unit, realize, steps
+from vdsprovd.hardware.lio import Lio
 
 pytestmark = pytest.mark.lab
 
@@ -205,14 +209,11 @@ def test_a_disk_with_another_serial_number(lio: LioArray) -> None:
     lio.call("LunIscsi.AssociateTargets", id=lun, targetIds=[lio.make_reachable_target()[0]])
 
 
-def test_persistent_reservations_outlive_a_boot(lio: LioArray) -> None:
-    """What the kernel has written of a LUN's persistent reservations it is told again."""
-    lun = reachable(lio)
-    lio.stop()
-    (disk,) = exported(lun)
+@contextmanager
+def reserved(lun: str, target: str, index: int) -> Iterator[None]:
+    """The kernel has written that an initiator registered for the LUN, which is in the target by that number."""
     metadata = Path("/etc/target/pr", f"aptpl_{lun}")
     metadata.parent.mkdir(parents=True, exist_ok=True)
-    target = next(path.name for path in Path("/sys/kernel/config/target/iscsi").glob("iqn.*"))
     lines = [
         "PR_REG_START: 0",
         "initiator_fabric=iSCSI",
@@ -220,19 +221,47 @@ def test_persistent_reservations_outlive_a_boot(lio: LioArray) -> None:
         "sa_res_key=4660",
         "res_holder=0",
         "res_all_tg_pt=0",
-        "mapped_lun=0",
+        f"mapped_lun={index}",
         "target_fabric=iSCSI",
         f"target_node={target}",
         "tpgt=1",
         "port_rtpi=1",
-        "target_lun=0",
+        f"target_lun={index}",
         "PR_REG_END: 0",
     ]
     metadata.write_text("".join(f"{line}\n" for line in lines))
     try:
+        yield
+    finally:
+        metadata.unlink()
+
+
+def test_persistent_reservations_outlive_a_boot(lio: LioArray) -> None:
+    """What the kernel has written of a LUN's persistent reservations it is told again."""
+    lun = reachable(lio)
+    lio.stop()
+    (disk,) = exported(lun)
+    target = next(path.name for path in Path("/sys/kernel/config/target/iscsi").glob("iqn.*"))
+    with reserved(lun, target, 0):
         clear_kernel()
         lio.start()
         (disk,) = exported(lun)
         assert INITIATOR in (disk / "pr/res_pr_registered_i_pts").read_text()
-    finally:
-        metadata.unlink()
+
+
+def test_persistent_reservations_of_a_disk_that_is_made_anew(facts: list[Fact]) -> None:
+    """Among many steps, those that the kernel writes before the disk goes are told to the one that comes."""
+    clear_kernel()
+    hardware = Lio({})
+    realize(hardware, steps([], facts))
+    disk = next(fact for fact in facts if isinstance(fact, Disk))
+    unit = next(fact for fact in facts if isinstance(fact, Unit))
+    other = [msgspec.structs.replace(fact, product="another") if fact is disk else fact for fact in facts]
+    wanted = steps(facts, other)
+    take = hardware.taker(wanted)
+    with reserved(disk.lun, unit.target, unit.index):
+        for step in wanted:
+            take(step)
+        (made,) = exported(disk.lun)
+        assert INITIATOR in (made / "pr/res_pr_registered_i_pts").read_text()
+    clear_kernel()
