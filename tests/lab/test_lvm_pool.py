@@ -219,7 +219,7 @@ def test_what_cannot_be(group: VolumeGroup, pool: LvmPool) -> None:
         pool.resize(OTHER_LUN, MIB, (), ignore)
     with pytest.raises(Mismatch):
         pool.allow("/dev/null", True)
-    with pytest.raises(ValueError, match="badly formed"):
+    with pytest.raises(ValueError, match="no id of an object"):
         pool.path("../../etc/passwd")
     assert pool.probe(OTHER_LUN).condition is Condition.MISSING
     with pytest.raises(VolumeFailed, match='Volume group "none" not found'):

@@ -112,7 +112,7 @@ class Lio:
         return watch.changes(self._watches)
 
     def take(self, step: Step) -> None:
-        self._take(step, lambda name: os.path.exists(f"{self._reservations}/{name}"))
+        self._take(step, lambda file: os.path.exists(f"{self._reservations}/{file}"))
 
     def taker(self, wanted: Sequence[Step]) -> Callable[[Step], None]:
         @cache
@@ -123,10 +123,10 @@ class Lio:
             except FileNotFoundError:
                 return ()
 
-        return lambda step: self._take(step, lambda name: name in kept())
+        return lambda step: self._take(step, lambda file: file in kept())
 
     def _take(self, step: Step, kept: Callable[[str], bool]) -> None:
-        """Take it, with the persistent reservations in files of such names."""
+        """Take it. `kept` says whether there is a file of that name, to which the kernel wrote persistent reservations."""
         before, after = step.before, step.after
         with configfs.Door(step):
             if before is None:

@@ -13,7 +13,10 @@ first system call and its last is left to the audit.
 
 import asyncio
 import errno
+import fcntl
 import logging
+import sys
+import termios
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
@@ -32,8 +35,8 @@ _QUIET = 0.1
 them would cost more than the command."""
 _LONGEST = 0.5
 """Seconds after which the events of a burst are looked at that is not over. Until then whoever makes them has the processor."""
-_MOST = 4096
-"""Events that are taken at once, lest nothing else is done while somebody makes more."""
+_MOST = 128 << 10
+"""Bytes of events, some 4,000 of them, with which a burst is over, lest nothing else is done while somebody makes more."""
 _GROUP = ("lun", "acls", "np", "attrib", "param")
 """The folders of a portal group that facts tell of."""
 _MASK = flags.CREATE | flags.DELETE | flags.MODIFY | flags.ONLYDIR
@@ -77,16 +80,20 @@ async def changes(watches: "Watches") -> AsyncGenerator[Collection[Key] | None, 
 
 
 async def _burst(inotify: INotify) -> list[Event]:
-    """What happens, from the first event on until there is no more for a while, or for too long."""
+    """What happens, from the first event on until there is no more for a while, or for too long. Nothing of it is looked at
+    before."""
     await _readable(inotify.fd)
-    events: list[Event] = []
-    end = time.monotonic() + _LONGEST
-    while more := inotify.read(timeout=0):
-        events += more
-        if len(events) > _MOST or time.monotonic() > end:
-            break
+    end, before = time.monotonic() + _LONGEST, 0
+    while before < (waiting := _waiting(inotify)) < _MOST and time.monotonic() < end:
+        before = waiting
         await asyncio.sleep(_QUIET)
+    events: list[Event] = inotify.read(timeout=0)
     return events
+
+
+def _waiting(inotify: INotify) -> int:
+    """How many bytes of events there are."""
+    return int.from_bytes(fcntl.ioctl(inotify.fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 async def _readable(descriptor: int) -> None:
