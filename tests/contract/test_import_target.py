@@ -1,8 +1,10 @@
 """IVdsSubSystemImportTarget: one name for each computer and subsystem."""
 
+import threading
+
 import pytest
 
-from tests.arrays import Array
+from tests.arrays import Array, SimulatedArray
 from vdsprovd.varlink.client import Connection
 
 NAME = "iqn.2026-11.org.example:import"
@@ -107,3 +109,33 @@ def test_it_works_on_an_offline_subsystem(array: Array) -> None:
     array.call(SET, id=array.sub_system, iscsiName=NAME)
     with Connection(str(array.socket)) as other:
         assert other.call("org.vdsprov." + GET, {"id": array.sub_system}) == {"iscsiName": NAME}
+
+
+def test_what_is_kept_last_is_shown(simulated: SimulatedArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that set it at once, although the thread of the first comes back after the second's: a restart changes nothing."""
+    write = simulated.context.store.set_import_target
+    first, second = threading.Event(), threading.Event()
+
+    def written(computer: str, sub_system_id: str, name: str | None) -> None:
+        write(computer, sub_system_id, name)
+        if name == f"{NAME}:first":
+            first.set()
+            second.wait(1)
+        else:
+            second.set()
+
+    monkeypatch.setattr(simulated.context.store, "set_import_target", written)
+
+    def set_first() -> None:
+        with simulated.connect() as connection:
+            connection.call(f"org.vdsprov.{SET}", {"id": simulated.sub_system, "iscsiName": f"{NAME}:first"})
+
+    other = threading.Thread(target=set_first)
+    other.start()
+    assert first.wait(10)
+    simulated.call(SET, id=simulated.sub_system, iscsiName=f"{NAME}:second")
+    other.join(10)
+    shown = simulated.call(GET, id=simulated.sub_system)
+    assert shown == {"iscsiName": f"{NAME}:second"}
+    simulated.restart()
+    assert simulated.call(GET, id=simulated.sub_system) == shown

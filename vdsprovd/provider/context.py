@@ -262,9 +262,11 @@ class Context:
         self.cache.apply(put, [entity.id for entity in drop], also)
 
     async def set_import_target(self, computer: str, sub_system_id: str, iscsi_name: str | None) -> None:
-        """Keep, or with None forget, the import target of a computer at a subsystem."""
-        await self.guarded(self.work(self.store.set_import_target, computer, sub_system_id, iscsi_name))
-        self.cache.set_import_target(computer, sub_system_id, iscsi_name)
+        """Keep, or with None forget, the import target of a computer at a subsystem. Waits its turn: what is kept last is also
+        what is shown."""
+        async with self.operations.holds.wait([f"the import target of {computer} at {sub_system_id}"]):
+            await self.guarded(self.work(self.store.set_import_target, computer, sub_system_id, iscsi_name))
+            self.cache.set_import_target(computer, sub_system_id, iscsi_name)
 
     @property
     def failure(self) -> str:
