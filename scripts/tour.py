@@ -170,7 +170,7 @@ class Tour:
     def log_in(self) -> None:
         """log in with open-iscsi"""
         self.run("iscsiadm", "-m", "node", "-T", self.iqn, "-p", self.portal, "--login")
-        self.wait(self._disk, "the disk", 30)
+        self.wait(self._disk_opens, "the disk", 30)
         connected = self.read("target", "show", self.iqn)["connectedInitiators"]
         self.check(connected == [self.initiator], f"the daemon sees this initiator, not {connected}")
         self.tell(f"the LUN is {self._disk()}, and the daemon sees who is connected: {connected[0]}")
@@ -235,7 +235,7 @@ class Tour:
         self.run("iscsiadm", "-m", "node", "-T", self.iqn, "-p", self.portal, "--logout")
         self.wait(lambda: self._disk() is None, "the disk to go", 30)
         self.run("iscsiadm", "-m", "node", "-T", self.iqn, "-p", self.portal, "--login")
-        self.wait(self._disk, "the disk", 30)
+        self.wait(self._disk_opens, "the disk", 30)
         self.run("mount", str(self._disk()), str(self.mount))
         self.show("sha256sum", str(self.mount / "data"))
         self._check_data()
@@ -342,6 +342,16 @@ class Tour:
         session = self._session()
         found = session.glob("device/target*/*:*:*:*/block/*") if session else ()
         return next((Path("/dev", disk.name) for disk in found if Path("/dev", disk.name).exists()), None)
+
+    def _disk_opens(self) -> bool:
+        """Whether that disk is there to be used: the kernel shows it a moment before it can be opened."""
+        if not (disk := self._disk()):
+            return False
+        try:
+            os.close(os.open(disk, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
 
     def _records(self) -> list[Path]:
         """The files that are open-iscsi's record of the target."""
