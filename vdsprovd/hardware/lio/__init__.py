@@ -196,12 +196,9 @@ class Lio:
             self._configure_disk(made, disk)
             if kept(f"aptpl_{disk.serial}"):
                 # The kernel wrote its persistent reservations there, and has to be told of them again after a boot.
-                kind, index = (
-                    BlockStorageObject if disk.block else FileIOStorageObject,
-                    configfs.FIRST_HBA + disk.number,
-                )
+                kind = BlockStorageObject if disk.block else FileIOStorageObject
                 with self._rtslib:
-                    kind(disk.lun, index=index)._config_pr_aptpl()
+                    kind(disk.lun, index=configfs.FIRST_HBA + disk.number)._config_pr_aptpl()
         except BaseException:
             for path in (made, folder):
                 with suppress(OSError):
