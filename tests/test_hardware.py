@@ -1,6 +1,6 @@
 """The hardware port: what both adapters promise, and the order of work that a difference of facts makes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,40 +43,52 @@ def hardware(request: pytest.FixtureRequest) -> Iterator[Hardware]:
         clear_kernel()
 
 
+@pytest.fixture(params=["one by one", "many"])
+def take(request: pytest.FixtureRequest, hardware: Hardware) -> Callable[[Step], None]:
+    """Each way of taking steps."""
+    return hardware.take if request.param == "one by one" else hardware.taker([])
+
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rtslib's use of pyudev
 
 
-def test_what_is_added_is_read_and_what_is_removed_is_not(hardware: Hardware, facts: list[Fact]) -> None:
+def test_what_is_added_is_read_and_what_is_removed_is_not(
+    hardware: Hardware, take: Callable[[Step], None], facts: list[Fact]
+) -> None:
     """Each fact is read back as it was added, secrets included; removed in reverse, nothing is left."""
     for count, fact in enumerate(facts, 1):
-        hardware.take(Step(None, fact))
+        take(Step(None, fact))
         assert {entry.key: entry for entry in hardware.read()} == {entry.key: entry for entry in facts[:count]}
     for fact in reversed(facts):
-        hardware.take(Step(fact, None))
+        take(Step(fact, None))
         assert fact.key not in {entry.key for entry in hardware.read()}
     assert list(hardware.read()) == []
 
 
-def test_adding_what_is_there_is_a_mismatch(hardware: Hardware, facts: list[Fact]) -> None:
+def test_adding_what_is_there_is_a_mismatch(
+    hardware: Hardware, take: Callable[[Step], None], facts: list[Fact]
+) -> None:
     """It proves that the caller's picture is wrong, and changes nothing. An ACL is adopted: its settings are set."""
     realize(hardware, steps([], facts))
     for fact in facts:
         if isinstance(fact, Acl):
-            hardware.take(Step(None, fact))
+            take(Step(None, fact))
         else:
             with pytest.raises(Mismatch):
-                hardware.take(Step(None, fact))
+                take(Step(None, fact))
     assert {entry.key: entry for entry in hardware.read()} == {entry.key: entry for entry in facts}
 
 
-def test_relying_on_what_is_not_there_is_a_mismatch(hardware: Hardware, facts: list[Fact]) -> None:
+def test_relying_on_what_is_not_there_is_a_mismatch(
+    hardware: Hardware, take: Callable[[Step], None], facts: list[Fact]
+) -> None:
     """Removing what is missing, and adding to what is missing, are mismatches."""
     for fact in facts:
         with pytest.raises(Mismatch):
-            hardware.take(Step(fact, None))
+            take(Step(fact, None))
         if fact.needs:
             with pytest.raises(Mismatch):
-                hardware.take(Step(None, fact))
+                take(Step(None, fact))
     assert list(hardware.read()) == []
     with pytest.raises(Mismatch):
         hardware.sessions(IQN)
@@ -84,13 +96,13 @@ def test_relying_on_what_is_not_there_is_a_mismatch(hardware: Hardware, facts: l
         hardware.identity(Disk(LUN, 5, "/x", MIB))
 
 
-def test_what_is_in_use_is_not_removed(hardware: Hardware, facts: list[Fact]) -> None:
+def test_what_is_in_use_is_not_removed(hardware: Hardware, take: Callable[[Step], None], facts: list[Fact]) -> None:
     """The kernel refuses to remove what others need."""
     realize(hardware, steps([], facts))
     for fact in facts:
         if any(fact.key in other.needs for other in facts) and not isinstance(fact, Unit):
             with pytest.raises(HardwareError):
-                hardware.take(Step(fact, None))
+                take(Step(fact, None))
 
 
 def test_settings_are_changed_in_place(hardware: Hardware, facts: list[Fact], tmp_path: Path) -> None:

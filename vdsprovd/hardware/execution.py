@@ -29,10 +29,12 @@ def steps(before: Iterable[Fact], after: Iterable[Fact]) -> list[Step]:
             if not remade.isdisjoint(fact.needs):
                 remade.add(fact.key)
     removed = [fact for key, fact in old.items() if key not in new or key in remade]
-    there = [fact for key, fact in new.items() if key in differ or key in remade]
+    there = [
+        (fact, None if key in remade else old.get(key)) for key, fact in new.items() if key in differ or key in remade
+    ]
     return [
         *(Step(fact, None) for fact in sorted(removed, key=_rank, reverse=True)),
-        *(Step(None if fact.key in remade else old.get(fact.key), fact) for fact in sorted(there, key=_rank)),
+        *(Step(before, fact) for fact, before in sorted(there, key=lambda pair: pair[0].rank)),
     ]
 
 

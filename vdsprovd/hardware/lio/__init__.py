@@ -21,6 +21,7 @@ from vdsprovd.hardware import (
     Fact,
     Grant,
     Group,
+    HardwareError,
     Identity,
     InitiatorConnection,
     Key,
@@ -112,7 +113,8 @@ class Lio:
         return watch.changes(self._watches)
 
     def take(self, step: Step) -> None:
-        self._take(step, lambda file: os.path.exists(f"{self._reservations}/{file}"))
+        with configfs.Door(step):
+            self._take(step, lambda file: os.path.exists(f"{self._reservations}/{file}"))
 
     def taker(self, wanted: Sequence[Step]) -> Callable[[Step], None]:
         @cache
@@ -123,22 +125,38 @@ class Lio:
             except FileNotFoundError:
                 return ()
 
-        return lambda step: self._take(step, lambda file: file in kept())
+        def is_kept(file: str) -> bool:
+            return file in kept()
+
+        def take(step: Step) -> None:
+            # Without a door, which would say of each what the kernel is asked for: who has many taken says so of the oldest.
+            try:
+                self._take(step, is_kept)
+            except HardwareError:
+                raise
+            except Exception as error:
+                raise configfs.translated(step, error) from error
+
+        return take
 
     def _take(self, step: Step, kept: Callable[[str], bool]) -> None:
         """Take it. `kept` says whether there is a file of that name, to which the kernel wrote persistent reservations."""
         before, after = step.before, step.after
-        with configfs.Door(step):
-            if before is None:
-                assert after
-                self._add(after, kept)
-            elif after is None:
-                self._remove(before)
-            else:
-                self._change(before, after)
+        if before is None:
+            assert after
+            self._add(after, kept)
+        elif after is None:
+            self._remove(before)
+        else:
+            self._change(before, after)
 
     def _add(self, fact: Fact, kept: Callable[[str], bool]) -> None:
         match fact:
+            # By far the most, so the first that is looked for.
+            case Grant(target, tag, initiator, index, unit):
+                # It can be written: the group is not read-only, and is looked after lest somebody makes it so.
+                base = configfs.group(target, tag)
+                configfs.link(f"{base}/acls/{initiator}/lun_{index}", f"{base}/lun/lun_{unit}")
             case Disk():
                 self._add_disk(fact, kept)
             case TargetNode(target):
@@ -152,7 +170,7 @@ class Lio:
             case Group():
                 self._add_group(fact)
             case Unit(target, tag, index, lun, number):
-                disks = configfs.places(lun, number) if number >= 0 else (configfs.disk(lun, number),)
+                disks = configfs.places(lun, number) if number >= 0 else (str(configfs.disk(lun, number)),)
                 configfs.link(f"{configfs.group(target, tag)}/lun/lun_{index}", *disks)
             case Acl(target, tag, initiator, credentials):
                 path = f"{configfs.group(target, tag)}/acls/{initiator}"
@@ -163,10 +181,6 @@ class Lio:
                     _write_credentials(path, None, credentials)
                     return
                 _write_credentials(path, Credentials(), credentials)
-            case Grant(target, tag, initiator, index, unit):
-                # It can be written: the group is not read-only, and is looked after lest somebody makes it so.
-                base = configfs.group(target, tag)
-                configfs.link(f"{base}/acls/{initiator}/lun_{index}", f"{base}/lun/lun_{unit}")
             case Listener(target, tag, address, port):
                 with _told_who_listens(fact):
                     os.mkdir(configfs.listener(target, tag, address, port))
@@ -224,7 +238,7 @@ class Lio:
             _write_access(folder, disk.access)
 
     def _add_group(self, group: Group) -> None:
-        path = str(configfs.group(group.target, group.tag))
+        path = configfs.group(group.target, group.tag)
         os.mkdir(path)
         try:
             # The kernel makes one closed to initiators without an ACL, but for discovery.
@@ -246,16 +260,16 @@ class Lio:
                 (configfs.ISCSI / target).rmdir()
             case Group(target, tag):
                 path = configfs.group(target, tag)
-                configfs.write(path / "enable", "0")
-                path.rmdir()
+                configfs.write(f"{path}/enable", "0")
+                os.rmdir(path)
             case Unit(target, tag, index):
-                configfs.unlink(configfs.group(target, tag) / "lun" / f"lun_{index}")
+                configfs.unlink(f"{configfs.group(target, tag)}/lun/lun_{index}")
             case Acl(target, tag, initiator):
-                (configfs.group(target, tag) / "acls" / initiator).rmdir()
+                os.rmdir(f"{configfs.group(target, tag)}/acls/{initiator}")
             case Grant(target, tag, initiator, index):
-                configfs.unlink(configfs.group(target, tag) / "acls" / initiator / f"lun_{index}")
+                configfs.unlink(f"{configfs.group(target, tag)}/acls/{initiator}/lun_{index}")
             case Listener(target, tag, address, port):
-                configfs.listener(target, tag, address, port).rmdir()
+                os.rmdir(configfs.listener(target, tag, address, port))
 
     def _change(self, before: Fact, after: Fact) -> None:
         match before, after:
@@ -269,7 +283,7 @@ class Lio:
                 if before.access is not after.access:
                     _write_access(folder, after.access)
             case Group(), Group():
-                _write_group(str(configfs.group(after.target, after.tag)), before, after)
+                _write_group(configfs.group(after.target, after.tag), before, after)
             case Acl(), Acl(target, tag, initiator, credentials):
                 path = f"{configfs.group(target, tag)}/acls/{initiator}"
                 _write_credentials(path, before.credentials, credentials)

@@ -84,15 +84,15 @@ def disk(lun: str, number: int) -> Path:
 
 
 @lru_cache(1000)
-def group(target: str, tag: int) -> Path:
+def group(target: str, tag: int) -> str:
     """A target portal group's folder."""
-    return ISCSI / target / f"tpgt_{tag}"
+    return f"{ISCSI}/{target}/tpgt_{tag}"
 
 
-def listener(target: str, tag: int, address: str, port: int) -> Path:
+def listener(target: str, tag: int, address: str, port: int) -> str:
     """A network portal's folder."""
     host = f"[{address}]" if ":" in address else address
-    return group(target, tag) / "np" / f"{host}:{port}"
+    return f"{group(target, tag)}/np/{host}:{port}"
 
 
 class Door(door.Door):
@@ -101,16 +101,21 @@ class Door(door.Door):
     __slots__ = ()
 
     def translated(self, what: object, error: Exception) -> HardwareError:
-        if isinstance(error, NotInConfigfs):
-            return Mismatch(f"cannot {what}: {error}")
-        cause = refusal(error) if isinstance(error, RTSLibError) else error
-        if isinstance(cause, OSError) and cause.errno in _MISMATCHES:
-            return Mismatch(f"cannot {what}: the kernel says: {cause.strerror}")
-        if isinstance(error, RTSLibError | OSError):
-            text = cause.strerror if isinstance(cause, OSError) else ""
-            return Refused(f"cannot {what}: the kernel says: {text or error}")
-        # rtslib lets pyudev's errors, KeyError, ValueError and others escape.
-        return Refused(f"cannot {what}: {error!r}")
+        return translated(what, error)
+
+
+def translated(what: object, error: Exception) -> HardwareError:
+    """What the kernel or rtslib raised when asked for that, as adapters raise it."""
+    if isinstance(error, NotInConfigfs):
+        return Mismatch(f"cannot {what}: {error}")
+    cause = refusal(error) if isinstance(error, RTSLibError) else error
+    if isinstance(cause, OSError) and cause.errno in _MISMATCHES:
+        return Mismatch(f"cannot {what}: the kernel says: {cause.strerror}")
+    if isinstance(error, RTSLibError | OSError):
+        text = cause.strerror if isinstance(cause, OSError) else ""
+        return Refused(f"cannot {what}: the kernel says: {text or error}")
+    # rtslib lets pyudev's errors, KeyError, ValueError and others escape.
+    return Refused(f"cannot {what}: {error!r}")
 
 
 @contextmanager
@@ -140,29 +145,27 @@ def write(path: Path | str, value: str) -> None:
         os.close(descriptor)
 
 
-def link(folder: str, *to: Path | str) -> None:
+def link(folder: str, to: str, otherwise: str = "") -> None:
     """Make a folder that holds one link, to the first of these that is there, or leave nothing."""
     os.mkdir(folder)
     try:
-        for place, path in enumerate(to, 1):
-            try:
-                os.symlink(path, f"{folder}/{_LINK}")
-            except FileNotFoundError:
-                if place == len(to):
-                    raise
-            else:
-                return
+        try:
+            os.symlink(to, f"{folder}/{_LINK}")
+        except FileNotFoundError:
+            if not otherwise:
+                raise
+            os.symlink(otherwise, f"{folder}/{_LINK}")
     except OSError:
         with suppress(OSError):
-            Path(folder).rmdir()
+            os.rmdir(folder)
         raise
 
 
-def unlink(folder: Path) -> None:
+def unlink(folder: str) -> None:
     """Remove a folder and the link in it, whatever its name; a folder without a link (half made) goes too."""
     for name in linked(folder):
-        (folder / name).unlink()
-    folder.rmdir()
+        os.unlink(f"{folder}/{name}")
+    os.rmdir(folder)
 
 
 def target_of(folder: Path | str) -> str:

@@ -133,9 +133,9 @@ def foreign_targets(known: Container[str], disks: Container[Key]) -> Iterator[Fo
     for target in configfs.folders(configfs.ISCSI):
         if is_target(target) and target in known:
             for tag in tags(target):
-                for unit in configfs.folders(configfs.group(target, tag) / "lun"):
-                    folder = configfs.group(target, tag) / "lun" / unit
-                    linked = Path(configfs.target_of(folder))
+                units = f"{configfs.group(target, tag)}/lun"
+                for unit in configfs.folders(units):
+                    linked = Path(configfs.target_of(f"{units}/{unit}"))
                     if linked.name and not (is_ours(linked.parent.name) or _leads_to(linked, disks)):
                         name = text(f"{target}/tpgt_{tag}/lun/{unit}")
                         yield ForeignObject(ForeignType.LOGICAL_UNIT, name, f"{linked.parent.name}/{linked.name}")
@@ -192,9 +192,9 @@ def _keys_of_target(target: str) -> Iterator[Key]:
 def _keys_of_group(target: str, tag: int) -> Iterator[Key]:
     path = configfs.group(target, tag)
     yield (Group, target, tag)
-    for name in configfs.folders(path / "lun"):
+    for name in configfs.folders(f"{path}/lun"):
         yield (Unit, target, tag, _number(name))
-    for initiator in configfs.folders(path / "acls"):
+    for initiator in configfs.folders(f"{path}/acls"):
         yield (Acl, target, tag, initiator)
         for name in configfs.folders(_acl(target, tag, initiator)):
             if name.startswith("lun_"):
@@ -210,7 +210,7 @@ def tags(target: str) -> list[int]:
 
 def listeners(target: str, tag: int) -> Iterator[Listener]:
     """The portals of a portal group."""
-    for name in configfs.folders(configfs.group(target, tag) / "np"):
+    for name in configfs.folders(f"{configfs.group(target, tag)}/np"):
         if found := _ADDRESS.fullmatch(name):
             yield Listener(target, tag, found["address"], int(found["port"]))
         else:
@@ -281,7 +281,7 @@ def _read(wanted: Key) -> Fact | None:
         case (kind, str(target)) if kind is TargetNode:
             return TargetNode(target) if (configfs.ISCSI / target).exists() else None
         case (kind, str(target), int(tag), str(address), int(port)) if kind is Listener:
-            there = configfs.listener(target, tag, address, port).exists()
+            there = os.path.exists(configfs.listener(target, tag, address, port))
             return Listener(target, tag, address, port) if there else None
     raise ValueError(f"{wanted} is no key")
 
@@ -383,16 +383,16 @@ def _group_itself(target: str, tag: int) -> Group:
     return Group(
         target,
         tag,
-        enabled=configfs.read(path / "enable") == "1",
-        alias=configfs.read(path / "param/TargetAlias"),
+        enabled=configfs.read(f"{path}/enable") == "1",
+        alias=configfs.read(f"{path}/param/TargetAlias"),
         **{field: configfs.read(f"{path}/attrib/{name}") == "1" for name, field in GROUP_ATTRIBUTES.items()},
     )
 
 
 def path_status(unit: Unit) -> PathStatus:
     """What the ALUA states of the logical unit's port mean for the paths through it."""
-    folder = configfs.group(unit.target, unit.tag) / "lun" / f"lun_{unit.index}"
-    states = dict(_ALUA.findall(configfs.read(folder / "alua_tg_pt_gp")))
+    folder = f"{configfs.group(unit.target, unit.tag)}/lun/lun_{unit.index}"
+    states = dict(_ALUA.findall(configfs.read(f"{folder}/alua_tg_pt_gp")))
     if states["Secondary"] == "Offline":
         return PathStatus.FAILED
     # In all other states (unavailable, offline, in transition) the kernel refuses to read and write.

@@ -44,9 +44,9 @@ def of_target(target: str) -> list[Session]:
     """The newest session of each ACL that has one. What vanishes meanwhile has none."""
     found = []
     for tag in reader.tags(target):
-        acls = configfs.group(target, tag) / "acls"
+        acls = f"{configfs.group(target, tag)}/acls"
         for initiator in configfs.folders(acls):
-            info = _read(acls / initiator / "info")
+            info = _read(f"{acls}/{initiator}/info")
             if _STATE.search(info):
                 addresses = frozenset(_normal(address) for address in _INITIATOR.findall(info))
                 found.append(Session(tag, initiator, addresses))
@@ -55,7 +55,7 @@ def of_target(target: str) -> list[Session]:
 
 def without_acl(target: str) -> list[str]:
     """The initiators that are logged in without an ACL, which only a group that somebody else set up allows."""
-    texts = (_read(configfs.group(target, tag) / "dynamic_sessions") for tag in reader.tags(target))
+    texts = (_read(f"{configfs.group(target, tag)}/dynamic_sessions") for tag in reader.tags(target))
     return "\n".join(texts).replace("\0", "\n").split()
 
 
@@ -141,7 +141,7 @@ def _normal(address: str) -> str:
     return str((isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped) or found)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path | str) -> str:
     """The attribute's text, "" when its object has just been removed: that somebody else's is gone proves nothing."""
     try:
         return configfs.read(path)

@@ -167,7 +167,7 @@ def _target(target: str) -> Found:
             "off first: targetcli /iscsi set discovery_auth enable=0"
         )
     for tag in reader.tags(target):
-        group = configfs.group(target, tag)
+        group = Path(configfs.group(target, tag))
         obstacles += _group_obstacles(target, tag, group)
         lapses += _group_lapses(group)
         for initiator in configfs.folders(group / "acls"):

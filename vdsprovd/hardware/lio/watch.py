@@ -15,6 +15,7 @@ import asyncio
 import errno
 import fcntl
 import logging
+import os
 import sys
 import termios
 import time
@@ -135,9 +136,13 @@ class Watches:
     def made(self, fact: Fact) -> None:
         """Watch the folders of what a step of ours has made. Safe in any thread."""
         match fact:
+            case Grant():
+                pass  # by far the most
             case Listener(target, tag, address, port):
                 # Nothing in its folder is told of.
-                self._of[f"{_group(target, tag)}/np/{configfs.listener(target, tag, address, port).name}"] = _NONE
+                self._of[
+                    f"{_group(target, tag)}/np/{os.path.basename(configfs.listener(target, tag, address, port))}"
+                ] = _NONE
             case Disk(_, number) if number >= 0:
                 self._of[f"core/{configfs.hba_name(number, block=fact.block)}"] = _NONE
         try:
@@ -222,6 +227,8 @@ class Watches:
 def _folders_of(fact: Fact) -> list[str]:
     """The paths of those of an object that are watched, all of which are there when it is."""
     match fact:
+        case Grant(target, tag, initiator, index):  # by far the most, so the first that is looked for
+            return [f"{_group(target, tag)}/acls/{initiator}/lun_{index}"]
         case Disk(lun, number):
             hba = f"core/{configfs.hba_name(number, block=fact.block)}"
             return [f"{hba}/{lun}"] if number >= 0 else [hba, f"{hba}/{lun}"]
@@ -235,8 +242,6 @@ def _folders_of(fact: Fact) -> list[str]:
         case Acl(target, tag, initiator):
             acl = f"{_group(target, tag)}/acls/{initiator}"
             return [acl, f"{acl}/auth"]
-        case Grant(target, tag, initiator, index):
-            return [f"{_group(target, tag)}/acls/{initiator}/lun_{index}"]
     return []
 
 
