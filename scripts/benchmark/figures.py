@@ -32,6 +32,12 @@ def several(seconds: Sequence[float]) -> dict[str, float]:
     return {"s": median(seconds), "least, s": min(seconds), "most, s": max(seconds)}
 
 
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """How many times as long ours took, by the middle of those that were measured side by side: the machine is faster for some
+    seconds, and slower for others. Whatever was measured more often than the other is left out."""
+    return median(one / other for one, other in zip(ours, theirs, strict=False))
+
+
 def percentile(seconds: Sequence[float], percent: int) -> float:
     """The value that so many percent of them are not above."""
     return quantiles(seconds, n=100, method="inclusive")[percent - 1] if len(seconds) > 1 else seconds[0]

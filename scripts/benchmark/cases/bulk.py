@@ -10,7 +10,7 @@ from benchmark.contenders.daemon import Vdsprovd
 from benchmark.contenders.service import Service, ServiceAtOnce
 from benchmark.contenders.worker import Worker
 from benchmark.disk import disk
-from benchmark.figures import Row, several, tell
+from benchmark.figures import Row, ratio, several, tell
 from benchmark.subject import daemon
 
 AIM = "at most 1.5 times the floor; at least 50 times faster than rtslib for 400 LUNs"
@@ -100,8 +100,7 @@ def _row(count: int, name: str, costs: Sequence[Cost], floors: Sequence[Cost]) -
         return Row(count, name, {"s": f"over {PATIENCE}"})
     figures = several([cost.total for cost in costs])
     rest = {
-        # Each is beside the floor of its own round: the machine is faster for some seconds, and slower for others.
-        "ratio to the floor": median(cost.total / least.total for cost, least in zip(costs, floors, strict=False)),
+        "ratio to the floor": ratio([cost.total for cost in costs], [cost.total for cost in floors]),
         "processor, s": median(cost.processor for cost in costs),
         "peak memory, MiB": max(cost.peak for cost in costs),
     }

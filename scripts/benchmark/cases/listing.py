@@ -8,7 +8,7 @@ import msgspec
 
 from benchmark.client import Client, one_processor, request
 from benchmark.echo import Batch, echo, learn
-from benchmark.figures import Row
+from benchmark.figures import Row, ratio
 from benchmark.simulated import simulated
 
 AIM = "whole at most 1.5 times the encoding; the first batch under a twentieth of it"
@@ -58,9 +58,6 @@ def _measured(count: int, rounds: int) -> Iterator[Row]:
                 encoder.encode_into(luns, room)
                 took["encode"].append(time.perf_counter() - begun)
 
-    def ratio(one: str, other: str) -> float:
-        return median(mine / theirs for mine, theirs in zip(took[one], took[other], strict=True))
-
     encoding, sending = median(took["encode"]), median(took["echo"])
     yield Row(count, "encoding alone", {"whole, ms": encoding * 1e3})
     yield Row(count, "echo", {"whole, ms": sending * 1e3, "first batch, ms": median(took["echo first"]) * 1e3})
@@ -68,9 +65,9 @@ def _measured(count: int, rounds: int) -> Iterator[Row]:
     figures = {
         "whole, ms": whole * 1e3,
         "first batch, ms": first * 1e3,
-        "whole to encoding": ratio("whole", "encode"),
-        "whole to the echo": ratio("whole", "echo"),
-        "first to whole": ratio("first", "first's whole"),
+        "whole to encoding": ratio(took["whole"], took["encode"]),
+        "whole to the echo": ratio(took["whole"], took["echo"]),
+        "first to whole": ratio(took["first"], took["first's whole"]),
     }
     yield Row(count, "vdsprovd", figures)
     yield Row(count, "vdsprovd, a call that answers little", {"first batch, ms": median(took["little"]) * 1e3})

@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmark.client import Client, one_processor, request
 from benchmark.echo import echo, learn
-from benchmark.figures import Row, percentile, processor
+from benchmark.figures import Row, percentile, processor, ratio
 from benchmark.simulated import simulated
 
 AIM = "p50 at most 2 times the echo's, p99 at most 3 times; the same whatever N"
@@ -61,16 +61,12 @@ def _compared(name: str, contenders: dict[str, Client], count: int, rounds: int,
         figures = {
             "p50, us": median(p50s[key]) * 1e6,
             "p99, us": median(p99s[key]) * 1e6,
-            "p50 to the echo": _ratio(p50s[key], p50s["echo"]),
-            "p99 to the echo": _ratio(p99s[key], p99s["echo"]),
+            "p50 to the echo": ratio(p50s[key], p50s["echo"]),
+            "p99 to the echo": ratio(p99s[key], p99s["echo"]),
             f"calls/s with {CLIENTS} clients": rate,
             "the server's processor, us a call": used * 1e6,
         }
         yield Row(luns, f"{name}: {who}", figures)
-
-
-def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    return median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def _latencies(client: Client, call: bytes, number: int) -> list[float]:

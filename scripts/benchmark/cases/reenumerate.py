@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from benchmark import floor
-from benchmark.figures import Row, percentile, several
+from benchmark.figures import Row, percentile, ratio, several
 from benchmark.subject import Daemon, daemon
 from vdsprovd.varlink.client import Connection
 
@@ -34,8 +34,8 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 meanwhile += _queries_during_recovery(subject)
         least, ours = several(walks), several(recoveries)
         yield Row(count, "floor", {**least, PLOT: least["s"] / count * 1000, **_latency(idle)})
-        ratio = {"ratio to the floor": ours["s"] / least["s"]}
-        yield Row(count, "vdsprovd", {**ours, PLOT: ours["s"] / count * 1000, **ratio, **_latency(meanwhile)})
+        beside = {"ratio to the floor": ratio(recoveries, walks)}
+        yield Row(count, "vdsprovd", {**ours, PLOT: ours["s"] / count * 1000, **beside, **_latency(meanwhile)})
 
 
 def _latency(seconds: Sequence[float]) -> dict[str, float]:
