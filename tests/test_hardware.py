@@ -44,9 +44,13 @@ def hardware(request: pytest.FixtureRequest) -> Iterator[Hardware]:
 
 
 @pytest.fixture(params=["one by one", "many"])
-def take(request: pytest.FixtureRequest, hardware: Hardware) -> Callable[[Step], None]:
+def take(request: pytest.FixtureRequest, hardware: Hardware) -> Iterator[Callable[[Step], None]]:
     """Each way of taking steps."""
-    return hardware.take if request.param == "one by one" else hardware.taker([])
+    if request.param == "one by one":
+        yield hardware.take
+    else:
+        with hardware.taker() as take:
+            yield take
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rtslib's use of pyudev

@@ -258,8 +258,7 @@ def test_persistent_reservations_of_a_disk_that_is_made_anew(facts: list[Fact]) 
     unit = next(fact for fact in facts if isinstance(fact, Unit))
     other = [msgspec.structs.replace(fact, product="another") if fact is disk else fact for fact in facts]
     wanted = steps(facts, other)
-    take = hardware.taker(wanted)
-    with reserved(disk.lun, unit.target, unit.index):
+    with reserved(disk.lun, unit.target, unit.index), hardware.taker() as take:
         for step in wanted:
             take(step)
         (made,) = exported(disk.lun)

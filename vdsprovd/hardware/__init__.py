@@ -10,7 +10,7 @@ wrong, and this module the rest of the port. Adapters are strict: adding what is
 threads.
 """
 
-from collections.abc import AsyncGenerator, Callable, Collection, Container, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Protocol
@@ -280,9 +280,9 @@ class Hardware(Protocol):
     def take(self, step: Step) -> None:
         """Take one step. Raises `Mismatch` or `Refused`."""
 
-    def taker(self, wanted: Sequence[Step]) -> Callable[[Step], None]:
+    def taker(self) -> AbstractContextManager[Callable[[Step], None]]:
         """As `take`, for many steps, all of which remove before they add: what they have in common is looked at once. Safe in
-        several threads."""
+        several threads, as long as the context lasts."""
 
     def has_target(self, target: str) -> bool:
         """Whether there is a target of that name, whoever made it."""

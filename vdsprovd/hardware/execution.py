@@ -18,23 +18,22 @@ def steps(before: Iterable[Fact], after: Iterable[Fact]) -> list[Step]:
     then changes and additions from the inside out."""
     old = {fact.key: fact for fact in before}
     new = {fact.key: fact for fact in after}
-    differ = {key: fact for key, fact in new.items() if old.get(key) != fact}
+    differ = [(fact, there) for key, fact in new.items() if (there := old.get(key)) != fact]
     remade = {
-        key
-        for key, fact in differ.items()
-        if key in old and any(getattr(fact, field) != getattr(old[key], field) for field in fact.fixed)
+        fact.key
+        for fact, there in differ
+        if there and any(getattr(fact, field) != getattr(there, field) for field in fact.fixed)
     }
     if remade:
         for fact in sorted(old.values(), key=_rank):
             if not remade.isdisjoint(fact.needs):
                 remade.add(fact.key)
+        differ = [(fact, there) for fact, there in differ if fact.key not in remade]
+        differ += [(fact, None) for key, fact in new.items() if key in remade]
     removed = [fact for key, fact in old.items() if key not in new or key in remade]
-    there = [
-        (fact, None if key in remade else old.get(key)) for key, fact in new.items() if key in differ or key in remade
-    ]
     return [
         *(Step(fact, None) for fact in sorted(removed, key=_rank, reverse=True)),
-        *(Step(before, fact) for fact, before in sorted(there, key=lambda pair: pair[0].rank)),
+        *(Step(there, fact) for fact, there in sorted(differ, key=lambda pair: pair[0].rank)),
     ]
 
 
@@ -72,7 +71,7 @@ def rests_on(wanted: Sequence[Step], before: Iterable[Fact]) -> list[Fact]:
     """What of the facts before must be so for the steps to do what they are for: what is changed or removed, and what is
     there already of the objects that added ones need."""
     there = {fact.key: fact for fact in before}
-    needed = {key for step in wanted if step.after for key in step.after.needs}
+    needed = {key for step in wanted if step.after for key in step.after.needs} if there else ()
     return [*(step.before for step in wanted if step.before), *(there[key] for key in needed if key in there)]
 
 
@@ -81,18 +80,18 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
     raise what failed."""
     verify(hardware, rests_on(wanted, before))
     taken: list[Step] = []
-    many = len(wanted) >= _MANY
-    take_it = hardware.taker(wanted) if many else hardware.take
-
-    def take(step: Step) -> None:
-        take_it(step)
-        taken.append(step)
-
     try:
-        if not many:
+        if len(wanted) < _MANY:
             for step in wanted:
-                take(step)
-        else:
+                hardware.take(step)
+                taken.append(step)
+            return
+        with hardware.taker() as take_it:
+
+            def take(step: Step) -> None:
+                take_it(step)
+                taken.append(step)
+
             for done in _by_kind(take, wanted):
                 for _, error in done:
                     if error:
@@ -104,8 +103,9 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
 
 def attempt(hardware: "Hardware", wanted: Sequence[Step]) -> Iterator[tuple[Step, HardwareError | None]]:
     """Take the steps, each whatever became of the others, and give what became of it."""
-    for done in _by_kind(hardware.taker(wanted), wanted):
-        yield from done
+    with hardware.taker() as take:
+        for done in _by_kind(take, wanted):
+            yield from done
 
 
 def _by_kind(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark import floor
 from benchmark.figures import Row, ratio, several, tell
-from benchmark.subject import Daemon, daemon, loaded
+from benchmark.subject import Daemon, daemon
 
 AIM = (
     "restore at most 1.3 times the bare operations one after the other, and a hundredth of targetctl's at 400; "
@@ -23,7 +23,7 @@ TARGETCTL_MAX = 400
 
 
 def measure(counts: Sequence[int]) -> Iterator[Row]:
-    """From the start to a daemon that serves, without what it takes to load the code; also with 1 in 100 files missing."""
+    """From when the code is loaded to a daemon that serves; also with 1 in 100 files missing."""
     for count in counts:
         with daemon(count) as subject:
             operations = floor.described(subject.folder)
@@ -47,9 +47,9 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                 floor.walk(subject.folder)
                 walk.append(time.monotonic() - begun)
                 floor.clear()
-                ours.append(_start(subject))
+                ours.append(subject.start())
                 subject.stop()
-                adopting.append(_start(subject))
+                adopting.append(subject.start())
                 subject.stop()
                 floor.clear()
                 lacking.append(_lacking(subject))
@@ -88,17 +88,11 @@ def _targetctl(file: Path) -> float:
     return took
 
 
-def _start(subject: Daemon) -> float:
-    """The seconds that a start takes beyond loading the code, which takes as long as the machine has it at that moment."""
-    loading = loaded()
-    return subject.start() - loading
-
-
 def _lacking(subject: Daemon) -> float:
     """The seconds that a start takes while 1 in 100 files are elsewhere."""
     files = sorted((subject.folder / "pool").iterdir())[::100]
     moved = [file.rename(subject.folder / file.name) for file in files]
-    took = _start(subject)
+    took = subject.start()
     offline = sum(lun["status"] == "offline" for lun in _luns(subject))
     subject.stop()
     for file in moved:

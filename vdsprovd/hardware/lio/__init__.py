@@ -4,8 +4,8 @@ import errno
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +53,10 @@ INITIATOR_NAME = Path("/etc/iscsi/initiatorname.iscsi")
 
 _PATH = 256
 """Bytes of a path for which the kernel has room, with a zero at their end (FD_MAX_DEV_NAME, SE_UDEV_PATH_LEN is more)."""
+
+_HELD = 64
+"""Folders that are held open while many steps are taken: a descriptor each."""
+_NONE_HELD = configfs.Folders(0)
 
 
 class Lio:
@@ -114,9 +118,10 @@ class Lio:
 
     def take(self, step: Step) -> None:
         with configfs.Door(step):
-            self._take(step, lambda file: os.path.exists(f"{self._reservations}/{file}"))
+            self._take(step, lambda file: os.path.exists(f"{self._reservations}/{file}"), _NONE_HELD)
 
-    def taker(self, wanted: Sequence[Step]) -> Callable[[Step], None]:
+    @contextmanager
+    def taker(self) -> Iterator[Callable[[Step], None]]:
         @cache
         def kept() -> Collection[str]:
             # At the first disk that comes: those that go have gone, and the kernel writes no more of them.
@@ -131,32 +136,33 @@ class Lio:
         def take(step: Step) -> None:
             # Without a door, which would say of each what the kernel is asked for: who has many taken says so of the oldest.
             try:
-                self._take(step, is_kept)
+                self._take(step, is_kept, held)
             except HardwareError:
                 raise
             except Exception as error:
                 raise configfs.translated(step, error) from error
 
-        return take
+        with closing(configfs.Folders(_HELD)) as held:
+            yield take
 
-    def _take(self, step: Step, kept: Callable[[str], bool]) -> None:
+    def _take(self, step: Step, kept: Callable[[str], bool], held: configfs.Folders) -> None:
         """Take it. `kept` says whether there is a file of that name, to which the kernel wrote persistent reservations."""
         before, after = step.before, step.after
         if before is None:
             assert after
-            self._add(after, kept)
+            self._add(after, kept, held)
         elif after is None:
             self._remove(before)
         else:
             self._change(before, after)
 
-    def _add(self, fact: Fact, kept: Callable[[str], bool]) -> None:
+    def _add(self, fact: Fact, kept: Callable[[str], bool], held: configfs.Folders) -> None:
         match fact:
             # By far the most, so the first that is looked for.
             case Grant(target, tag, initiator, index, unit):
                 # It can be written: the group is not read-only, and is looked after lest somebody makes it so.
                 base = configfs.group(target, tag)
-                configfs.link(f"{base}/acls/{initiator}/lun_{index}", f"{base}/lun/lun_{unit}")
+                configfs.link(held, f"{base}/acls/{initiator}", f"lun_{index}", f"{base}/lun/lun_{unit}")
             case Disk():
                 self._add_disk(fact, kept)
             case TargetNode(target):
@@ -171,7 +177,7 @@ class Lio:
                 self._add_group(fact)
             case Unit(target, tag, index, lun, number):
                 disks = configfs.places(lun, number) if number >= 0 else (str(configfs.disk(lun, number)),)
-                configfs.link(f"{configfs.group(target, tag)}/lun/lun_{index}", *disks)
+                configfs.link(held, f"{configfs.group(target, tag)}/lun", f"lun_{index}", *disks)
             case Acl(target, tag, initiator, credentials):
                 path = f"{configfs.group(target, tag)}/acls/{initiator}"
                 try:

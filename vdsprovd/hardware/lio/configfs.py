@@ -145,19 +145,45 @@ def write(path: Path | str, value: str) -> None:
         os.close(descriptor)
 
 
-def link(folder: str, to: str, otherwise: str = "") -> None:
-    """Make a folder that holds one link, to the first of these that is there, or leave nothing."""
-    os.mkdir(folder)
+class Folders:
+    """Folders that are held open, so that the kernel does not look for what is made in one of them from the root on: the first
+    so many that are asked for. Safe in several threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: dict[str, int] = {}
+
+    def at(self, folder: str) -> int | None:
+        """A descriptor of the folder, None when as many others are held. Raises OSError when it is not there."""
+        held = self._held.get(folder)
+        if held is None and len(self._held) < self._most:
+            opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            held = self._held.setdefault(folder, opened)
+            if held != opened:
+                os.close(opened)
+        return held
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        while self._held:
+            os.close(self._held.popitem()[1])
+
+
+def link(held: Folders, parent: str, name: str, to: str, otherwise: str = "") -> None:
+    """Make a folder in another that holds one link, to the first of these that is there, or leave nothing."""
+    at = held.at(parent)
+    folder = f"{parent}/{name}" if at is None else name
+    os.mkdir(folder, dir_fd=at)
     try:
         try:
-            os.symlink(to, f"{folder}/{_LINK}")
+            os.symlink(to, f"{folder}/{_LINK}", dir_fd=at)
         except FileNotFoundError:
             if not otherwise:
                 raise
-            os.symlink(otherwise, f"{folder}/{_LINK}")
+            os.symlink(otherwise, f"{folder}/{_LINK}", dir_fd=at)
     except OSError:
         with suppress(OSError):
-            os.rmdir(folder)
+            os.rmdir(folder, dir_fd=at)
         raise
 
 

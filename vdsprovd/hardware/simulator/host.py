@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from vdsprovd.hardware import (
@@ -136,8 +136,8 @@ class Simulator:
             with self._lock:
                 self._told.discard(tell)
 
-    def taker(self, wanted: Sequence[Step]) -> Callable[[Step], None]:
-        return self.take
+    def taker(self) -> AbstractContextManager[Callable[[Step], None]]:
+        return nullcontext(self.take)
 
     def take(self, step: Step) -> None:
         if self.fault:
