@@ -128,6 +128,17 @@ def test_settings_are_changed_in_place(hardware: Hardware, facts: list[Fact], tm
     assert {entry.key: entry for entry in hardware.read()} == {entry.key: entry for entry in wanted}
 
 
+def test_a_portal_group_is_made_as_it_shall_be(hardware: Hardware) -> None:
+    """Whichever came before it."""
+    wanted: list[Fact] = []
+    for number, (authentication, enabled) in enumerate([(True, True), (False, True), (True, False), (False, False)]):
+        target = f"{IQN}-{number}"
+        wanted += [TargetNode(target), Group(target, 1, enabled=enabled, authentication=authentication, alias=target)]
+    for fact in wanted:
+        hardware.take(Step(None, fact))
+    assert {fact.key: fact for fact in hardware.read()} == {fact.key: fact for fact in wanted}
+
+
 def test_it_knows_identity_targets_and_sessions(hardware: Hardware, facts: list[Fact]) -> None:
     """A disk's serial is the LUN's id; a target is known by its name; nobody is logged in."""
     realize(hardware, steps([], facts))

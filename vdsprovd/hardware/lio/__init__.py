@@ -70,6 +70,8 @@ class Lio:
         self._rtslib = threading.Lock()
         self._swept = False
         """Whether what a crash left empty is gone."""
+        self._new_group: Group | None = None
+        """A portal group as the kernel makes one, by the first that was made."""
         # A kernel that finds its database folder missing complains in its log and keeps no persistent reservations.
         Path(rtslib.STATE).mkdir(mode=0o700, exist_ok=True)
         with configfs.Door("use the kernel's iSCSI target"):
@@ -247,11 +249,11 @@ class Lio:
         path = configfs.group(group.target, group.tag)
         os.mkdir(path)
         try:
-            # The kernel makes one closed to initiators without an ACL, but for discovery.
+            # Of a new one that is closed to initiators without an ACL, discovery is not.
             configfs.write(f"{path}/attrib/demo_mode_discovery", "0")
-            configfs.write(f"{path}/attrib/authentication", str(int(group.authentication)))
-            made = Group(group.target, group.tag, enabled=False, authentication=group.authentication, alias="")
-            _write_group(path, made, group)
+            # How the kernel makes one is the same each time: what is right by itself need not be written.
+            self._new_group = self._new_group or reader.group_itself(group.target, group.tag)
+            _write_group(path, self._new_group, group)
         except BaseException:
             os.rmdir(path)
             raise

@@ -277,7 +277,7 @@ def _read(wanted: Key) -> Fact | None:
         case (kind, str(lun), int(number)) if kind is Disk:
             return disk(lun, number)
         case (kind, str(target), int(tag)) if kind is Group:
-            return _group_itself(target, tag)
+            return group_itself(target, tag)
         case (kind, str(target)) if kind is TargetNode:
             return TargetNode(target) if (configfs.ISCSI / target).exists() else None
         case (kind, str(target), int(tag), str(address), int(port)) if kind is Listener:
@@ -378,7 +378,8 @@ def identity(folder: Path) -> Identity:
     )
 
 
-def _group_itself(target: str, tag: int) -> Group:
+def group_itself(target: str, tag: int) -> Group:
+    """A portal group alone. Raises OSError when it is not there."""
     path = configfs.group(target, tag)
     return Group(
         target,
