@@ -56,7 +56,7 @@ _PATH = 256
 
 _HELD = 64
 """Folders that are held open while many steps are taken: a descriptor each."""
-_NONE_HELD = configfs.Folders(0)
+_NONE_HELD = configfs.OpenFolders(0)
 
 
 class Lio:
@@ -144,10 +144,10 @@ class Lio:
             except Exception as error:
                 raise configfs.translated(step, error) from error
 
-        with closing(configfs.Folders(_HELD)) as held:
+        with closing(configfs.OpenFolders(_HELD)) as held:
             yield take
 
-    def _take(self, step: Step, kept: Callable[[str], bool], held: configfs.Folders) -> None:
+    def _take(self, step: Step, kept: Callable[[str], bool], held: configfs.OpenFolders) -> None:
         """Take it. `kept` says whether there is a file of that name, to which the kernel wrote persistent reservations."""
         before, after = step.before, step.after
         if before is None:
@@ -158,7 +158,7 @@ class Lio:
         else:
             self._change(before, after)
 
-    def _add(self, fact: Fact, kept: Callable[[str], bool], held: configfs.Folders) -> None:
+    def _add(self, fact: Fact, kept: Callable[[str], bool], held: configfs.OpenFolders) -> None:
         match fact:
             # By far the most, so the first that is looked for.
             case Grant(target, tag, initiator, index, unit):

@@ -145,7 +145,7 @@ def write(path: Path | str, value: str) -> None:
         os.close(descriptor)
 
 
-class Folders:
+class OpenFolders:
     """Folders that are held open, so that the kernel does not look for what is made in one of them from the root on: the first
     so many that are asked for. Safe in several threads."""
 
@@ -169,7 +169,7 @@ class Folders:
             os.close(self._held.popitem()[1])
 
 
-def link(held: Folders, parent: str, name: str, to: str, otherwise: str = "") -> None:
+def link(held: OpenFolders, parent: str, name: str, to: str, otherwise: str = "") -> None:
     """Make a folder in another that holds one link, to the first of these that is there, or leave nothing."""
     at = held.at(parent)
     folder = f"{parent}/{name}" if at is None else name
