@@ -202,7 +202,7 @@ _PORTAL_GROUP = _upsert("portal_group", "id target_id tag")
 def _clear(db: sqlite3.Connection, table: str, column: str, of: Sequence[Lun | Target | PortalGroup]) -> None:
     """Delete the rows that say more about these objects: in one statement, for mostly there are none."""
     ids = json.dumps([value.id for value in of])
-    db.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", (ids,))  # noqa: S608  # as above
+    db.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", (ids,))  # noqa: S608  # names of ours
 
 
 def _put_sub_systems(db: sqlite3.Connection, values: Sequence[SubSystem]) -> None:
