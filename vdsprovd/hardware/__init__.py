@@ -284,8 +284,8 @@ class Hardware(Protocol):
         """As `take`, for many steps, all of which remove before they add: what they have in common is looked at once. Safe in
         several threads, as long as the context lasts."""
 
-    def has_target(self, target: str) -> bool:
-        """Whether there is a target of that name, whoever made it."""
+    def existing(self, targets: Collection[str]) -> Collection[str]:
+        """Those of these names that a target of the host has, whoever made it."""
 
     def sessions(self, target: str) -> Collection[str]:
         """Names of the initiators that are logged in to the target. Raises `Mismatch` when there is no such target."""

@@ -24,6 +24,7 @@ from vdsprovd.model import ObjectType
 from vdsprovd.persistent import PersistentMap
 
 _Index = PersistentMap[str, PersistentMap[Any, str]]
+_NONE: PersistentMap[Any, Any] = PersistentMap()
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -64,23 +65,22 @@ class Inventory(msgspec.Struct, frozen=True):
 
     def luns_at(self, target_id: str) -> list[Lun]:
         """The LUNs associated with a target, by logical unit number."""
-        entries = sorted(self.luns_of_target.get(target_id, PersistentMap()).items())
-        return [self.known(Lun, lun_id) for _, lun_id in entries]
+        return self._at(Lun, self.luns_of_target, target_id)
 
     def uses_at(self, target_id: str) -> PersistentMap[str, int]:
         """How many of a target's LUNs list which initiator in their masks."""
-        found = self.initiator_uses.get(target_id)
-        return found if found is not None else PersistentMap()
+        return self.initiator_uses.get(target_id, _NONE)
 
     def groups_at(self, target_id: str) -> list[PortalGroup]:
         """The portal groups of a target, by tag."""
-        entries = sorted(self.groups_of_target.get(target_id, PersistentMap()).items())
-        return [self.known(PortalGroup, group_id) for _, group_id in entries]
+        return self._at(PortalGroup, self.groups_of_target, target_id)
 
     def plexes_at(self, lun_id: str) -> list[Plex]:
         """The plexes of a LUN, by place."""
-        entries = sorted(self.plexes_of_lun.get(lun_id, PersistentMap()).items())
-        return [self.known(Plex, plex_id) for _, plex_id in entries]
+        return self._at(Plex, self.plexes_of_lun, lun_id)
+
+    def _at(self, kind: type[E], index: _Index, id: str) -> list[E]:
+        return [self.known(kind, inner_id) for _, inner_id in sorted(index.get(id, _NONE).items())]
 
     def put(self, *entities: Entity) -> Inventory:
         """This inventory with the entities added or replaced; of those with one id the last. What they are in is copied once
@@ -112,7 +112,7 @@ class Inventory(msgspec.Struct, frozen=True):
                     groups.setdefault(entity.target_id, {})[entity.tag] = entity.id
                     for portal_id in entity.portal_ids:
                         portals.setdefault(portal_id, {})[entity.id] = entity.id
-        of_kinds = {kind: result.by_type.get(kind, PersistentMap()).update(some) for kind, some in kinds.items()}
+        of_kinds = {kind: result.by_type.get(kind, _NONE).update(some) for kind, some in kinds.items()}
         result = msgspec.structs.replace(
             result,
             objects=result.objects.update(latest),
@@ -157,7 +157,7 @@ class Inventory(msgspec.Struct, frozen=True):
                 for association in entity.associations:
                     target_id = association.target_id
                     luns = _index_remove(luns, target_id, association.index)
-                    counts = uses.get(target_id, PersistentMap())
+                    counts = uses.get(target_id, _NONE)
                     for initiator in entity.mask:
                         left = counts[initiator] - 1
                         counts = counts.insert(initiator, left) if left else counts.remove(initiator)
@@ -179,7 +179,7 @@ class Inventory(msgspec.Struct, frozen=True):
 
 
 def _index_update(index: _Index, entries: Mapping[str, Mapping[Any, str]]) -> _Index:
-    return index.update({outer: index.get(outer, PersistentMap()).update(inner) for outer, inner in entries.items()})
+    return index.update({outer: index.get(outer, _NONE).update(inner) for outer, inner in entries.items()})
 
 
 def _links(entity: Entity) -> object:

@@ -1,11 +1,9 @@
 """Which targets a LUN can be reached through, and under which logical unit number."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 from vdsprovd.hresult import Hresult, VdsError
 from vdsprovd.inventory import Inventory, Target
-from vdsprovd.persistent import PersistentMap
 
 LUNS_PER_TARGET = 16384
 """Logical unit numbers that SCSI's flat addressing can express (SAM-5 4.7.7)."""
@@ -22,10 +20,12 @@ def check_targets(current: Inventory, sub_system_id: str, target_ids: Iterable[s
 def free_indexes(current: Inventory, target_id: str) -> Iterator[int]:
     """Logical unit numbers for more LUNs of a target: as a rule the number of those it has then. Raises
     VDS_E_NOT_SUPPORTED."""
-    taken, given = current.luns_of_target.get(target_id, PersistentMap()), set[int]()
+    taken, given = current.luns_of_target.get(target_id, ()), set[int]()
     while True:
         count = len(taken) + len(given)
-        index = next(index for index in chain([count], range(count)) if index not in taken and index not in given)
+        index = count
+        if index in taken or index in given:
+            index = next(index for index in range(count) if index not in taken and index not in given)
         if index >= LUNS_PER_TARGET:
             raise VdsError(
                 Hresult.VDS_E_NOT_SUPPORTED, f"the target has {count} LUNs; SCSI can address no more", target_id

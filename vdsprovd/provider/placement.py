@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 import msgspec
 
@@ -130,14 +131,12 @@ class Places:
         if (wish, pool_id) not in self._looked:
             self._looked[wish, pool_id] = self._choices(wish, pool_id)
         choices = [
-            msgspec.structs.replace(choice, largest=max(0, choice.largest - self._taken[choice.pool.id]))
-            for choice in self._looked[wish, pool_id]
+            (max(0, choice.largest - self._taken[choice.pool.id]), choice) for choice in self._looked[wish, pool_id]
         ]
-        roomy = [choice for choice in choices if choice.largest >= size]
-        if roomy:
-            best = [choice for choice in roomy if choice.layout == roomy[0].layout]
-            return max(best, key=lambda choice: choice.largest)
-        return max(choices, key=lambda choice: choice.largest)
+        roomy = [(room, choice) for room, choice in choices if room >= size]
+        best = [(room, choice) for room, choice in roomy if choice.layout == roomy[0][1].layout]
+        room, choice = max(best or choices, key=itemgetter(0))
+        return msgspec.structs.replace(choice, largest=room)
 
     def _choices(self, wish: Wish, pool_id: str | None) -> list[Choice]:
         pools = self._pools(pool_id)

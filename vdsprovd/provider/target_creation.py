@@ -87,11 +87,8 @@ async def _create(context: Context, sub_system: SubSystem, plans: Sequence[Plan]
     for name in claims:
         _check_unused(context, name)
 
-    def others() -> list[str]:
-        return [name for name in claims if context.hardware.has_target(name)]
-
-    if taken := await context.look(others):
-        text = f"somebody else made a target {taken[0]} on this host"
+    if taken := await context.look(context.hardware.existing, claims):
+        text = f"somebody else made a target {next(iter(taken))} on this host"
         raise VdsError(Hresult.VDS_E_NAME_NOT_UNIQUE, text, sub_system.id)
     require_chap = context.cache.inventory.known(SubSystem, sub_system.id).require_chap
     targets = [msgspec.structs.replace(plan.target, require_chap=require_chap) for plan in plans]

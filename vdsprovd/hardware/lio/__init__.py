@@ -54,8 +54,13 @@ INITIATOR_NAME = Path("/etc/iscsi/initiatorname.iscsi")
 _PATH = 256
 """Bytes of a path for which the kernel has room, with a zero at their end (FD_MAX_DEV_NAME, SE_UDEV_PATH_LEN is more)."""
 
+_NONE_SET = Credentials()
+"""Of an ACL that was just made."""
+
 _HELD = 64
 """Folders that are held open while many steps are taken: a descriptor each."""
+_LISTED = 64
+"""Targets of which to list all that there are takes no longer, as a rule, than to look for each."""
 _NONE_HELD = configfs.OpenFolders(0)
 
 
@@ -188,10 +193,14 @@ class Lio:
                     # One that somebody else made is adopted: its settings are overwritten, its other grants stay.
                     _write_credentials(path, None, credentials)
                     return
-                _write_credentials(path, Credentials(), credentials)
+                _write_credentials(path, _NONE_SET, credentials)
             case Listener(target, tag, address, port):
-                with _told_who_listens(fact):
+                try:
                     os.mkdir(configfs.listener(target, tag, address, port))
+                except OSError as error:
+                    if error.errno == errno.EINVAL:
+                        raise _port_taken(fact) from error
+                    raise
         self._watches.made(fact)
 
     def _add_disk(self, disk: Disk, kept: Callable[[str], bool]) -> None:
@@ -237,7 +246,7 @@ class Lio:
         configfs.write(f"{folder}/enable", "1")
         configfs.write(f"{folder}/wwn/vpd_unit_serial", disk.serial)
         # It takes a comma or a line's end for the end, and has room for so many bytes.
-        odd = not {",", "\n"}.isdisjoint(disk.path) or len(disk.path.encode()) >= _PATH
+        odd = "," in disk.path or "\n" in disk.path or len(disk.path.encode()) >= _PATH
         if odd and (found := reader.behind(folder, block=disk.block)[0]) != disk.path:
             raise Refused(f"cannot add {disk}: the kernel opened {found!r}")
         with suppress(FileNotFoundError):  # kernels before 5.9 have none
@@ -296,12 +305,15 @@ class Lio:
                 path = f"{configfs.group(target, tag)}/acls/{initiator}"
                 _write_credentials(path, before.credentials, credentials)
 
-    def has_target(self, target: str) -> bool:
-        return os.path.exists(f"{configfs.ISCSI}/{target}")
+    def existing(self, targets: Collection[str]) -> Collection[str]:
+        if len(targets) < _LISTED:
+            return [target for target in targets if _exists(target)]
+        there = set(configfs.folders(configfs.ISCSI))
+        return [target for target in targets if target in there]
 
     def sessions(self, target: str) -> Collection[str]:
         with configfs.Door(f"read the sessions of {target}"):
-            if not self.has_target(target):
+            if not _exists(target):
                 raise Mismatch(f"target {target} is not in the kernel")
             return sorted({*(entry.initiator for entry in sessions.of_target(target)), *sessions.without_acl(target)})
 
@@ -363,17 +375,15 @@ class Lio:
         return [line.partition("=")[2].strip() for line in lines if line.startswith("InitiatorName=")]
 
 
-@contextmanager
-def _told_who_listens(listener: Listener) -> Iterator[None]:
-    """Explain the kernel's "Invalid argument", which is all that it has to say about a port that is taken."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            taken = f"the kernel cannot listen at {listener.address}:{listener.port}"
-            advice = "another target may listen at every address, or a program: `ss -ltnp` lists them"
-            raise Refused(f"cannot add {listener}: {taken}; {advice}") from error
-        raise
+def _exists(target: str) -> bool:
+    return os.path.exists(f"{configfs.ISCSI}/{target}")
+
+
+def _port_taken(listener: Listener) -> Refused:
+    """What the kernel's "Invalid argument" means, which is all that it has to say about it."""
+    taken = f"the kernel cannot listen at {listener.address}:{listener.port}"
+    advice = "another target may listen at every address, or a program: `ss -ltnp` lists them"
+    return Refused(f"cannot add {listener}: {taken}; {advice}")
 
 
 def _is_up(link: str) -> bool:
@@ -409,6 +419,8 @@ def _write_group(path: str, before: Group, after: Group) -> None:
 
 
 def _write_credentials(acl: str, before: Credentials | None, after: Credentials) -> None:
+    if before == after:
+        return
     for name, field in reader.AUTHENTICATION.items():
         value: str | None = getattr(after, field)
         if before is None or getattr(before, field) != value:

@@ -15,7 +15,6 @@ import asyncio
 import errno
 import fcntl
 import logging
-import os
 import sys
 import termios
 import time
@@ -140,9 +139,7 @@ class Watches:
                 pass  # by far the most
             case Listener(target, tag, address, port):
                 # Nothing in its folder is told of.
-                self._of[
-                    f"{_group(target, tag)}/np/{os.path.basename(configfs.listener(target, tag, address, port))}"
-                ] = _NONE
+                self._of[configfs.listener(target, tag, address, port)[len(_ROOT) + 1 :]] = _NONE
             case Disk(_, number) if number >= 0:
                 self._of[f"core/{configfs.hba_name(number, block=fact.block)}"] = _NONE
         try:

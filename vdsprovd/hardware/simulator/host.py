@@ -176,8 +176,8 @@ class Simulator:
             for tell in self._told:
                 tell([fact.key])
 
-    def has_target(self, target: str) -> bool:
-        return TargetNode(target).key in self.facts
+    def existing(self, targets: Collection[str]) -> Collection[str]:
+        return [target for target in targets if TargetNode(target).key in self.facts]
 
     def sessions(self, target: str) -> Collection[str]:
         if TargetNode(target).key not in self.facts:
