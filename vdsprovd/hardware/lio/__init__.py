@@ -165,11 +165,12 @@ class Lio:
 
     def _add(self, fact: Fact, kept: Callable[[str], bool], held: configfs.OpenFolders) -> None:
         match fact:
-            # By far the most, so the first that is looked for.
-            case Grant(target, tag, initiator, index, unit):
+            # By far the most, so the first that is looked for. To take its fields one by one is quicker than in a pattern.
+            case Grant():
                 # It can be written: the group is not read-only, and is looked after lest somebody makes it so.
-                base = configfs.group(target, tag)
-                configfs.link(held, f"{base}/acls/{initiator}", f"lun_{index}", f"{base}/lun/lun_{unit}")
+                base = configfs.group(fact.target, fact.tag)
+                unit = f"{base}/lun/lun_{fact.unit}"
+                configfs.link(held, f"{base}/acls/{fact.initiator}", f"lun_{fact.index}", unit)
             case Disk():
                 self._add_disk(fact, kept)
             case TargetNode(target):

@@ -147,16 +147,21 @@ def write(path: Path | str, value: str) -> None:
 
 class OpenFolders:
     """Folders that are held open, so that the kernel does not look for what is made in one of them from the root on: the first
-    so many that are asked for. Safe in several threads."""
+    so many that are asked for more than once. Safe in several threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._held: dict[str, int] = {}
+        self._asked: set[str] = set()
 
     def at(self, folder: str) -> int | None:
-        """A descriptor of the folder, None when as many others are held. Raises OSError when it is not there."""
+        """A descriptor of the folder, None at first, and when as many others are held. Raises OSError when it is not there."""
         held = self._held.get(folder)
         if held is None and len(self._held) < self._most:
+            if folder not in self._asked:
+                # To open it takes as long as it saves a few times.
+                self._asked.add(folder)
+                return None
             opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             held = self._held.setdefault(folder, opened)
             if held != opened:

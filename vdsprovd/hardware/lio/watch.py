@@ -134,19 +134,20 @@ class Watches:
 
     def made(self, fact: Fact) -> None:
         """Watch the folders of what a step of ours has made. Safe in any thread."""
+        try:
+            if isinstance(fact, Grant):  # by far the most
+                self._watch(f"iscsi/{fact.target}/tpgt_{fact.tag}/acls/{fact.initiator}/lun_{fact.index}")
+                return
+            for path in _folders_of(fact):
+                self._watch(path)
+        except (OSError, ValueError):
+            pass  # it is gone already, watches have run out, or the daemon stops
         match fact:
-            case Grant():
-                pass  # by far the most
             case Listener(target, tag, address, port):
                 # Nothing in its folder is told of.
                 self._of[configfs.listener(target, tag, address, port)[len(_ROOT) + 1 :]] = _NONE
             case Disk(_, number) if number >= 0:
                 self._of[f"core/{configfs.hba_name(number, block=fact.block)}"] = _NONE
-        try:
-            for path in _folders_of(fact):
-                self._watch(path)
-        except (OSError, ValueError):
-            pass  # it is gone already, watches have run out, or the daemon stops
 
     def has(self, path: str) -> bool:
         """Whether that folder is known, as one is that we made or that was found in one that others made."""
@@ -222,10 +223,8 @@ class Watches:
 
 
 def _folders_of(fact: Fact) -> list[str]:
-    """The paths of those of an object that are watched, all of which are there when it is."""
+    """The paths of those of an object that are watched, all of which are there when it is. A grant's is its own folder."""
     match fact:
-        case Grant(target, tag, initiator, index):  # by far the most, so the first that is looked for
-            return [f"{_group(target, tag)}/acls/{initiator}/lun_{index}"]
         case Disk(lun, number):
             hba = f"core/{configfs.hba_name(number, block=fact.block)}"
             return [f"{hba}/{lun}"] if number >= 0 else [hba, f"{hba}/{lun}"]
