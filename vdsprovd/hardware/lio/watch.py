@@ -134,6 +134,8 @@ class Watches:
 
     def made(self, fact: Fact) -> None:
         """Watch the folders of what a step of ours has made. Safe in any thread."""
+        if self._inotify is None:
+            return  # who begins looks at all that is there
         try:
             if isinstance(fact, Grant):  # by far the most
                 self._watch(f"iscsi/{fact.target}/tpgt_{fact.tag}/acls/{fact.initiator}/lun_{fact.index}")
