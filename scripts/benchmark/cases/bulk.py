@@ -21,9 +21,9 @@ PLOT = ""
 PATIENCE = 300
 """Seconds that a contender has. One that needs more, or would in proportion, is not asked for more LUNs."""
 
-_ROUNDS = ((10.0, 1), (1.0, 3), (0.0, 9))
+_ROUNDS = ((10.0, 1), (1.0, 3), (0.0, 15))
 """How often who needs more seconds than that is measured: what takes a moment is told from what else the machine does only by
-the middle of many. The short form takes three where the long one takes nine."""
+the middle of many. The short form takes three where the long one takes fifteen."""
 
 
 def shapes(count: int) -> Iterator[tuple[int, int, int]]:
@@ -36,20 +36,15 @@ def shapes(count: int) -> Iterator[tuple[int, int, int]]:
 
 def measure(counts: Sequence[int]) -> Iterator[Row]:
     """Each contender begins with a kernel that has nothing, and makes the targets, too. All have their turn before anybody
-    has the next one."""
+    has the next one, those who take a moment right after the floor: the machine is another one some seconds later."""
     took: dict[tuple[int, str], float] = {}
     """Seconds for each LUN that was asked for, by the place of the shape and the contender."""
     contenders: dict[str, Callable[[Work], Cost | None]] = {
-        contender.name: partial(_others, contender)
-        for contender in (
-            Worker("floor", "bare"),
-            Worker("the floor and what is owed", "owed"),
-            Service(),
-            ServiceAtOnce(),
-            Worker("rtslib, nothing saved", "rtslib"),
-        )
+        **_by_name(Worker("floor", "bare"), Worker("the floor and what is owed", "owed")),
+        "vdsprovd at once": partial(_ours, at_once=True),
+        **_by_name(ServiceAtOnce(), Service(), Worker("rtslib, nothing saved", "rtslib")),
+        "vdsprovd": _ours,
     }
-    contenders |= {"vdsprovd": _ours, "vdsprovd at once": partial(_ours, at_once=True)}
     for count in counts:
         for place, (targets, luns, initiators) in enumerate(shapes(count)):
             work = Work(
@@ -72,6 +67,10 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
             for name, costs in found.items():
                 took[place, name] = median(cost.total for cost in costs) / count if costs else PATIENCE
                 yield _row(count, f"{name}, {shape}", costs, found["floor"])
+
+
+def _by_name(*contenders: Contender) -> dict[str, Callable[[Work], Cost | None]]:
+    return {contender.name: partial(_others, contender) for contender in contenders}
 
 
 def _rounds(first: Cost) -> int:
