@@ -31,6 +31,21 @@ def test_what_sleeps_is_done_side_by_side(workers: ThreadPoolExecutor) -> None:
     assert len(threads) == MOST
 
 
+def test_what_does_not_sleep_is_done_by_one(workers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the processors look idle, as they do on a virtual machine while another one has them."""
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)
+    threads = set()
+
+    def work(_: int) -> None:
+        threads.add(threading.get_ident())
+        end = time.perf_counter() + 0.001
+        while time.perf_counter() < end:
+            pass
+
+    side_by_side(workers, work, range(300), str)
+    assert len(threads) == 1
+
+
 def test_one_that_hangs_keeps_no_other_from_being_done(workers: ThreadPoolExecutor) -> None:
     """Who looks sees for which the caller waits; what is raised comes out."""
     answer, done = threading.Event(), threading.Semaphore(0)

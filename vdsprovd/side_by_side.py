@@ -5,6 +5,7 @@ more of them costs: they wait for each other's turn with the interpreter before 
 """
 
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ def side_by_side(
         at_work.pop(thread, None)
 
     running = [workers.submit(run)]
-    looked, used, shown = time.monotonic(), time.process_time(), 0
+    looked, used, slept, done, shown = time.monotonic(), time.process_time(), _sleeps(), 0, 0
     with asking(what(items[shown])):
         while wait(running, _LOOK).not_done:
             oldest = min(list(at_work.values()), default=shown)
@@ -49,11 +50,19 @@ def side_by_side(
             if not stands:
                 shown = oldest
                 answered(what(items[shown]))
-            now, using = time.monotonic(), time.process_time()
+            now, using, sleeping, ready = time.monotonic(), time.process_time(), _sleeps(), len(results)
             idle = using - used < _BUSY * (now - looked) * len(os.sched_getaffinity(0))
-            if (idle or stands) and len(running) < min(MOST, len(items)):
+            # A processor that another machine has looks idle, too: then nobody has slept.
+            sleeps = sleeping - slept >= (ready - done) / 2
+            if ((idle and sleeps) or stands) and len(running) < min(MOST, len(items)):
                 running += [workers.submit(run) for _ in range(min(len(running), MOST - len(running)))]
-            looked, used = now, using
+            looked, used, slept, done = now, using, sleeping, ready
     for future in running:
         future.result()
     return [results[place] for place in range(len(items))]
+
+
+def _sleeps() -> int:
+    """How often threads of this process have slept, as one does over each item that the kernel sleeps over. (Those that wait for
+    their turn with the interpreter sleep, too: with one thread hardly any.)"""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
