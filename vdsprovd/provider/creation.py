@@ -28,7 +28,7 @@ from vdsprovd.provider.nodes import serving
 from vdsprovd.provider.placement import Places, rounded, wish_of
 from vdsprovd.provider.reshaping import arrival
 
-_SHOWN_AT_ONCE = 64
+_SHOWN_AT_ONCE = 48
 """How many objects that were made together come into the cache without others being answered meanwhile."""
 
 

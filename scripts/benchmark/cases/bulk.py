@@ -8,6 +8,7 @@ from benchmark import floor
 from benchmark.contenders import Contender, Cost, Work
 from benchmark.contenders.daemon import Vdsprovd
 from benchmark.contenders.service import Service, ServiceAtOnce
+from benchmark.contenders.store import Rows
 from benchmark.contenders.worker import Worker
 from benchmark.disk import disk
 from benchmark.figures import Row, ratio, several, tell
@@ -42,7 +43,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
     contenders: dict[str, Callable[[Work], Cost | None]] = {
         **_by_name(Worker("floor", "bare"), Worker("the floor and what is owed", "owed")),
         "vdsprovd at once": partial(_ours, at_once=True),
-        **_by_name(ServiceAtOnce(), Service(), Worker("rtslib, nothing saved", "rtslib")),
+        **_by_name(ServiceAtOnce(), Rows(), Service(), Worker("rtslib, nothing saved", "rtslib")),
         "vdsprovd": _ours,
     }
     for count in counts:
