@@ -13,6 +13,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.stored import ALL, POOL, SUB_SYSTEM
@@ -36,6 +37,19 @@ def test_what_was_put_is_loaded_again(tmp_path: Path) -> None:
     assert found.provider_id == provider
     assert dict(found.import_targets) == {("host", "s"): "iqn.x:t"}
     store.close()
+
+
+@pytest.mark.parametrize("many", [1, 15, 16, 17, 32, 100])
+def test_many_of_a_kind_come_back_as_few_do(tmp_path: Path, many: int) -> None:
+    """Rows are written some at a time: all of them, once each, also over those that are there; and their sums are right."""
+    made = [portal(number) for number in range(many)]
+    changed = [msgspec.structs.replace(one, online=False) for one in made]
+    with closing(Store(tmp_path)) as store:
+        store.finish(None, put=(SUB_SYSTEM, *made))
+        assert store.load().entities == (SUB_SYSTEM, *made)
+        store.finish(None, put=changed)
+    with closing(Store(tmp_path)) as store:  # which looks at the sums
+        assert store.load().entities == (SUB_SYSTEM, *changed)
 
 
 def test_dropped_objects_are_remembered_up_to_a_limit(tmp_path: Path) -> None:

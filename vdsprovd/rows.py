@@ -3,10 +3,10 @@
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
-from typing import Any, TypeVar
+from itertools import chain, groupby
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -174,13 +174,42 @@ def _hints(text: str, kind: type[H]) -> H:
     return msgspec.json.decode(text, type=kind)
 
 
-def _upsert(table: str, columns: str) -> str:
+_TOGETHER = 16
+"""Rows of a statement. What SQLite does for each statement, lest it fails half way, takes a quarter of what a row takes."""
+
+
+class _Insert(NamedTuple):
+    """What adds rows to a table."""
+
+    one: str
+    """The statement for one row."""
+    many: str
+    """The statement for `_TOGETHER` rows."""
+
+
+def _insert(table: str, columns: str, *, over: Collection[str] = ()) -> _Insert:
+    """What adds rows with these columns. In one that is there already, by the first of them, it writes those of `over`."""
     names = columns.split()
-    marks = ", ".join("?" * len(names))
-    updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
     # Tables and columns are named in this module alone; values come as parameters.
-    insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
-    return f"{insert} ON CONFLICT (id) DO UPDATE SET {updates}"
+    updates = ", ".join(f"{name} = excluded.{name}" for name in over)
+    conflict = f" ON CONFLICT ({names[0]}) DO UPDATE SET {updates}" if over else ""
+    row = f"({', '.join('?' * len(names))})"
+    one, many = (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * number)}{conflict}"  # noqa: S608
+        for number in (1, _TOGETHER)
+    )
+    return _Insert(one, many)
+
+
+def _upsert(table: str, columns: str) -> _Insert:
+    return _insert(table, columns, over=columns.split()[1:])
+
+
+def _write(db: sqlite3.Connection, insert: _Insert, rows: Sequence[tuple[object, ...]]) -> None:
+    whole = len(rows) // _TOGETHER * _TOGETHER
+    for place in range(0, whole, _TOGETHER):
+        db.execute(insert.many, tuple(chain.from_iterable(rows[place : place + _TOGETHER])))
+    db.executemany(insert.one, rows[whole:])
 
 
 _SUB_SYSTEM = _upsert("sub_system", "id name friendly_name online")
@@ -188,15 +217,15 @@ _STORAGE_POOL = _upsert("storage_pool", "id sub_system_id name")
 _CONTROLLER = _upsert("controller", "id sub_system_id online")
 _PORT = _upsert("port", "id controller_id online")
 # What its pool calls a drive is a scan's to say (`set_members`), and the settings are not: neither writes over the other's.
-_DRIVE = """
-INSERT INTO drive (id, sub_system_id, identification, slot, hot_spare, online, member) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET hot_spare = excluded.hot_spare, online = excluded.online
-"""
+_DRIVE = _insert("drive", "id sub_system_id identification slot hot_spare online member", over=("hot_spare", "online"))
 _LUN = _upsert("lun", "id sub_system_id pool_id number path name size type mask online active hints product")
 _LUN_PLEX = _upsert("lun_plex", "id lun_id place hints")
 _TARGET = _upsert("target", "id sub_system_id iscsi_name friendly_name")
 _PORTAL = _upsert("portal", "id sub_system_id address port online")
 _PORTAL_GROUP = _upsert("portal_group", "id target_id tag")
+_ASSOCIATION = _insert("association", "lun_id target_id lun_index place")
+_SECRET = _insert("secret", "target_id mutual initiator secret user")
+_PORTAL_GROUP_PORTAL = _insert("portal_group_portal", "portal_group_id portal_id place")
 
 
 def _clear(db: sqlite3.Connection, table: str, column: str, of: Sequence[Lun | Target | PortalGroup]) -> None:
@@ -206,11 +235,11 @@ def _clear(db: sqlite3.Connection, table: str, column: str, of: Sequence[Lun | T
 
 
 def _put_sub_systems(db: sqlite3.Connection, values: Sequence[SubSystem]) -> None:
-    db.executemany(_SUB_SYSTEM, [(value.id, value.name, value.friendly_name, value.online) for value in values])
+    _write(db, _SUB_SYSTEM, [(value.id, value.name, value.friendly_name, value.online) for value in values])
 
 
 def _put_storage_pools(db: sqlite3.Connection, values: Sequence[StoragePool]) -> None:
-    db.executemany(_STORAGE_POOL, [(value.id, value.sub_system_id, value.name) for value in values])
+    _write(db, _STORAGE_POOL, [(value.id, value.sub_system_id, value.name) for value in values])
 
 
 @lru_cache(maxsize=64)
@@ -220,15 +249,16 @@ def _json(hints: Hints) -> str:
 
 
 def _put_controllers(db: sqlite3.Connection, values: Sequence[Controller]) -> None:
-    db.executemany(_CONTROLLER, [(value.id, value.sub_system_id, value.online) for value in values])
+    _write(db, _CONTROLLER, [(value.id, value.sub_system_id, value.online) for value in values])
 
 
 def _put_ports(db: sqlite3.Connection, values: Sequence[Port]) -> None:
-    db.executemany(_PORT, [(value.id, value.controller_id, value.online) for value in values])
+    _write(db, _PORT, [(value.id, value.controller_id, value.online) for value in values])
 
 
 def _put_drives(db: sqlite3.Connection, values: Sequence[Drive]) -> None:
-    db.executemany(
+    _write(
+        db,
         _DRIVE,
         [
             (
@@ -246,11 +276,12 @@ def _put_drives(db: sqlite3.Connection, values: Sequence[Drive]) -> None:
 
 
 def _put_plexes(db: sqlite3.Connection, values: Sequence[Plex]) -> None:
-    db.executemany(_LUN_PLEX, [(value.id, value.lun_id, value.place, _json(value.hints)) for value in values])
+    _write(db, _LUN_PLEX, [(value.id, value.lun_id, value.place, _json(value.hints)) for value in values])
 
 
 def _put_luns(db: sqlite3.Connection, values: Sequence[Lun]) -> None:
-    db.executemany(
+    _write(
+        db,
         _LUN,
         [
             (
@@ -272,8 +303,9 @@ def _put_luns(db: sqlite3.Connection, values: Sequence[Lun]) -> None:
         ],
     )
     _clear(db, "association", "lun_id", values)
-    db.executemany(
-        "INSERT INTO association (lun_id, target_id, lun_index, place) VALUES (?, ?, ?, ?)",
+    _write(
+        db,
+        _ASSOCIATION,
         [
             (value.id, entry.target_id, entry.index, place)
             for value in values
@@ -283,12 +315,11 @@ def _put_luns(db: sqlite3.Connection, values: Sequence[Lun]) -> None:
 
 
 def _put_targets(db: sqlite3.Connection, values: Sequence[Target]) -> None:
-    db.executemany(
-        _TARGET, [(value.id, value.sub_system_id, value.iscsi_name, value.friendly_name) for value in values]
-    )
+    _write(db, _TARGET, [(value.id, value.sub_system_id, value.iscsi_name, value.friendly_name) for value in values])
     _clear(db, "secret", "target_id", values)
-    db.executemany(
-        "INSERT INTO secret (target_id, mutual, initiator, secret, user) VALUES (?, ?, ?, ?, ?)",
+    _write(
+        db,
+        _SECRET,
         [
             (value.id, mutual, initiator, str(secret), users.get(initiator, ""))
             for value in values
@@ -301,16 +332,15 @@ def _put_targets(db: sqlite3.Connection, values: Sequence[Target]) -> None:
 
 
 def _put_portals(db: sqlite3.Connection, values: Sequence[Portal]) -> None:
-    db.executemany(
-        _PORTAL, [(value.id, value.sub_system_id, value.address, value.port, value.online) for value in values]
-    )
+    _write(db, _PORTAL, [(value.id, value.sub_system_id, value.address, value.port, value.online) for value in values])
 
 
 def _put_portal_groups(db: sqlite3.Connection, values: Sequence[PortalGroup]) -> None:
-    db.executemany(_PORTAL_GROUP, [(value.id, value.target_id, value.tag) for value in values])
+    _write(db, _PORTAL_GROUP, [(value.id, value.target_id, value.tag) for value in values])
     _clear(db, "portal_group_portal", "portal_group_id", values)
-    db.executemany(
-        "INSERT INTO portal_group_portal (portal_group_id, portal_id, place) VALUES (?, ?, ?)",
+    _write(
+        db,
+        _PORTAL_GROUP_PORTAL,
         [(value.id, portal_id, place) for value in values for place, portal_id in enumerate(value.portal_ids)],
     )
 
