@@ -736,7 +736,7 @@ def test_percentages_are_what_is_done(group: VolumeGroup, pool: LvmPool, monkeyp
     scribble(pool)
     told.clear()
     b.slow(20)
-    with slow_sync(4000):
+    with slow_sync(2000):
         pool.add_leg(LUN, (b.device,), lambda percent: told.append((percent, written(b, b"x"))))
     b.mend()
     percents = [percent for percent, _ in told]
