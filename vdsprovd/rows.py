@@ -190,12 +190,12 @@ class _Insert(NamedTuple):
 def _insert(table: str, columns: str, *, over: Collection[str] = ()) -> _Insert:
     """What adds rows with these columns. In one that is there already, by the first of them, it writes those of `over`."""
     names = columns.split()
-    # Tables and columns are named in this module alone; values come as parameters.
     updates = ", ".join(f"{name} = excluded.{name}" for name in over)
     conflict = f" ON CONFLICT ({names[0]}) DO UPDATE SET {updates}" if over else ""
     row = f"({', '.join('?' * len(names))})"
+    # Tables and columns are named in this module alone; values come as parameters.
     one, many = (
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * number)}{conflict}"  # noqa: S608
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * number)}{conflict}"  # noqa: S608  # names of ours
         for number in (1, _TOGETHER)
     )
     return _Insert(one, many)
