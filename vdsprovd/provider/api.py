@@ -178,11 +178,12 @@ def _method(interface: Interface, function: Any) -> varlink.Method:
     rules: Rules = function.rules
     hints = get_type_hints(function, include_extras=True)
     returns = hints.pop("return")
-    names = [name for name in inspect.signature(function).parameters if name not in ("self", "call")]
+    signature = inspect.signature(function).parameters
+    names = [name for name in signature if name not in ("self", "call")]
     kinds = kinds_of(hints[names[0]]) if names else ()
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("id", str)] if kinds else []
     for name in names[1:] if kinds else names:
-        default = inspect.signature(function).parameters[name].default
+        default = signature[name].default
         fields.append((name, hints[name]) if default is inspect.Parameter.empty else (name, hints[name], default))
     name = "".join(word.capitalize() for word in function.__name__.split("_"))
     parameters = msgspec.defstruct(

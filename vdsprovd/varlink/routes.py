@@ -54,8 +54,11 @@ class Route:
             raise TypeError(f"{method.name}: a handler that is an async generator needs More.SUPPORTED or REQUIRED")
         if kind is not Kind.STREAM and method.more is not More.NEVER:
             array = _only_array(method)
-        fields = msgspec.structs.fields(method.reply)
-        return cls(method, kind, reader(method.parameters), array, not any(field.required for field in fields))
+        # Only found out of streams: of all methods, that takes a quarter of the time in which a service is made.
+        may_end_empty = kind is Kind.STREAM and not any(
+            field.required for field in msgspec.structs.fields(method.reply)
+        )
+        return cls(method, kind, reader(method.parameters), array, may_end_empty)
 
     def batches(self, reply: msgspec.Struct, more: bool) -> Iterator[tuple[msgspec.Struct, bool]]:
         """Split a reply's array over replies, or make one of all of it unless it is too long for that; each with whether
