@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from vdsprovd import journal
+from vdsprovd import garbage, journal
 from vdsprovd.config import MetricsConfig, parse_loopback
 from vdsprovd.hardware import HardwareError, Refused
 from vdsprovd.metrics.scene import Scene
@@ -165,7 +165,8 @@ class Endpoint:
             raise Refused(f"cannot {self._work.silence}")
         begin(self._work)
         began = time.monotonic()
-        text = await self._context.look(render, Scene(self._context, self._service.connections))
+        with garbage.left_alone():
+            text = await self._context.look(render, Scene(self._context, self._service.connections))
         asyncio.get_running_loop().call_later(_AGAIN * (time.monotonic() - began), self._forget)
         return Reply(HTTPStatus.OK, CONTENT_TYPE, text)
 

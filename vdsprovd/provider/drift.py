@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
-from vdsprovd import journal
+from vdsprovd import garbage, journal
 from vdsprovd.deviations import Deviation
 from vdsprovd.hardware import Disk, Fact, Grant, Group, HardwareError, Key, Listener, Unit, changes
 from vdsprovd.hresult import VdsError
@@ -81,7 +81,7 @@ class _Watcher:
             if self._work.silences:
                 continue
             try:
-                with self._context.counted.audit("kernel"):
+                with self._context.counted.audit("kernel"), garbage.left_alone():
                     self._touch(await self._context.look(suspects, self._context, _stuck_targets(self._context)))
                 self._touch(self._context.cache.deviations.keys())
             except Exception:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from vdsprovd import garbage
 from vdsprovd.backups import StoreError
 from vdsprovd.cache import Cache
 from vdsprovd.config import Config
@@ -356,7 +357,8 @@ async def reenumerate(context: Context) -> None:
     corrupt."""
     async with context.operations.holds.claim(context.provider_id):
         try:
-            await context.look(context.hardware.discover, needed=context.cache.inventory.target_by_name)
+            with garbage.left_alone():
+                await context.look(context.hardware.discover, needed=context.cache.inventory.target_by_name)
         except HardwareError as error:
             context.cache.corrupt(f"the scan broke off: {error}")
             raise context.corrupt() from error
@@ -371,7 +373,7 @@ async def refresh(context: Context) -> None:
         if context.store.damage:
             await _renew(context)
         try:
-            with context.counted.audit("kernel"):
+            with context.counted.audit("kernel"), garbage.left_alone():
                 found = await context.work(look, context)
             await context.work(_write, context, found)
         except HardwareError as error:
