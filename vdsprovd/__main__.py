@@ -44,7 +44,7 @@ from vdsprovd.workers import give_way
 log = logging.getLogger("vdsprovd")
 
 DEFAULT_CONFIG = Path("/etc/vdsprovd/vdsprovd.toml")
-_TURN = 0.0005
+_TURN = 0.0002
 """Seconds after which a thread that computes lets the event loop have the interpreter: a query takes several such turns
 while a recovery compares thousands of objects."""
 _MADE_BY_A_START = 100_000
@@ -174,7 +174,6 @@ async def _run(configuration: Config, options: argparse.Namespace, inherited: di
         return 0
     # systemd ends a daemon that gives no sign of life with SIGABRT; then standard error has where its threads were.
     faulthandler.enable(2)
-    sys.setswitchinterval(_TURN)
     usual = gc.get_threshold()
     gc.set_threshold(_MADE_BY_A_START)
     stop, reload = asyncio.Event(), Reload(asyncio.Event(), lambda: _configuration(options), source)
@@ -261,6 +260,7 @@ async def serve(
     `patient`, wait until then: a call that made systemd start the daemon wants its answer. When `patient`, the socket
     of a start that fails is still open. `metrics` is where these are served, instead of where the configuration says.
     """
+    sys.setswitchinterval(_TURN)
     context, pending = _assembled(configuration, store, hardware)
     gate = Gate(os.geteuid(), group_roles(configuration.roles))
     gate.waits_for = lambda: context.silence

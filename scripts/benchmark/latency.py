@@ -6,7 +6,7 @@ from it.
 
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 from statistics import median
 from time import perf_counter, sleep
 
@@ -27,23 +27,25 @@ def beside(client: Client, call: bytes, work: Callable[[], object], pause: float
     # Not a thread: the two would wait for each other, and not for the daemon. A process takes the processor for itself while it
     # comes and goes, which is not the work.
     context = get_context("fork")
-    begun, over = context.Event(), context.Event()
-    working = context.Process(target=_work, args=(begun, over, work))
+    meeting, over = context.Barrier(2), context.Event()
+    working = context.Process(target=_work, args=(meeting, over, work))
     working.start()
-    begun.wait()
+    meeting.wait()
     seconds = _calls(client, call, pause, lambda _: not over.is_set())
+    meeting.wait()
     working.join()
     if working.exitcode:
         raise RuntimeError("the work was not done")
     return seconds
 
 
-def _work(begun: Event, over: Event, work: Callable[[], object]) -> None:
-    begun.set()
+def _work(meeting: Barrier, over: Event, work: Callable[[], object]) -> None:
+    meeting.wait()
     try:
         work()
     finally:
         over.set()
+        meeting.wait()
 
 
 def _calls(client: Client, call: bytes, pause: float, more: Callable[[int], bool]) -> list[float]:

@@ -1,4 +1,7 @@
-"""A recovery of the provider cache, Reenumerate and Refresh, that finds nothing to put right."""
+"""A recovery of the provider cache, Reenumerate and Refresh, that finds nothing to put right.
+
+Queries meanwhile are beside those of an echo while another process walks: how long the machine lets anyone wait.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -6,6 +9,7 @@ from functools import partial
 
 from benchmark import floor, latency
 from benchmark.client import request
+from benchmark.echo import echo, learn
 from benchmark.figures import Row, ratio, several
 from benchmark.subject import Daemon, daemon
 
@@ -27,17 +31,23 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
         with daemon(count) as subject:
             subject.settle()
             client, call = subject.client(), request("Provider.GetProperties")
-            idle = latency.idle(client, call, PAUSE)
-            walks, recoveries, meanwhile = [], [], []
-            for _ in range(ROUNDS):
-                walks.append(_seconds(partial(floor.walk, subject.folder)))
-                recoveries.append(_seconds(partial(_recover, subject)))
-                meanwhile += latency.beside(client, call, partial(_recover, subject), PAUSE)
+            walk, recover = partial(floor.walk, subject.folder), partial(_recover, subject)
+            walks, recoveries, meanwhile, beside = [], [], [], []
+            with echo() as least:
+                learn(least, [client.exchange(call)])
+                idle, alone = (latency.idle(asked, call, PAUSE) for asked in (client, least))
+                for _ in range(ROUNDS):
+                    walks.append(_seconds(walk))
+                    recoveries.append(_seconds(recover))
+                    meanwhile += latency.beside(client, call, recover, PAUSE)
+                    beside += latency.beside(least, call, walk, PAUSE)
             client.close()
         yield Row(count, "floor", _figures(count, walks))
         yield Row(count, "vdsprovd", {**_figures(count, recoveries), "ratio to the floor": ratio(recoveries, walks)})
         yield Row(count, "queries while nothing else happens", latency.figures(idle, idle))
         yield Row(count, "queries meanwhile", latency.figures(meanwhile, idle))
+        yield Row(count, "an echo, nobody walks", latency.figures(alone, alone))
+        yield Row(count, "an echo, while another process walks", latency.figures(beside, alone))
 
 
 def _seconds(work: Callable[[], object]) -> float:
