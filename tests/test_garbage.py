@@ -1,6 +1,7 @@
-"""Nobody looks for garbage while everything is looked at."""
+"""Many objects go without keeping everybody waiting."""
 
 import gc
+from collections.abc import Collection
 
 import pytest
 
@@ -15,3 +16,22 @@ def test_garbage_is_left_alone_until_the_last_who_wants_that_is_done() -> None:
             raise RuntimeError
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_a_collection_is_let_go_of_one_object_after_the_other() -> None:
+    """Each goes while those before it in a list, or that came before it into a dictionary, are still there."""
+    left: list[int] = []
+
+    class Thing:
+        def __init__(self, within: Collection[object]) -> None:
+            self._within = within
+
+        def __del__(self) -> None:
+            left.append(len(self._within))
+
+    of_list: list[object] = []
+    of_list += [Thing(of_list) for _ in range(3)]
+    of_dict: dict[int, object] = {}
+    of_dict |= {number: Thing(of_dict) for number in range(3)}
+    garbage.let_go(of_list, of_dict)
+    assert left == [2, 1, 0, 2, 1, 0]

@@ -1,12 +1,14 @@
-"""When Python looks for garbage, that is for objects that hold each other and that nobody else has any more.
+"""Many objects that nobody has any more, without keeping everybody waiting.
 
-It looks through all that is new, and nobody gets an answer meanwhile: 30 to 60 ms where somebody has just read what there is of
-10,000 LUNs, all of which goes by itself.
+While Python looks for those that hold each other, which it does through all that is new, nobody gets an answer: 30 to 60 ms where
+somebody has just read what there is of 10,000 LUNs, all of which goes by itself. Nor does anybody while what is in one collection
+goes with it: 5 to 20 ms.
 """
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _left_alone = 0
 """How many want that nobody looks for it."""
@@ -14,7 +16,7 @@ _left_alone = 0
 
 @contextmanager
 def left_alone() -> Iterator[None]:
-    """Nobody looks for garbage, as long as the context lasts; for the event loop's thread."""
+    """Nobody looks for objects that hold each other, as long as the context lasts; for the event loop's thread."""
     global _left_alone  # noqa: PLW0603  # as Python's own switch, it is one for the process
     _left_alone += 1
     gc.disable()
@@ -24,3 +26,11 @@ def left_alone() -> Iterator[None]:
         _left_alone -= 1
         if not _left_alone:
             gc.enable()
+
+
+def let_go(*collections: dict[Any, Any] | list[Any]) -> None:
+    """Empty the collections, one object after the other: who waits for the interpreter gets it between two of them."""
+    for collection in collections:
+        drop = collection.popitem if isinstance(collection, dict) else collection.pop
+        while collection:
+            drop()

@@ -250,14 +250,13 @@ class Hardware(Protocol):
     pools: Mapping[tuple[str, str], Pool]
     """By (subsystem name, pool name), as configured."""
 
-    def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
+    def read(self, target: str | None = None, needed: Container[str] | None = None) -> list[Fact]:
         """Every fact of the host, foreign ones included, or only the target of that name and what is in it. Of targets that
         are not among those `needed` (None: all are) one that cannot be read is left out. Raises `HardwareError` when the
         scan breaks off."""
 
-    def discover(self, needed: Container[str] | None = None) -> Collection[Key]:
-        """The keys of every object of the host, otherwise as `read`: what there is, not how it is, at a fraction of the
-        cost."""
+    def discover(self, needed: Container[str] | None = None) -> None:
+        """Find every object of the host, otherwise as `read`: what there is, not how it is, at a fraction of the cost."""
 
     def foreign(self, targets: Container[str], disks: Container[Key]) -> Collection[ForeignObject]:
         """What the host's target holds beside these targets and disks. What cannot be read of it is told in its place. Raises
@@ -269,7 +268,7 @@ class Hardware(Protocol):
     def rivals(self, targets: Container[str]) -> Collection[str]:
         """For people: what of the host's would make these targets too at the next boot, and what to do about it."""
 
-    def look(self, keys: Collection[Key]) -> Collection[Fact]:
+    def look(self, keys: Collection[Key]) -> list[Fact]:
         """The facts of these keys, at a cost that depends on their number alone; what is not there is left out. Raises
         `HardwareError`."""
 

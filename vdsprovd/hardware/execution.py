@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from vdsprovd import garbage
 from vdsprovd.hardware.errors import HardwareError, Mismatch
 from vdsprovd.hardware.facts import Credentials, Fact, Step
 from vdsprovd.side_by_side import MOST, side_by_side
@@ -31,6 +32,7 @@ def steps(before: Iterable[Fact], after: Iterable[Fact]) -> list[Step]:
         differ = [(fact, there) for fact, there in differ if fact.key not in remade]
         differ += [(fact, None) for key, fact in new.items() if key in remade]
     removed = [fact for key, fact in old.items() if key not in new or key in remade]
+    garbage.let_go(old, new)
     return [
         *(Step(fact, None) for fact in sorted(removed, key=_rank, reverse=True)),
         *(Step(there, fact) for fact, there in sorted(differ, key=lambda pair: pair[0].rank)),

@@ -148,6 +148,7 @@ def suspects(context: Context, stuck: Collection[str] = ()) -> set[Key]:
         present = {fact.key: fact for fact in there}
         found.update(key for key, fact in shall.items() if present.get(key) != fact)
         found.update(fact.key for fact in recovery.ours(context.cache, there) if fact.key not in shall)
+        garbage.let_go(shall, present, there)
     return found
 
 

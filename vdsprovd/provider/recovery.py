@@ -28,6 +28,7 @@ from vdsprovd.hardware import (
     Key,
     Pool,
     Unit,
+    VolumeState,
     attempt,
     steps,
 )
@@ -177,19 +178,20 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         portals, gone_portals = surroundings.find_portals(context, inventory, context.config.subsystem)
         put, drop = [*put, *portals], [*drop, *gone_portals]
         states = scans.survey(context, known, {lun.id for lun in known})
-    luns = [_placed(context, scans.probed(lun, states[lun.id], exported=lun.id in disks), disks) for lun in known]
-    # What is being settled stays as it is.
-    luns = [
-        msgspec.structs.replace(lun, exported=lun.id in disks) if context.operations.holds.busy(lun.id) else lun
-        for lun in luns
-    ]
-    scans.complain(context, luns)
-    if moved := {lun.id: lun.number for lun in luns if lun.number != inventory.known(Lun, lun.id).number}:
+    # Here and below, of what is as it was nothing is kept: with many LUNs, to let go of all at once keeps everybody waiting.
+    luns: dict[str, Lun] = {}
+    plexes: list[Entity] = []
+    for lun in known:
+        state = states.pop(lun.id)
+        if (now := _judged(context, lun, state, disks)) != lun:
+            luns[lun.id] = now
+        plexes += _changed(inventory, creation.plexes_of(lun.id, state, inventory.plexes_at(lun.id)))
+    scans.complain(context, luns.values())
+    if moved := {lun.id: lun.number for lun in luns.values() if lun.number != inventory.known(Lun, lun.id).number}:
         # Before the kernel has them: the next start must find them there.
         kept = [msgspec.structs.replace(inventory.known(Lun, id), number=number) for id, number in moved.items()]
         context.store.finish(None, put=kept)
-    plexes = [plex for lun in luns for plex in creation.plexes_of(lun.id, states[lun.id], inventory.plexes_at(lun.id))]
-    wanted_inventory = inventory.put(*_changed(inventory, [*put, *luns]))
+    wanted_inventory = inventory.put(*_changed(inventory, put), *luns.values())
     work = steps(ours(context.cache, observed, claims), facts.of_everything(wanted_inventory, context.local))
     problems: list[str] = []
     broken: dict[str, str] = {}
@@ -207,13 +209,11 @@ def look(context: Context, claims: Collection[str] = ()) -> Found:
         log.error("%s", text)
     if work:
         log.warning("put right %d objects in the kernel", len(work) - len(problems) - len(broken))
-    luns = [
-        msgspec.structs.replace(lun, condition=Condition.FAILED, reason=broken[lun.id], exported=lun.id in disks)
-        if lun.id in broken
-        else lun
-        for lun in luns
-    ]
-    return Found(_changed(inventory, [*put, *luns, *plexes]), drop, problems)
+    for id, reason in broken.items():
+        lun = luns.get(id) or inventory.known(Lun, id)
+        luns[id] = msgspec.structs.replace(lun, condition=Condition.FAILED, reason=reason, exported=id in disks)
+    garbage.let_go(observed, disks)
+    return Found([*_changed(inventory, [*put, *luns.values()]), *plexes], drop, problems)
 
 
 def _changed(inventory: Inventory, found: Iterable[Entity]) -> list[Entity]:
@@ -262,6 +262,13 @@ def _is_known(inventory: Inventory, fact: Disk | Unit) -> bool:
     """Whether that is, or leads to, the disk of a LUN of ours."""
     lun = inventory.get(Lun, fact.lun)
     return lun is not None and facts.is_disk_of(lun, fact)
+
+
+def _judged(context: Context, lun: Lun, state: VolumeState, disks: Mapping[str, Disk]) -> Lun:
+    """The LUN as its volume and the kernel have it. What is being settled stays as it is."""
+    exported = lun.id in disks
+    found = _placed(context, scans.probed(lun, state, exported=exported), disks)
+    return msgspec.structs.replace(found, exported=exported) if context.operations.holds.busy(lun.id) else found
 
 
 def _placed(context: Context, lun: Lun, disks: Mapping[str, Disk]) -> Lun:

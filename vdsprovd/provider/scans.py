@@ -144,7 +144,7 @@ def _doubtful(context: Context, began: Inventory, luns: Sequence[Lun], found: It
         states.update(context.pool(pool_id).glance(ids))
 
     def doubtful(lun: Lun) -> bool:
-        state, plexes = states[lun.id], began.plexes_at(lun.id)
+        state, plexes = states.pop(lun.id), began.plexes_at(lun.id)
         if lun.condition is Condition.MISSING is state.condition:
             return False
         return (
@@ -192,7 +192,7 @@ async def _judge(
     )
 
 
-def complain(context: Context, luns: Sequence[Lun]) -> None:
+def complain(context: Context, luns: Iterable[Lun]) -> None:
     """Log which of these LUNs cannot be used any more."""
     lost = [
         lun

@@ -90,7 +90,7 @@ class Lio:
             self._reservations = Path(configfs.read(configfs.ROOT / "dbroot"), "pr")
         self._reservations.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
+    def read(self, target: str | None = None, needed: Container[str] | None = None) -> list[Fact]:
         with configfs.scan():
             if target is not None:
                 return list(reader.of_target(target))
@@ -101,9 +101,10 @@ class Lio:
                 self._swept = True
             return found
 
-    def discover(self, needed: Container[str] | None = None) -> Collection[Key]:
+    def discover(self, needed: Container[str] | None = None) -> None:
         with configfs.scan():
-            return list(reader.keys(needed))
+            for _ in reader.keys(needed):
+                pass
 
     def foreign(self, targets: Container[str], disks: Container[Key]) -> Collection[ForeignObject]:
         with configfs.scan():
@@ -116,7 +117,7 @@ class Lio:
     def rivals(self, targets: Container[str]) -> Collection[str]:
         return list(rivals.rivals(targets))
 
-    def look(self, keys: Collection[Key]) -> Collection[Fact]:
+    def look(self, keys: Collection[Key]) -> list[Fact]:
         with configfs.scan():
             return [fact for key in keys if (fact := reader.at(key))]
 

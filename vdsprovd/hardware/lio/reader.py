@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -85,16 +86,19 @@ def keys(needed: Container[str] | None = None) -> Iterator[Key]:
         yield from _whole(_keys_of_target, target, needed is None or target in needed)
 
 
-def _whole(read: Callable[[str], Iterator[T]], target: str, needed: bool) -> list[T]:
+def _whole(read: Callable[[str], Iterator[T]], target: str, needed: bool) -> Iterator[T]:
     for _ in range(TRIES):
         try:
-            return list(read(target))
+            found = deque(read(target))
         except OSError as error:
             trouble = error
+        else:
+            while found:  # nor are they held together
+                yield found.popleft()
+            return
     if needed:
         raise trouble
     log.warning("leaving out target %s, which is somebody else's: %s", target, trouble)
-    return []
 
 
 def foreign_disks(disks: Container[Key]) -> Iterator[ForeignObject]:

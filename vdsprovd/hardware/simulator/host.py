@@ -100,16 +100,16 @@ class Simulator:
     def rivals(self, targets: Container[str]) -> Collection[str]:
         return self.rivalry
 
-    def read(self, target: str | None = None, needed: Container[str] | None = None) -> Collection[Fact]:
+    def read(self, target: str | None = None, needed: Container[str] | None = None) -> list[Fact]:
         if self.scan_fault:
             raise self.scan_fault
         with self._lock:
             return [fact for fact in self.facts.values() if target is None or getattr(fact, "target", None) == target]
 
-    def discover(self, needed: Container[str] | None = None) -> Collection[Key]:
-        return [fact.key for fact in self.read(needed=needed)]
+    def discover(self, needed: Container[str] | None = None) -> None:
+        self.read(needed=needed)
 
-    def look(self, keys: Collection[Key]) -> Collection[Fact]:
+    def look(self, keys: Collection[Key]) -> list[Fact]:
         with self._lock:
             return [self.facts[key] for key in keys if key in self.facts]
 
