@@ -5,24 +5,30 @@ somebody has just read what there is of 10,000 LUNs, all of which goes by itself
 goes with it: 5 to 20 ms.
 """
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+LONGEST = 60.0
+"""Seconds after which it is looked for all the same: what is waited for may never come."""
 _left_alone = 0
 """How many want that nobody looks for it."""
 
 
 @contextmanager
 def left_alone() -> Iterator[None]:
-    """Nobody looks for objects that hold each other, as long as the context lasts; for the event loop's thread."""
+    """Nobody looks for objects that hold each other, as long as the context lasts, but for `LONGEST` at most. Needs
+    a running event loop."""
     global _left_alone  # noqa: PLW0603  # as Python's own switch, it is one for the process
     _left_alone += 1
     gc.disable()
+    too_long = asyncio.get_running_loop().call_later(LONGEST, gc.enable)
     try:
         yield
     finally:
+        too_long.cancel()
         _left_alone -= 1
         if not _left_alone:
             gc.enable()

@@ -1,12 +1,14 @@
 """What a call costs that does nothing: an asyncio server with Varlink's framing and msgspec, and no methods.
 
 As a program (`python -m benchmark.echo SOCKET`) it is that server. It decodes each message. To `{"learn": [REPLY, ...]}` it
-answers nothing much, and from then on to every other message these replies, which it encodes anew each time.
+answers nothing much, and from then on to every other message these replies, which it encodes anew each time; but for
+`{"walk": FOLDER}`, which it answers when a thread of its own has walked what a recovery of that folder's daemon looks at.
 """
 
 import asyncio
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +16,11 @@ from typing import Any
 
 import msgspec
 
+from benchmark import floor
 from benchmark.client import Client
 from benchmark.simulated import serving
 from vdsprovd.model import LunProperties
+from vdsprovd.workers import give_way
 
 
 class Luns(msgspec.Struct):
@@ -56,9 +60,16 @@ class Echo(asyncio.BufferedProtocol):
                 replies = decoded["learn"]
                 Echo.replies = tuple(msgspec.convert(replies, list[Batch])) if len(replies) > 1 else tuple(replies)
                 self._transport.write(b"{}\0")
+            elif "walk" in decoded:
+                threading.Thread(target=self._walk, args=(asyncio.get_running_loop(), Path(decoded["walk"]))).start()
             else:
                 for reply in Echo.replies:
                     self._transport.write(msgspec.json.encode(reply) + b"\0")
+
+    def _walk(self, loop: asyncio.AbstractEventLoop, folder: Path) -> None:
+        give_way()
+        floor.walk(folder)
+        loop.call_soon_threadsafe(self._transport.write, b"{}\0")
 
 
 @contextmanager
@@ -73,6 +84,13 @@ def echo() -> Iterator[Client]:
 def learn(client: Client, replies: list[bytes]) -> None:
     """Have it answer with these from now on."""
     client.exchange(b'{"learn":[' + b",".join(reply[:-1] for reply in replies) + b"]}\0")
+
+
+def walk(client: Client, folder: Path) -> None:
+    """Have a thread of it walk, and wait for the end."""
+    other = Client(client.path, client.pid)
+    other.exchange(msgspec.json.encode({"walk": str(folder)}) + b"\0")
+    other.close()
 
 
 async def _main(path: Path) -> None:

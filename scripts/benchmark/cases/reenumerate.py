@@ -1,6 +1,7 @@
 """A recovery of the provider cache, Reenumerate and Refresh, that finds nothing to put right.
 
-Queries meanwhile are beside those of an echo while another process walks: how long the machine lets anyone wait.
+Queries meanwhile are beside those of an echo while another process walks: how long the machine lets anyone wait. And beside
+those of one that walks itself, in a thread: how long one process in Python lets anyone wait.
 """
 
 import time
@@ -10,6 +11,7 @@ from functools import partial
 from benchmark import floor, latency
 from benchmark.client import request
 from benchmark.echo import echo, learn
+from benchmark.echo import walk as walk_in_thread
 from benchmark.figures import Row, ratio, several
 from benchmark.subject import Daemon, daemon
 
@@ -20,7 +22,7 @@ AIM = (
 COUNTS = (100,)
 LONG = (1000, 10000)
 PLOT = "ms a LUN"
-ROUNDS = 5
+ROUNDS = 15
 PAUSE = 0.002
 """Seconds between a client's queries."""
 
@@ -32,7 +34,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
             subject.settle()
             client, call = subject.client(), request("Provider.GetProperties")
             walk, recover = partial(floor.walk, subject.folder), partial(_recover, subject)
-            walks, recoveries, meanwhile, beside = [], [], [], []
+            walks, recoveries, meanwhile, beside, within = [], [], [], [], []
             with echo() as least:
                 learn(least, [client.exchange(call)])
                 idle, alone = (latency.idle(asked, call, PAUSE) for asked in (client, least))
@@ -41,6 +43,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
                     recoveries.append(_seconds(recover))
                     meanwhile += latency.beside(client, call, recover, PAUSE)
                     beside += latency.beside(least, call, walk, PAUSE)
+                    within += latency.beside(least, call, partial(walk_in_thread, least, subject.folder), PAUSE)
             client.close()
         yield Row(count, "floor", _figures(count, walks))
         yield Row(count, "vdsprovd", {**_figures(count, recoveries), "ratio to the floor": ratio(recoveries, walks)})
@@ -48,6 +51,7 @@ def measure(counts: Sequence[int]) -> Iterator[Row]:
         yield Row(count, "queries meanwhile", latency.figures(meanwhile, idle))
         yield Row(count, "an echo, nobody walks", latency.figures(alone, alone))
         yield Row(count, "an echo, while another process walks", latency.figures(beside, alone))
+        yield Row(count, "an echo, while a thread of its own walks", latency.figures(within, alone))
 
 
 def _seconds(work: Callable[[], object]) -> float:
