@@ -16,7 +16,7 @@ AIM = (
 COUNTS = (100,)
 LONG = (400, 1000, 10000)
 PLOT = "ms a LUN"
-ROUNDS = {400: 9, 1000: 9}
+ROUNDS = {400: 9, 1000: 9, 10000: 7}
 """Where the ratio is one of moments, which what else the machine does would make a figure of chance; three with other numbers."""
 TARGETCTL_MAX = 400
 """As many LUNs targetctl restores in half a minute; with more the others would wait for it."""
