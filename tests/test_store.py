@@ -404,3 +404,19 @@ def test_a_store_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
     (tmp_path / backups.NAME).touch()
     with pytest.raises(StoreError, match="it is empty; the newest good backup is"):
         Store(tmp_path)
+
+
+def test_a_change_counts_once_it_lasts(tmp_path: Path) -> None:
+    """A backup that is made before lacks it, and must not be taken for the last that is needed."""
+    with closing(Store(tmp_path)) as store:
+        store.finish(None, put=(SUB_SYSTEM,))
+        before = store.changes
+        with store._transaction():
+            store._db.execute("UPDATE sub_system SET name = 'another'")
+            store.back_up(1)
+            assert store.changes == before
+        assert store.changes != before
+        assert store.back_up(1), "it says something else than the first"
+        now = store.changes
+        store.renew(store.load())
+        assert store.changes != now

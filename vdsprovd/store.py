@@ -82,6 +82,8 @@ class Store:
         self._pending: dict[int, PendingStep] = {}
         self._holder = -1
         self.folder = folder
+        self.changes = 0
+        """A number that is another one after each change that lasts. What is not committed yet is in no backup."""
         self.damage = ""
         """What proves that the database is damaged; nothing is written to it any more then, until it is made anew."""
         if folder is not None:
@@ -190,11 +192,6 @@ class Store:
         with self._named:
             return backups.make(self.folder, keep)
 
-    @property
-    def changes(self) -> int:
-        """A number that is another one after each change."""
-        return self._db.total_changes
-
     def renew(self, stored: Stored) -> Path | None:
         """Make the database anew with what is `stored` and the steps that are pending, in one step that a crash does not
         cut in two. Gives where the old one is kept, if there is one. Raises `StoreError` once the store is closed."""
@@ -214,6 +211,7 @@ class Store:
                     self._connect()
             self._owed.clear()
             self.damage = ""
+            self.changes += 1
         return kept
 
     def put_into(self, folder: Path) -> Path | None:
@@ -308,6 +306,7 @@ class Store:
         except BaseException as error:
             self._end(group, error)
         else:
+            self.changes += 1
             del self._owed[: group.owed]
             self._end(group)
 
