@@ -93,7 +93,7 @@ def _whole(read: Callable[[str], Iterator[T]], target: str, needed: bool) -> Ite
         except OSError as error:
             trouble = error
         else:
-            while found:  # nor are they held together
+            while found:  # what nobody keeps goes one by one, too
                 yield found.popleft()
             return
     if needed:
