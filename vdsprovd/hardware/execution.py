@@ -89,7 +89,12 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
                 taken.append(step)
             return
         with hardware.taker() as take:
-            for done in _by_kind(take, wanted, taken):
+
+            def noted(step: Step) -> None:
+                take(step)
+                taken.append(step)
+
+            for done in _by_kind(noted, wanted):
                 for _, error in done:
                     if error:
                         raise error
@@ -101,23 +106,21 @@ def realize(hardware: "Hardware", wanted: Sequence[Step], before: Iterable[Fact]
 def attempt(hardware: "Hardware", wanted: Sequence[Step]) -> Iterator[tuple[Step, HardwareError | None]]:
     """Take the steps, each whatever became of the others, and give what became of it."""
     with hardware.taker() as take:
-        for done in _by_kind(take, wanted, []):
+        for done in _by_kind(take, wanted):
             yield from done
 
 
 def _by_kind(
-    take: Callable[[Step], None], wanted: Iterable[Step], taken: list[Step]
+    take: Callable[[Step], None], wanted: Iterable[Step]
 ) -> Iterator[Sequence[tuple[Step, HardwareError | None]]]:
-    """Take the steps, those of one kind before those of the next, and give what became of them; those taken come into that
-    list, whatever is raised. Those of one kind need nothing of each other and are taken side by side while the kernel sleeps,
-    through a grace period of RCU mostly."""
+    """Take the steps, those of one kind before those of the next, and give what became of them. Those of one kind need nothing
+    of each other and are taken side by side while the kernel sleeps, through a grace period of RCU mostly."""
 
     def outcome(step: Step) -> HardwareError | None:
         try:
             take(step)
         except HardwareError as error:
             return error
-        taken.append(step)
         return None
 
     with ThreadPoolExecutor(MOST, "vdsprovd-steps") as workers:
