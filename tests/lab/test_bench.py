@@ -5,6 +5,7 @@ The limits are at least twice what was measured on a busy machine; they are to b
 
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -26,12 +27,17 @@ def figures(rows: list[Row], luns: int, contender: str, name: str) -> float:
 
 
 def test_creating_a_lun_costs_a_multiple_of_the_floor_that_does_not_grow() -> None:
-    """Time, with few LUNs and with more, beside the floor and rtslib."""
-    rows = list(create.measure([5, 40], [Worker("rtslib", "rtslib", luns=5)]))
-    few, more = (figures(rows, luns, "vdsprovd", "ratio to the floor") for luns in (5, 40))
+    """Time, with few LUNs and with more, beside the floor and rtslib, in the middle one of three runs: beside busy neighbours
+    one had 4.4 times as much with 40 LUNs as with 5, the others 0.9 to 2.4."""
+    runs = [list(create.measure([5, 40], [Worker("rtslib", "rtslib", luns=5)])) for _ in range(3)]
+
+    def middle(luns: int, contender: str) -> float:
+        return median(figures(rows, luns, contender, "ratio to the floor") for rows in runs)
+
+    few, more = (middle(luns, "vdsprovd") for luns in (5, 40))
     assert max(few, more) < 50
     assert more < 3 * few
-    assert figures(rows, 40, "rtslib", "ratio to the floor") > 2
+    assert middle(40, "rtslib") > 2
 
 
 def test_creating_a_lun_takes_as_many_system_calls_with_many_as_with_few() -> None:

@@ -19,9 +19,12 @@ def test_killed_in_the_middle(lio: LioArray) -> None:
     new = {"sizeInBytes": MIB, "unmaskingList": INITIATOR, "targetIds": [target]}
     outcomes = []
     there: set[str] = set()
-    for delay in (0.005, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.5):
-        lio.call("Provisioning.CreateLuns", id=lio.sub_system, luns=[new] * COUNT)
-        time.sleep(delay)
+    for delay in (0.005, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, None):
+        begun = lio.call("Provisioning.CreateLuns", id=lio.sub_system, luns=[new] * COUNT)
+        if delay is None:
+            lio.call("Async.Wait", id=begun["async"])
+        else:
+            time.sleep(delay)
         lio.kill()
         lio.start()
         found = {lun["id"] for lun in lio.call("SubSystem.QueryLuns", id=lio.sub_system)["luns"]}

@@ -81,8 +81,17 @@ def storage(lio: LioArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         daemon.terminate()
         daemon.wait(20)
         for user in ("alice", "mallory"):
-            subprocess.run(["userdel", user], check=True)
+            _remove(user)
         subprocess.run(["usermod", "--shell", "/usr/sbin/nologin", "--groups", "", "backup"], check=True)
+
+
+def _remove(user: str) -> None:
+    """Once all sessions have ended, as they do some time after the client has gone."""
+    end = time.monotonic() + 30
+    while subprocess.run(["pgrep", "-u", user], check=False).returncode == 0:
+        assert time.monotonic() < end, f"{user} is still logged in"
+        time.sleep(0.05)
+    subprocess.run(["userdel", user], check=True)
 
 
 def test_a_member_of_the_group_works_over_there(storage: Storage) -> None:
