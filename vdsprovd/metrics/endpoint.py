@@ -15,6 +15,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -53,7 +54,7 @@ class Reply(NamedTuple):
 
     status: HTTPStatus
     content_type: str
-    body: bytes
+    body: Sequence[bytes]
 
 
 class Endpoint:
@@ -236,17 +237,17 @@ def _is_here(host: str | None) -> bool:
 
 
 def _said(status: HTTPStatus, text: str) -> Reply:
-    return Reply(status, _TEXT, f"vdsprovd: {text}\n".encode())
+    return Reply(status, _TEXT, [f"vdsprovd: {text}\n".encode()])
 
 
 async def _write(writer: asyncio.StreamWriter, reply: Reply) -> None:
     headers = [f"HTTP/1.1 {reply.status.value} {reply.status.phrase}", f"Content-Type: {reply.content_type}"]
-    headers += [f"Content-Length: {len(reply.body)}", "Connection: close"]
+    headers += [f"Content-Length: {sum(map(len, reply.body))}", "Connection: close"]
     if reply.status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers.append("Allow: GET")
     writer.write("\r\n".join([*headers, "", ""]).encode())
-    body = memoryview(reply.body)
-    for place in range(0, len(body), _CHUNK):
-        writer.write(body[place : place + _CHUNK])
-        await writer.drain()
-    await writer.drain()
+    for part in reply.body:
+        view = memoryview(part)
+        for place in range(0, len(view), _CHUNK):
+            writer.write(view[place : place + _CHUNK])
+            await writer.drain()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import cast
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import ProcessCollector, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric, Sample
 from prometheus_client.registry import Collector
 
@@ -24,41 +24,46 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Of the one format that every Prometheus reads."""
 
 
-def render(scene: Scene) -> bytes:
-    """The text. Runs in a worker thread."""
-    registry = CollectorRegistry()
-    registry.register(_Scene(scene))
-    ProcessCollector(registry=registry)
-    return generate_latest(registry)
+def render(scene: Scene) -> list[bytes]:
+    """The text, in parts. Runs in a worker thread."""
+    # Each family by itself: all lines of a text are put together, and let go of, while nobody else has the interpreter.
+    parts = [generate_latest(_One(_family(metric, scene))) for metric in METRICS]
+    return [*parts, generate_latest(ProcessCollector(registry=None))]
 
 
-class _Scene(Collector):
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+class _One(Collector):
+    """One family."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
 
     def collect(self) -> Iterator[Metric]:
-        for metric in METRICS:
-            if metric.kind is Kind.HISTOGRAM:
-                yield self._histogram(metric)
-            else:
-                family = Metric(metric.name.removesuffix("_total"), metric.help, metric.kind.value)
-                family.samples = cast(list[Sample], self._samples(metric))
-                yield family
+        yield self._family
 
-    def _samples(self, metric: definitions.Metric) -> Iterator[Sample]:
-        for number, (labels, value) in enumerate(metric.read(self._scene)):
-            assert not isinstance(value, Durations)
-            yield Sample(metric.name, dict(zip(metric.labels, labels, strict=True)), value)
-            if number % _BREATH_EVERY == _BREATH_EVERY - 1:
-                time.sleep(_BREATH)
 
-    def _histogram(self, metric: definitions.Metric) -> Metric:
-        family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-        for labels, durations in metric.read(self._scene):
-            assert isinstance(durations, Durations)
-            buckets, total = [], 0
-            for bound, count in zip((*map(str, durations.bounds), "+Inf"), durations.counts, strict=True):
-                total += count
-                buckets.append((bound, total))
-            family.add_metric(labels, buckets, durations.sum)
-        return family
+def _family(metric: definitions.Metric, scene: Scene) -> Metric:
+    if metric.kind is Kind.HISTOGRAM:
+        return _histogram(metric, scene)
+    family = Metric(metric.name.removesuffix("_total"), metric.help, metric.kind.value)
+    family.samples = cast(list[Sample], _samples(metric, scene))
+    return family
+
+
+def _samples(metric: definitions.Metric, scene: Scene) -> Iterator[Sample]:
+    for number, (labels, value) in enumerate(metric.read(scene)):
+        assert not isinstance(value, Durations)
+        yield Sample(metric.name, dict(zip(metric.labels, labels, strict=True)), value)
+        if number % _BREATH_EVERY == _BREATH_EVERY - 1:
+            time.sleep(_BREATH)
+
+
+def _histogram(metric: definitions.Metric, scene: Scene) -> Metric:
+    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels, durations in metric.read(scene):
+        assert isinstance(durations, Durations)
+        buckets, total = [], 0
+        for bound, count in zip((*map(str, durations.bounds), "+Inf"), durations.counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric(labels, buckets, durations.sum)
+    return family

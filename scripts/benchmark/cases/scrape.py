@@ -44,7 +44,7 @@ def measure(counts: Sequence[int], rounds: int = 5) -> Iterator[Row]:
                 quiet = time.perf_counter() + max(_QUIET, 5 * scrape.seconds)
                 while time.perf_counter() < quiet:
                     alone.append(_timed(client, call))
-        text = scrapes[0].text
+        text = scrapes[0].text()
         yield Row(
             count,
             "vdsprovd" if lio else "vdsprovd on the simulator",
@@ -76,16 +76,18 @@ class _Scrape(Thread):
     def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)
         self.seconds = 0.0
-        self.text = b""
         self._path = path
+        self._parts: list[bytes] = []
+
+    def text(self) -> bytes:
+        """What it gave. Put together only when asked for: whoever is in this process waits meanwhile."""
+        return b"".join(self._parts).partition(b"\r\n\r\n")[2]
 
     def run(self) -> None:
         begun = time.perf_counter()
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(self._path))
             sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            parts = []
             while part := sock.recv(1 << 20):
-                parts.append(part)
+                self._parts.append(part)
         self.seconds = time.perf_counter() - begun
-        self.text = b"".join(parts).partition(b"\r\n\r\n")[2]
