@@ -1,6 +1,6 @@
 """What vdsprovd costs beside the bare operations of the kernel, as ratios in one run: the short form of scripts/bench.
 
-The limits are at least twice what was measured on a busy machine; they are to be lowered as the ratios fall.
+The limits are 1.4 times what was measured beside busy loops, or more; they are to be lowered as the ratios fall.
 """
 
 import sys
